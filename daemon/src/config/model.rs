@@ -1,0 +1,201 @@
+//! What a valid configuration is. Nothing here reads files or reports errors.
+
+use std::path::PathBuf;
+use std::time::Duration;
+use tidegate_pipeline::plan::Plan;
+
+/// A valid configuration: defaults filled in, names resolved to indices, secrets not read yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `gateway.id`.
+    pub gateway: String,
+    /// Where the store lives.
+    pub data_dir: PathBuf,
+    /// In the order of the file; `Plan::sources` has the same order.
+    pub sources: Vec<Source>,
+    /// What the pipeline needs: streams and summaries. `Plan::source` is filled in when the store is known.
+    pub plan: Plan,
+    /// In the order of the file; `Plan::outputs` has the same order.
+    pub outputs: Vec<Output>,
+    /// `[buffer]`.
+    pub buffer: Buffer,
+    /// `[status]`; `None` when `listen = "off"`.
+    pub status: Option<Status>,
+}
+
+/// One `[sources.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// What kind it is.
+    pub kind: SourceKind,
+}
+
+/// The kinds of sources.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceKind {
+    /// `type = "mqtt"`: we are the client of a broker.
+    Mqtt(Mqtt),
+    /// `type = "listen"`: sensors connect to us.
+    Listen(Listen),
+}
+
+/// A broker to subscribe to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mqtt {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// `mqtts://`: TLS with these settings.
+    pub tls: Option<Tls>,
+    /// `protocol`: 5 falls back to 3.1.1 when the broker refuses it.
+    pub protocol: Protocol,
+    /// `qos`: 0 or 1.
+    pub qos: u8,
+    /// Keep the session when the connection is gone: how long (MQTT 5), `None` for `session = "clean"`.
+    pub session_expiry: Option<Duration>,
+    /// `client_id`.
+    pub client_id: String,
+    /// `username` and `password`.
+    pub login: Option<Login>,
+    /// `shared_group`.
+    pub shared_group: Option<String>,
+    /// `keep_alive`.
+    pub keep_alive: Duration,
+    /// `receive_maximum`: messages in flight (MQTT 5).
+    pub receive_max: u16,
+    /// `max_packet`, in bytes.
+    pub packet_bytes_max: usize,
+    /// The subscriptions: MQTT filters that do not overlap, without the `$share` prefix.
+    pub filters: Vec<String>,
+}
+
+/// Which MQTT to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// MQTT 3.1.1.
+    V4,
+    /// MQTT 5.
+    V5,
+}
+
+/// TLS settings of a client or of the listener.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tls {
+    /// `ca`: PEM file of authorities to trust instead of the system's (client), or that client certificates must come
+    /// from (listener).
+    pub ca: Option<PathBuf>,
+    /// `cert`: PEM file of our own certificate chain.
+    pub cert: Option<PathBuf>,
+    /// `key`: PEM file of its private key.
+    pub key: Option<PathBuf>,
+}
+
+/// An account. Who may be empty; MQTT allows a user name without a password.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Login {
+    /// `username`.
+    pub user: String,
+    /// `password`.
+    pub password: Option<Secret>,
+}
+
+/// Where a secret is. The configuration file never holds one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// `{ file = "…" }`: the file's text without trailing newline; relative to the configuration file.
+    File(PathBuf),
+    /// `{ credential = "…" }`: a systemd credential (`$CREDENTIALS_DIRECTORY/NAME`).
+    Credential(String),
+    /// `{ env = "…" }`: an environment variable.
+    Env(String),
+}
+
+/// The built-in endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listen {
+    /// `listen`: address and port; port 0 takes a free one.
+    pub listen: std::net::SocketAddr,
+    /// TLS: `cert` and `key` are set.
+    pub tls: Option<Tls>,
+    /// Accounts that may publish; empty: everybody may.
+    pub users: Vec<Login>,
+    /// `subscriptions = "refuse"`; default is to accept and ignore them.
+    pub refuse_subscriptions: bool,
+    /// `max_clients`.
+    pub clients_max: usize,
+    /// `max_packet`, in bytes.
+    pub packet_bytes_max: usize,
+    /// `max_rate`: messages a second and client.
+    pub rate_max: u32,
+    /// `receive_maximum`: messages in flight per client.
+    pub receive_max: u16,
+}
+
+/// One `[outputs.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// Its name.
+    pub name: String,
+    /// What kind it is.
+    pub kind: OutputKind,
+}
+
+/// The kinds of outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OutputKind {
+    /// `type = "http"`: a cloud function.
+    Http(Http),
+    /// `type = "file"`: JSON lines; `None` is standard output (`path = "-"`).
+    File(Option<PathBuf>),
+}
+
+/// An HTTP function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// `url`.
+    pub url: String,
+    /// `auth = { bearer = … }`.
+    pub bearer: Option<Secret>,
+    /// `batch`; `None`: one event per request.
+    pub batch: Option<Batch>,
+    /// `compression = "gzip"`.
+    pub gzip: bool,
+    /// `timeout` of one request.
+    pub timeout: Duration,
+    /// `ca`: PEM file of authorities to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+}
+
+/// How many events go into one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// At most so many events …
+    pub events: usize,
+    /// … and so many bytes before compression; a single event may be larger.
+    pub bytes: usize,
+    /// How long to wait for more.
+    pub linger: Duration,
+}
+
+/// `[buffer]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffer {
+    /// `max_size` of the main file, in bytes.
+    pub bytes_max: u64,
+    /// `commit_interval`.
+    pub commit_interval: Duration,
+    /// `flash_budget`, in bytes per day.
+    pub flash_bytes_per_day: u64,
+    /// `history`: how long summaries are kept for queries; zero: not at all.
+    pub history: Duration,
+}
+
+/// `[status]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Where the status endpoint listens.
+    pub listen: std::net::SocketAddr,
+}

@@ -1,0 +1,3 @@
+//! Forwarding: from the outbox on disk to functions, whenever there is a connection.
+
+pub mod outbox;

@@ -1,0 +1,53 @@
+//! What the forwarder needs of the store. The store implements it; tests use one in memory.
+
+use std::future::Future;
+
+/// Where an event stands in the queue of one output. Lower priorities go first, then lower sequences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// 0: alerts, 1: summaries.
+    pub priority: u8,
+    /// Rises by one with each event that is queued for the output.
+    pub sequence: u64,
+}
+
+/// An event that waits for an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// Its place.
+    pub position: Position,
+    /// CloudEvents `id`.
+    pub id: String,
+    /// The whole CloudEvent, structured mode, as UTF-8 JSON. The same bytes every time it is read under this id.
+    pub event: Vec<u8>,
+}
+
+/// What became of a queued event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The destination has it.
+    Delivered,
+    /// The destination refused it, and has accepted another since: it goes to the dead letters, with its words.
+    Refused(String),
+}
+
+/// The queue of one output, kept on disk.
+pub trait Outbox: Send + Sync + 'static {
+    /// What the store can say when it cannot read.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The next events in order, of those whose delivery has been allowed and not settled: at most `events` of them and,
+    /// but for the first, at most `bytes` in all. Skips everything in `settled_soon`: positions that were settled but
+    /// may not be committed yet are never given again by the implementation itself.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn next(&self, events: usize, bytes: usize) -> Result<Vec<Queued>, Self::Error>;
+
+    /// Settles events. The confirmation is folded into the next transaction, or committed alone after 5 s; until it is
+    /// on disk a crash brings the event back under the same id.
+    fn settle(&self, outcomes: Vec<(Position, String, Outcome)>);
+
+    /// Waits until [`Outbox::next`] may give something new. Cancel safe; may wake without need.
+    fn changed(&self) -> impl Future<Output = ()> + Send;
+}

@@ -1,0 +1,237 @@
+//! The way in. Sources push, the one writer takes; acknowledgements go back to the connection they came from.
+//!
+//! An acknowledgement cannot cross a reconnect: it is a number that rises on the [`Link`] of one connection, and a new
+//! connection has a new link. What is committed for a connection that is gone raises a number that nobody reads.
+
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tidegate_pipeline::time::Time;
+use tidegate_pipeline::verdict::Reason;
+use tokio::sync::Notify;
+
+/// One connection between a sender and us, from its beginning to its end.
+#[derive(Debug)]
+pub struct Link {
+    /// Index of the source in `Config::sources`.
+    pub source: u16,
+    /// Who is at the other end, the same after a reconnect: the MQTT client id (of the sensor on a listener, our own on
+    /// a broker).
+    pub session: Arc<str>,
+    /// How many messages the sender may have sent without knowing whether we committed them. So many of the last
+    /// deliveries are in doubt when the connection ends.
+    pub doubt_max: u16,
+    committed: AtomicU64,
+    wake: Notify,
+}
+
+impl Link {
+    /// The link of a new connection.
+    pub fn new(source: u16, session: impl Into<Arc<str>>, doubt_max: u16) -> Arc<Link> {
+        Arc::new(Link {
+            source,
+            session: session.into(),
+            doubt_max,
+            committed: AtomicU64::new(0),
+            wake: Notify::new(),
+        })
+    }
+
+    /// The highest [`Run::number`] of this link that is on disk. All lower ones are too.
+    pub fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Acquire)
+    }
+
+    /// Waits until [`Link::committed`] has risen since the last call. Cancel safe; may wake without need.
+    pub async fn risen(&self) {
+        self.wake.notified().await;
+    }
+
+    /// The writer's side: everything up to `number` is on disk.
+    pub fn commit(&self, number: u64) {
+        self.committed.fetch_max(number, Ordering::Release);
+        self.wake.notify_one();
+    }
+}
+
+/// Consecutive messages of one link, as they were read from the socket.
+#[derive(Debug)]
+pub struct Run {
+    /// Where they came from and where acknowledgements go.
+    pub link: Arc<Link>,
+    /// 1 for the link's first run, then 2 …
+    pub number: u64,
+    /// When they arrived.
+    pub arrival: Time,
+    /// The bytes that the messages point into.
+    pub bytes: Bytes,
+    /// The messages, in the order of receipt.
+    pub messages: Vec<Message>,
+}
+
+/// One message: ranges in [`Run::bytes`] and its flags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The topic; not checked to be UTF-8.
+    pub topic: Range<u32>,
+    /// The payload.
+    pub payload: Range<u32>,
+    /// The retain flag, where it means "replayed at subscription". A listener never sets it.
+    pub retained: bool,
+    /// QoS 1: it is acknowledged, and may come again.
+    pub acknowledged: bool,
+}
+
+/// What a source tells the writer.
+#[derive(Debug)]
+pub enum Input {
+    /// Messages.
+    Run(Run),
+    /// A connection is open (after CONNACK). What its session delivered last may come again.
+    Opened(Arc<Link>),
+    /// A connection ended, or was never made: the reason is for the log.
+    Closed(Arc<Link>),
+    /// The source has delivered what waited for us since the last connection. Until it says so, windows are not closed
+    /// by the wall clock (with a limit).
+    Drained {
+        /// Index of the source.
+        source: u16,
+    },
+    /// Messages that were turned away before they could be read: counted, not kept.
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// How many.
+        count: u64,
+    },
+}
+
+impl Input {
+    fn weight(&self) -> (usize, usize) {
+        match self {
+            Input::Run(run) => (run.messages.len(), run.bytes.len()),
+            _ => (1, 0),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    inputs: VecDeque<Input>,
+    messages: usize,
+    bytes: usize,
+}
+
+/// The bounded queue between sources and the writer.
+#[derive(Debug)]
+pub struct Intake {
+    queue: Mutex<Queue>,
+    filled: Condvar,
+    emptied: Notify,
+    closed: AtomicBool,
+    messages_max: usize,
+    bytes_max: usize,
+}
+
+impl Intake {
+    /// An empty queue that holds at most so many messages and bytes (one run may go over).
+    pub fn new(messages_max: usize, bytes_max: usize) -> Arc<Intake> {
+        Arc::new(Intake {
+            queue: Mutex::default(),
+            filled: Condvar::new(),
+            emptied: Notify::new(),
+            closed: AtomicBool::new(false),
+            messages_max,
+            bytes_max,
+        })
+    }
+
+    /// Puts `input` in when there is room; waits until there is. Cancel safe: a cancelled push has not happened.
+    ///
+    /// Inputs of one source keep their order if it awaits one push before the next.
+    pub async fn push(&self, input: Input) {
+        let mut input = Some(input);
+        loop {
+            let room = self.emptied.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            match self.try_push(input.take()) {
+                None => return,
+                refused => input = refused,
+            }
+            room.await;
+        }
+    }
+
+    /// Puts `input` in if there is room; gives it back if not.
+    pub fn try_push(&self, input: Option<Input>) -> Option<Input> {
+        let input = input?;
+        let mut queue = self.lock();
+        if !self.has_room(&queue) {
+            return Some(input);
+        }
+        let (messages, bytes) = input.weight();
+        queue.messages += messages;
+        queue.bytes += bytes;
+        queue.inputs.push_back(input);
+        drop(queue);
+        self.filled.notify_one();
+        None
+    }
+
+    /// Whether a push would be taken now.
+    pub fn is_open(&self) -> bool {
+        self.has_room(&self.lock())
+    }
+
+    /// Messages waiting: part of the ledger's `pending`.
+    pub fn messages(&self) -> usize {
+        self.lock().messages
+    }
+
+    /// Takes all that waits; waits for something at most until `deadline`. Empty at the deadline, or when closed.
+    pub fn take(&self, deadline: Instant) -> Vec<Input> {
+        let mut queue = self.lock();
+        while queue.inputs.is_empty() && !self.is_closed() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left == Duration::ZERO {
+                break;
+            }
+            queue = self.filled.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let taken = std::mem::take(&mut queue.inputs);
+        queue.messages = 0;
+        queue.bytes = 0;
+        drop(queue);
+        self.emptied.notify_waiters();
+        taken.into()
+    }
+
+    /// Wakes the writer without input.
+    pub fn wake(&self) {
+        let _guard = self.lock();
+        self.filled.notify_one();
+    }
+
+    /// No more will come: [`Intake::take`] no longer waits.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether [`Intake::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn has_room(&self, queue: &Queue) -> bool {
+        queue.messages < self.messages_max && queue.bytes < self.bytes_max
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
