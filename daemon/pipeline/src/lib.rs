@@ -6,9 +6,29 @@
 //!
 //! The modules stand in the order in which data meets them.
 
-pub mod aggregate;
-pub mod clean;
-pub mod plan;
 pub mod time;
+pub mod limits;
+pub mod plan;
 pub mod topic;
+pub mod message;
 pub mod verdict;
+
+mod route;
+pub mod decode;
+pub mod dedupe;
+pub mod clean;
+pub mod series;
+mod fold;
+pub mod window;
+pub mod aggregate;
+pub mod event;
+pub mod ledger;
+
+pub mod state;
+pub mod pipeline;
+pub mod step;
+pub mod entry;
+pub mod journal;
+
+pub use pipeline::{Changes, Kept, Loaded, Pipeline};
+pub use step::Step;

@@ -110,6 +110,15 @@ pub enum Fields {
     },
 }
 
+impl Fields {
+    /// The metrics that the configuration names.
+    pub fn listed(&self) -> &[MetricPlan] {
+        match self {
+            Fields::Value { listed, .. } | Fields::Leaves { listed, .. } => listed,
+        }
+    }
+}
+
 /// One `[streams.NAME.metrics] NAME = …`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricPlan {
@@ -261,6 +270,20 @@ impl SummaryPlan {
         names.sort_unstable();
         names.dedup();
         names
+    }
+}
+
+impl SummaryPlan {
+    /// How long after its end a window can take readings at all.
+    pub fn horizon(&self) -> Span {
+        Span(self.lateness.0.saturating_add(self.amend.0))
+    }
+
+    /// Whether windows of this definition can go on under `other`: what makes a key is the same.
+    pub fn same_keys(&self, streams: &[StreamPlan], other: &SummaryPlan, others: &[StreamPlan]) -> bool {
+        self.name == other.name
+            && self.window == other.window
+            && self.key_tags(streams) == other.key_tags(others)
     }
 }
 

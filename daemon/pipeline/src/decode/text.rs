@@ -1,0 +1,48 @@
+//! `text`: one number, or one two-state word, per message.
+
+use super::{DecodeError, Found, Scalar, number};
+use std::borrow::Cow;
+
+pub(super) fn decode<'p>(payload: &'p [u8], found: &mut Found<'p>) -> Result<(), DecodeError> {
+    let text = std::str::from_utf8(payload).map_err(|_| DecodeError::NotUtf8)?.trim();
+    let scalar = match text.parse::<f64>() {
+        Ok(number) => Scalar::Float(number),
+        Err(_) => number::truth(text).map_or(Scalar::Text(Cow::Borrowed(text)), Scalar::Bool),
+    };
+    // A text payload is one scalar; the value is always the first slot.
+    if let Some(slot) = found.slots.first_mut() {
+        *slot = scalar;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Found, Shape};
+    use crate::plan::{Fields, Format};
+    use crate::verdict::Reason;
+
+    fn check(payload: &str, expected: Result<Option<f64>, Reason>) {
+        let fields = Fields::Value { at: None, metric: "v".into(), listed: vec![], rest: true };
+        let shape = Shape::of_fields(&fields);
+        let mut found = Found::default();
+        found.decode(Format::Text, &shape, payload.as_bytes()).unwrap();
+        assert_eq!(found.slots[0].value(), expected, "{payload}");
+    }
+
+    #[test]
+    fn numbers_and_words() {
+        check("21.5", Ok(Some(21.5)));
+        check(" -3\n", Ok(Some(-3.0)));
+        check("1e3", Ok(Some(1000.0)));
+        check("ON", Ok(Some(1.0)));
+        check("closed", Ok(Some(0.0)));
+        check("", Err(Reason::NoValue));
+        check("unavailable", Err(Reason::NoValue));
+        check("nan", Err(Reason::NotFinite));
+        check("1e999", Err(Reason::NotFinite));
+        check("-inf", Err(Reason::NotFinite));
+        check("21,5", Err(Reason::NotANumber));
+        check("warm", Err(Reason::NotANumber));
+    }
+}

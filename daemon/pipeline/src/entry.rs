@@ -1,0 +1,112 @@
+//! A journal entry: what one step decided, in the order in which it did.
+//!
+//! Readings stand in it as decoded, before cleaning, each with its verdict. Replaying the entries after a checkpoint
+//! gives the state that the daemon had, without deciding anything again.
+
+use crate::dedupe::{Mark, content::Print};
+use crate::time::Time;
+use crate::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+
+/// Everything that one step changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Entry {
+    /// The time of the step.
+    pub now: Time,
+    /// Rare things, each before the part of that index.
+    pub events: Vec<(u32, Event)>,
+    /// What the streams made of messages.
+    pub parts: Vec<Part>,
+    /// The readings of the parts, one after the other.
+    pub readings: Vec<Reading>,
+    /// Windows that closed, in order.
+    pub closings: Vec<Closing>,
+    /// Windows that end at or before this are forgotten.
+    pub forgotten: Option<Time>,
+}
+
+/// Something that happens rarely enough to be written out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// A series was met for the first time; it gets the next number.
+    Series {
+        /// Index of its stream.
+        stream: u16,
+        /// What is measured.
+        metric: String,
+        /// Whose.
+        tags: Vec<(String, String)>,
+    },
+    /// A sequence counter was met for the first time; it gets the next number.
+    Counter {
+        /// Its name.
+        name: String,
+        /// Whether its numbers come with a boot number.
+        with_boot: bool,
+    },
+    /// A session was met; it gets the number `slot`, which may have been another's.
+    Session {
+        /// Its number.
+        slot: u32,
+        /// Source and client.
+        name: String,
+    },
+    /// A session's connection opened.
+    Opened {
+        /// Its number.
+        session: u32,
+        /// How many of its last deliveries can be in doubt.
+        doubt_max: u32,
+    },
+    /// Readings without a series were accounted for.
+    Account {
+        /// Under what.
+        verdict: Verdict,
+        /// How many.
+        count: u64,
+    },
+}
+
+/// What one stream made of one message.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part {
+    /// Who sent it.
+    pub session: u32,
+    /// When it arrived.
+    pub arrival: Time,
+    /// How many readings it gave.
+    pub readings: u32,
+    /// The message's fingerprint, and whether it was taken for one in doubt. In one part of a message at most.
+    pub print: Option<(Print, bool)>,
+    /// Its sequence number.
+    pub mark: Option<Mark>,
+}
+
+/// A reading as decoded, and what was decided.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// Number of the series.
+    pub series: u32,
+    /// Its time; the time of arrival where it has none of its own.
+    pub time: Time,
+    /// The value before cleaning; NaN where there is none.
+    pub value: f64,
+    /// What was decided.
+    pub verdict: Verdict,
+}
+
+/// A window that closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// Number of the group, permanent.
+    pub group: u32,
+    /// The window's start.
+    pub start: Time,
+}
+
+impl Entry {
+    /// Whether nothing happened that must be kept.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.parts.is_empty() && self.closings.is_empty()
+    }
+}

@@ -1,0 +1,22 @@
+//! What bounds the core's memory per message, sensor and window. docs/limits.md explains each.
+
+/// Readings that one message may give to one stream.
+pub const READINGS_PER_MESSAGE_MAX: usize = 1_000;
+/// Bytes of a metric's or tag's name or value.
+pub const NAME_BYTES_MAX: usize = 256;
+/// Bytes of a payload that are kept as a dead letter; a larger message is rejected under its reason.
+pub const DEAD_LETTER_BYTES_MAX: usize = 64 << 10;
+/// Dead letters in one step; more are rejected under their reason.
+pub const DEAD_LETTERS_PER_STEP_MAX: usize = 100;
+/// Topics whose route is remembered. Only a cache: beyond it, all are forgotten and looked up again.
+pub const ROUTES_MAX: usize = 65_536;
+/// Sessions whose deliveries are remembered for the content check; the longest unheard makes room.
+pub const SESSIONS_MAX: usize = 10_000;
+/// Deliveries by sequence alone that are remembered per counter (promise 2).
+pub const SEQUENCES_REMEMBERED: usize = 1_024;
+/// Sequence numbers below the highest that are remembered per boot.
+pub const BOOT_WINDOW: u64 = 1_024;
+/// Boots of one sensor that stay live (promise 2).
+pub const BOOTS_MAX: usize = 4;
+/// Time stamps that are remembered per series where `unique = "time"`.
+pub const TIMES_REMEMBERED_MAX: usize = 16_384;

@@ -1,0 +1,346 @@
+//! The pipeline: plan and state together, with what is derived from them to be fast.
+
+use crate::decode::{Found, Shape};
+use crate::dedupe::{Counter, content::Session};
+use crate::entry::{Closing, Entry, Event, Part, Reading};
+use crate::event::{Closed, ClosedKey};
+use crate::ledger::Ledger;
+use crate::limits::SESSIONS_MAX;
+use crate::message::DeadLetter;
+use crate::plan::{Plan, Unique};
+use crate::route::Routes;
+use crate::series::{self, Group, Index, Series};
+use crate::state::{NumberedGroup, State};
+use crate::step::Step;
+use crate::time::{Span, Time};
+use crate::window::Content;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The pure core: `step` takes messages and the time and gives changes; nothing else happens.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) shapes: Arc<[Shape]>,
+    /// The longest time after its end that any window takes readings.
+    pub(crate) horizon: Span,
+    pub(crate) state: State,
+    pub(crate) routes: Routes,
+    pub(crate) series_index: Index,
+    pub(crate) group_index: Index,
+    pub(crate) counter_index: Index,
+    pub(crate) session_index: Index,
+    /// Open windows by when they close, then by group and start.
+    pub(crate) due: BTreeSet<Due>,
+    pub(crate) found: Found<'static>,
+    pub(crate) name: String,
+    pub(crate) last_session: Option<u32>,
+}
+
+/// An open window's place in the order of closing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Due {
+    pub(crate) due: Time,
+    /// Index of the group.
+    pub(crate) group: u32,
+    pub(crate) start: Time,
+    pub(crate) late: bool,
+}
+
+/// What one step changed: to be written in one transaction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// The journal's row.
+    pub entry: Entry,
+    /// Windows that closed, in order.
+    pub closed: Vec<Closed>,
+    /// Messages to keep.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Closed windows that end at or before this can be forgotten once they are delivered.
+    pub forgotten: Option<Time>,
+}
+
+impl Changes {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.entry.is_empty() && self.closed.is_empty() && self.dead_letters.is_empty()
+    }
+}
+
+/// A closed window as the store keeps it, given back to be amended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The revision that was made last.
+    pub revision: u32,
+    /// What the window held.
+    pub content: Content,
+}
+
+/// Closed windows that a step asked for.
+pub type Loaded = BTreeMap<ClosedKey, Kept>;
+
+impl Pipeline {
+    /// A pipeline that has seen nothing.
+    pub fn new(plan: Plan) -> Pipeline {
+        Pipeline::restore(plan, State::default())
+    }
+
+    /// A pipeline as it was when `state` was taken, under the same plan.
+    pub fn restore(plan: Plan, state: State) -> Pipeline {
+        let mut pipeline = Pipeline {
+            shapes: plan.streams.iter().map(Shape::of).collect(),
+            horizon: plan.summaries.iter().map(|summary| summary.horizon()).max().unwrap_or_default(),
+            plan: Arc::new(plan),
+            state,
+            routes: Routes::default(),
+            series_index: Index::default(),
+            group_index: Index::default(),
+            counter_index: Index::default(),
+            session_index: Index::default(),
+            due: BTreeSet::new(),
+            found: Found::default(),
+            name: String::new(),
+            last_session: None,
+        };
+        pipeline.index();
+        pipeline
+    }
+
+    /// Begins a step at `now`. Time may stand still or go back between steps; that costs accuracy, never correctness.
+    pub fn step(&mut self, now: Time) -> Step<'_> {
+        Step::new(self, now)
+    }
+
+    /// What a checkpoint holds.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The plan in force.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What became of all readings.
+    pub fn ledger(&self) -> &Ledger {
+        &self.state.ledger
+    }
+
+    /// When the next window closes by the wall clock.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.due.first().map(|due| due.due)
+    }
+
+    /// Does what `entry` says was done. Decides nothing and emits nothing.
+    pub fn replay(&mut self, entry: &Entry) {
+        let mut events = entry.events.iter().peekable();
+        let mut readings = entry.readings.iter();
+        for (index, part) in entry.parts.iter().enumerate() {
+            while let Some((_, event)) = events.next_if(|(at, _)| *at as usize <= index) {
+                self.note_event(event);
+            }
+            let gap = self.note_part(part);
+            for reading in readings.by_ref().take(part.readings as usize) {
+                let value = self.clean(reading.series, reading.value).unwrap_or(reading.value);
+                self.note_reading(reading, value, gap, part.arrival);
+            }
+        }
+        events.for_each(|(_, event)| self.note_event(event));
+        for closing in &entry.closings {
+            self.take_window(closing);
+        }
+        self.note_forgotten(entry.forgotten);
+    }
+
+    /// Takes an open window away because it closes now.
+    pub(crate) fn take_window(&mut self, closing: &Closing) -> Option<(u32, crate::window::Open)> {
+        // Groups stand in the order of their numbers.
+        let at = self.state.groups.binary_search_by_key(&closing.group, |g| g.number).ok()?;
+        let group = &mut self.state.groups[at].group;
+        let open = group.open.iter().position(|open| open.start == closing.start)?;
+        let open = group.open.remove(open);
+        group.closed_max = group.closed_max.max(open.end);
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        self.due.remove(&Due { due: open.due, group: at, start: open.start, late: open.late });
+        Some((at, open))
+    }
+
+    pub(crate) fn note_forgotten(&mut self, forgotten: Option<Time>) {
+        if let Some(forgotten) = forgotten {
+            self.state.forgotten = self.state.forgotten.max(Some(forgotten));
+        }
+    }
+
+    pub(crate) fn note_event(&mut self, event: &Event) {
+        match event {
+            Event::Series { stream, metric, tags } => {
+                self.add_series(*stream, metric, tags);
+            }
+            Event::Counter { name, with_boot } => {
+                self.counter_index.insert(name.as_str().into(), number(self.state.counters.len()));
+                self.state.counters.push((name.clone(), Counter::new(*with_boot)));
+            }
+            Event::Session { slot, name } => {
+                let session = (name.clone(), Time::MIN, Session::default());
+                match self.state.sessions.get_mut(*slot as usize) {
+                    Some(place) => {
+                        self.session_index.remove(place.0.as_str());
+                        *place = session;
+                    }
+                    None => self.state.sessions.push(session),
+                }
+                self.session_index.insert(name.as_str().into(), *slot);
+                self.last_session = None;
+            }
+            Event::Opened { session, doubt_max } => {
+                if let Some((_, _, session)) = self.state.sessions.get_mut(*session as usize) {
+                    session.open(*doubt_max);
+                }
+            }
+            Event::Account { verdict, count } => self.state.ledger.add(*verdict, *count),
+        }
+    }
+
+    /// Notes fingerprint and sequence number; says how many numbers were skipped before it.
+    pub(crate) fn note_part(&mut self, part: &Part) -> u32 {
+        if let Some((_, heard, session)) = self.state.sessions.get_mut(part.session as usize) {
+            *heard = part.arrival;
+            if let Some((print, cancelled)) = part.print {
+                session.note(print, cancelled);
+            }
+        }
+        let Some(mark) = &part.mark else { return 0 };
+        let Some((_, counter)) = self.state.counters.get_mut(mark.counter as usize) else { return 0 };
+        match counter.note(mark) {
+            crate::dedupe::Seen::New { gap } => gap,
+            _ => 0,
+        }
+    }
+
+    /// The cleaned value.
+    pub(crate) fn clean(&self, series: u32, value: f64) -> Result<f64, crate::verdict::Reason> {
+        let series = &self.state.series[series as usize];
+        let steps = &self.plan.streams[usize::from(series.stream)].clean;
+        steps.iter().try_fold(value, |value, clean| match &clean.metrics {
+            Some(metrics) if !metrics.contains(&series.metric) => Ok(value),
+            _ => clean.step.apply(value),
+        })
+    }
+
+    /// The slot that a new session gets.
+    pub(crate) fn session_slot(&self) -> u32 {
+        if self.state.sessions.len() < SESSIONS_MAX {
+            return number(self.state.sessions.len());
+        }
+        let heard = |slot: &usize| self.state.sessions[*slot].1;
+        number((0..self.state.sessions.len()).min_by_key(heard).unwrap_or(0))
+    }
+
+    fn add_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> u32 {
+        let at = number(self.state.series.len());
+        let groups = self.groups_of(stream, metric, tags);
+        let by_time = self.plan.streams[usize::from(stream)].unique == Unique::Time;
+        self.name_series(stream, metric, tags);
+        self.series_index.insert(self.name.as_str().into(), at);
+        self.state.series.push(Series {
+            stream,
+            metric: metric.to_owned(),
+            tags: tags.to_vec(),
+            heard: Time::MIN,
+            groups,
+            times: by_time.then(Box::default),
+        });
+        at
+    }
+
+    pub(crate) fn name_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) {
+        let tags = tags.iter().map(|(name, value)| (name.as_str(), Some(value.as_str())));
+        series::name(&mut self.name, stream, metric, tags);
+    }
+
+    /// The groups that a new series reports to; makes the ones that are missing.
+    fn groups_of(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> Vec<u32> {
+        let mut groups = Vec::new();
+        for summary in 0..self.plan.summaries.len() {
+            let plan = &self.plan.summaries[summary];
+            let chosen = plan.metrics.as_ref().is_none_or(|metrics| metrics.iter().any(|m| m == metric));
+            if !chosen || !plan.streams.contains(&stream) {
+                continue;
+            }
+            let names = plan.key_tags(&self.plan.streams);
+            let value =
+                |name: &str| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.as_str());
+            let pairs: Vec<_> = names.iter().map(|name| (*name, value(name))).collect();
+            let summary = u16::try_from(summary).unwrap_or(u16::MAX);
+            series::name(&mut self.name, summary, metric, pairs.iter().copied());
+            let at = match self.group_index.get(self.name.as_str()) {
+                Some(&at) => at,
+                None => {
+                    let at = number(self.state.groups.len());
+                    self.group_index.insert(self.name.as_str().into(), at);
+                    let tags = pairs.iter().map(|(_, value)| value.map(str::to_owned)).collect();
+                    self.state.groups.push(NumberedGroup {
+                        number: self.state.next_group,
+                        group: Group {
+                            summary,
+                            metric: metric.to_owned(),
+                            tags,
+                            streams: Vec::new(),
+                            members: 0,
+                            closed_max: Time::MIN,
+                            open: Vec::new(),
+                        },
+                    });
+                    self.state.next_group += 1;
+                    at
+                }
+            };
+            let group = &mut self.state.groups[at as usize].group;
+            group.members += 1;
+            if !group.streams.contains(&stream) {
+                group.streams.push(stream);
+            }
+            groups.push(at);
+        }
+        groups
+    }
+
+    /// Rebuilds what is derived from the state.
+    fn index(&mut self) {
+        let mut name = String::new();
+        for (at, series) in self.state.series.iter().enumerate() {
+            let tags = series.tags.iter().map(|(name, value)| (name.as_str(), Some(value.as_str())));
+            series::name(&mut name, series.stream, &series.metric, tags);
+            self.series_index.insert(name.as_str().into(), number(at));
+        }
+        for (at, numbered) in self.state.groups.iter().enumerate() {
+            let group = &numbered.group;
+            let names = self.plan.summaries[usize::from(group.summary)].key_tags(&self.plan.streams);
+            let tags = names.iter().copied().zip(group.tags.iter().map(Option::as_deref));
+            series::name(&mut name, group.summary, &group.metric, tags);
+            self.group_index.insert(name.as_str().into(), number(at));
+            for open in &group.open {
+                self.due.insert(Due { due: open.due, group: number(at), start: open.start, late: open.late });
+            }
+        }
+        for (at, (name, _)) in self.state.counters.iter().enumerate() {
+            self.counter_index.insert(name.as_str().into(), number(at));
+        }
+        for (at, (name, _, _)) in self.state.sessions.iter().enumerate() {
+            self.session_index.insert(name.as_str().into(), number(at));
+        }
+    }
+}
+
+/// Counts are bounded far below 2^32 (see [`crate::limits`]).
+pub(crate) fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+impl Pipeline {
+    /// Folds a reading into the state as its verdict says. `value` is the cleaned value.
+    pub(crate) fn note_reading(&mut self, reading: &Reading, value: f64, gap: u32, arrival: Time) {
+        crate::fold::fold(self, reading, value, gap, arrival);
+    }
+}

@@ -1,0 +1,194 @@
+//! One message: its streams, its bytes, and what to do where they cannot be read.
+
+use super::Step;
+use super::number::Numbered;
+use super::readings::{Context, candidates};
+use crate::decode::{DecodeError, Found, Shape, parse_time};
+use crate::dedupe::{Mark, Seen, content};
+use crate::entry::{Event, Part};
+use crate::limits::{DEAD_LETTER_BYTES_MAX, DEAD_LETTERS_PER_STEP_MAX, NAME_BYTES_MAX};
+use crate::message::{DeadLetter, Message, Trace};
+use crate::plan::{Retained, Unique};
+use crate::route::RoutePart;
+use crate::verdict::{Reason, Verdict};
+use std::sync::Arc;
+
+/// Tags from a payload are cut after so many characters (at most four bytes each).
+const TAG_CHARS_MAX: usize = NAME_BYTES_MAX / 4;
+
+/// The message at hand and what is known of its origin.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'m> {
+    pub(super) message: &'m Message<'m>,
+    session: u32,
+    /// Its fingerprint, where the content check applies.
+    print: Option<u64>,
+    /// It is taken for a delivery in doubt.
+    cancelled: bool,
+}
+
+impl Step<'_> {
+    /// One message, in the order of arrival.
+    pub fn message(&mut self, message: &Message<'_>) {
+        let session = self.session(message.source, message.session);
+        let origin = Origin { message, session, print: None, cancelled: false };
+        let topic = match std::str::from_utf8(message.topic) {
+            Ok(topic) if !topic.is_empty() && !topic.contains(['\0', '+', '#']) => topic,
+            _ => return self.unread(&self.fingerprinted(origin, true), None, Reason::BadTopic, "", true),
+        };
+        let Some((at, mut route)) = self.core.routes.take(&self.core.plan, message.source, topic) else {
+            return self.unread(&self.fingerprinted(origin, true), None, Reason::Unmatched, "", false);
+        };
+        let by_content =
+            |part: &RoutePart| self.core.plan.streams[usize::from(part.stream)].unique == Unique::Content;
+        let mut origin = self.fingerprinted(origin, route.parts.iter().any(by_content));
+        for part in &mut route.parts {
+            if let Some(Some(only)) = self.retrying
+                && part.stream != only
+            {
+                continue;
+            }
+            self.part(&mut origin, part);
+        }
+        self.core.routes.give_back(at, route);
+    }
+
+    fn fingerprinted<'m>(&self, origin: Origin<'m>, applies: bool) -> Origin<'m> {
+        if !applies || !origin.message.acknowledged {
+            return origin;
+        }
+        let print = content::print(origin.message.topic, origin.message.payload);
+        let (_, _, session) = &self.core.state.sessions[origin.session as usize];
+        Origin { print: Some(print), cancelled: session.doubts(print), ..origin }
+    }
+
+    /// A message that gives no reading: one unit of account.
+    fn unread(&mut self, origin: &Origin<'_>, stream: Option<u16>, reason: Reason, detail: &str, keep: bool) {
+        let verdict = if origin.cancelled {
+            Verdict::Duplicate
+        } else if keep {
+            self.keep(origin, stream, reason, detail, 1)
+        } else {
+            Verdict::Rejected(reason)
+        };
+        self.add_part(origin, None, 0);
+        self.event(Event::Account { verdict, count: 1 });
+        if let Some(traces) = &mut self.traces {
+            traces.push(Trace {
+                topic: String::from_utf8_lossy(origin.message.topic).into_owned(),
+                stream: stream.map(|s| self.core.plan.streams[usize::from(s)].name.clone()),
+                metric: None,
+                tags: Vec::new(),
+                raw: None,
+                value: None,
+                time: None,
+                verdict,
+                detail: detail.to_owned(),
+            });
+        }
+    }
+
+    /// Keeps the message's bytes if it may: the verdict for its readings.
+    pub(super) fn keep(
+        &mut self,
+        origin: &Origin<'_>,
+        stream: Option<u16>,
+        reason: Reason,
+        detail: &str,
+        readings: u32,
+    ) -> Verdict {
+        let message = origin.message;
+        let bytes = message.topic.len() + message.payload.len();
+        if bytes > DEAD_LETTER_BYTES_MAX || self.changes.dead_letters.len() >= DEAD_LETTERS_PER_STEP_MAX {
+            return Verdict::Rejected(reason);
+        }
+        self.changes.dead_letters.push(DeadLetter {
+            reason,
+            detail: detail.to_owned(),
+            source: self.core.plan.sources.get(usize::from(message.source)).cloned().unwrap_or_default(),
+            stream: stream.map(|s| self.core.plan.streams[usize::from(s)].name.clone()),
+            topic: message.topic.to_vec(),
+            payload: message.payload.to_vec(),
+            arrival: message.arrival,
+            readings,
+        });
+        Verdict::DeadLettered(reason)
+    }
+
+    pub(super) fn add_part(&mut self, origin: &Origin<'_>, mark: Option<Mark>, readings: u32) -> u32 {
+        let print = origin.print.map(|print| (print, origin.cancelled));
+        let part = Part { session: origin.session, arrival: origin.message.arrival, readings, print, mark };
+        self.changes.entry.parts.push(part);
+        self.core.note_part(&part)
+    }
+
+    fn part(&mut self, origin: &mut Origin<'_>, part: &mut RoutePart) {
+        let index = usize::from(part.stream);
+        let format = self.core.plan.streams[index].format;
+        let mut found = std::mem::take(&mut self.core.found).recycle();
+        let decoded = found.decode(format, &self.core.shapes[index], origin.message.payload);
+        match decoded {
+            _ if part.too_long => self.unread(origin, Some(part.stream), Reason::NameTooLong, "", false),
+            Ok(()) => self.decoded(origin, part, &found),
+            Err(DecodeError::TooMany) => {
+                self.unread(origin, Some(part.stream), Reason::TooManyReadings, "", true);
+            }
+            Err(error) => {
+                self.unread(origin, Some(part.stream), Reason::Malformed, &error.to_string(), true);
+            }
+        }
+        // The fingerprint goes into one part of the message only; whether it was cancelled concerns them all.
+        origin.print = None;
+        self.core.found = found.recycle();
+    }
+
+    fn decoded(&mut self, origin: &Origin<'_>, part: &mut RoutePart, found: &Found<'_>) {
+        let (plan, shapes) = (Arc::clone(&self.core.plan), Arc::clone(&self.core.shapes));
+        let stream = &plan.streams[usize::from(part.stream)];
+        let shape = &shapes[usize::from(part.stream)];
+        let latest = self.now.max(origin.message.arrival).plus(plan.max_future);
+        let time = match (&stream.time, shape.time) {
+            (Some(plan), Some(slot)) => parse_time(&found.slots[slot], plan.format).ok_or(Reason::BadTime),
+            _ => Ok(origin.message.arrival),
+        };
+        let time = time.and_then(|time| if time > latest { Err(Reason::Future) } else { Ok(time) });
+        let cache = shape.tags.is_empty();
+        let tags = if cache { std::mem::take(&mut part.tags) } else { all_tags(&part.tags, shape, found) };
+        let retained = origin.message.retained && stream.retained != Retained::Count;
+        let numbered = if retained || self.retrying.is_some() {
+            Numbered::No
+        } else {
+            self.number(origin, part, &stream.unique, &tags, found)
+        };
+        let overruled = match numbered {
+            _ if retained => Some(Verdict::Rejected(Reason::Retained)),
+            _ if origin.cancelled && stream.unique == Unique::Content => Some(Verdict::Duplicate),
+            Numbered::Unreadable => Some(Verdict::Rejected(Reason::BadSequence)),
+            Numbered::Yes(_, Seen::Before) => Some(Verdict::Duplicate),
+            Numbered::Yes(_, Seen::TooOld) => Some(Verdict::DeadLettered(Reason::SequenceTooOld)),
+            Numbered::Yes(_, Seen::New { .. }) | Numbered::No => None,
+        };
+        let mark = match numbered {
+            Numbered::Yes(mark, _) => Some(mark),
+            _ => None,
+        };
+        let metric = part.metric.take();
+        let candidates = candidates(stream, &shape.values, metric.as_deref(), found);
+        self.readings(origin, part, candidates, &Context { tags: &tags, cache, time, overruled, mark });
+        part.metric = metric;
+        if cache {
+            part.tags = tags;
+        }
+    }
+}
+
+/// The tags from topic and payload, sorted by name.
+fn all_tags(from_topic: &[(String, String)], shape: &Shape, found: &Found<'_>) -> Vec<(String, String)> {
+    let from_payload = shape.tags.iter().filter_map(|(name, slot)| {
+        let value = found.slots[*slot].tag()?;
+        Some((name.clone(), value.chars().take(TAG_CHARS_MAX).collect()))
+    });
+    let mut tags: Vec<_> = from_topic.iter().cloned().chain(from_payload).collect();
+    tags.sort();
+    tags
+}

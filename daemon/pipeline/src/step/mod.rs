@@ -1,0 +1,104 @@
+//! A step: messages in, decisions, changes out.
+//!
+//! Everything decided here is written down in the entry and done by the same code that a replay uses.
+
+mod close;
+mod message;
+mod number;
+mod readings;
+
+use crate::entry::Event;
+use crate::message::{DeadLetter, Message, Trace};
+use crate::pipeline::{Changes, Pipeline, number};
+use crate::time::Time;
+use crate::verdict::{Reason, Verdict};
+
+/// A step in the making. Give it inputs in order, then [`Step::finish`] it.
+#[derive(Debug)]
+pub struct Step<'p> {
+    core: &'p mut Pipeline,
+    now: Time,
+    changes: Changes,
+    traces: Option<Vec<Trace>>,
+    /// While a dead letter is retried: the stream that it is for, and no deduplication.
+    retrying: Option<Option<u16>>,
+}
+
+impl<'p> Step<'p> {
+    pub(crate) fn new(core: &'p mut Pipeline, now: Time) -> Step<'p> {
+        let mut changes = Changes::default();
+        changes.entry.now = now;
+        Step { core, now, changes, traces: None, retrying: None }
+    }
+
+    /// Also record what becomes of each reading; see [`Step::traces`].
+    pub fn trace(&mut self) {
+        self.traces.get_or_insert_default();
+    }
+
+    /// What became of the readings since [`Step::trace`] or the last call.
+    pub fn traces(&mut self) -> Vec<Trace> {
+        self.traces.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// A connection of `session` opened: its last `doubt_max` deliveries may come again.
+    pub fn opened(&mut self, source: u16, session: &str, doubt_max: u16) {
+        let session = self.session(source, session);
+        self.event(Event::Opened { session, doubt_max: doubt_max.into() });
+    }
+
+    /// Messages that were turned away before they could be read.
+    pub fn refused(&mut self, reason: Reason, count: u64) {
+        self.event(Event::Account { verdict: Verdict::Rejected(reason), count });
+    }
+
+    /// A dead letter is tried again under the current plan, past the deduplication.
+    pub fn retry(&mut self, letter: &DeadLetter) {
+        let source = self.core.plan.sources.iter().position(|name| *name == letter.source);
+        let stream =
+            letter.stream.as_ref().map(|name| self.core.plan.streams.iter().position(|s| s.name == *name));
+        let stream = match stream {
+            Some(None) => Some(u16::MAX), // its stream is gone: nothing matches
+            Some(Some(at)) => u16::try_from(at).ok(),
+            None => None,
+        };
+        self.retrying = Some(stream);
+        self.message(&Message {
+            source: source.and_then(|at| u16::try_from(at).ok()).unwrap_or(0),
+            session: "",
+            topic: &letter.topic,
+            payload: &letter.payload,
+            retained: false,
+            acknowledged: false,
+            arrival: letter.arrival,
+        });
+        self.retrying = None;
+    }
+
+    fn event(&mut self, event: Event) {
+        self.core.note_event(&event);
+        self.changes.entry.events.push((number(self.changes.entry.parts.len()), event));
+    }
+
+    fn session(&mut self, source: u16, session: &str) -> u32 {
+        use std::fmt::Write;
+        if let Some(last) = self.core.last_session
+            && let Some((name, _, _)) = self.core.state.sessions.get(last as usize)
+            && name.split_once('/').is_some_and(|(s, client)| client == session && s.parse() == Ok(source))
+        {
+            return last;
+        }
+        let mut name = std::mem::take(&mut self.core.name);
+        name.clear();
+        let _ = write!(name, "{source}/{session}");
+        let known = self.core.session_index.get(name.as_str()).copied();
+        let slot = known.unwrap_or_else(|| {
+            let slot = self.core.session_slot();
+            self.event(Event::Session { slot, name: name.clone() });
+            slot
+        });
+        self.core.name = name;
+        self.core.last_session = Some(slot);
+        slot
+    }
+}

@@ -1,0 +1,81 @@
+//! Sequence numbers: which counter a message belongs to, and what it says of the number.
+
+use super::Step;
+use super::message::Origin;
+use crate::decode::Found;
+use crate::dedupe::{Mark, Seen, content};
+use crate::entry::Event;
+use crate::pipeline::number;
+use crate::plan::Unique;
+use crate::route::RoutePart;
+
+/// What a message says of its place in its sender's numbering.
+pub(super) enum Numbered {
+    /// Nothing: the stream does not ask, or it does not matter now.
+    No,
+    /// It should have a number and has none that can be read.
+    Unreadable,
+    /// Its number, and whether it was seen before.
+    Yes(Mark, Seen),
+}
+
+impl Step<'_> {
+    /// The message's number, and what its counter says of it.
+    pub(super) fn number(
+        &mut self,
+        origin: &Origin<'_>,
+        part: &mut RoutePart,
+        unique: &Unique,
+        tags: &[(String, String)],
+        found: &Found<'_>,
+    ) -> Numbered {
+        let Unique::Sequence { per, .. } = unique else { return Numbered::No };
+        let shape = &self.core.shapes[usize::from(part.stream)];
+        let (with_boot, from_payload) = (shape.boot.is_some(), !shape.tags.is_empty());
+        let whole = |slot: Option<usize>| slot.and_then(|slot| found.slots[slot].whole());
+        let (Some(sequence), boot) = (whole(shape.sequence), whole(shape.boot)) else {
+            return Numbered::Unreadable;
+        };
+        if with_boot && boot.is_none() {
+            return Numbered::Unreadable;
+        }
+        let counter = match part.counter {
+            Some(counter) => counter,
+            None => self.counter(part.stream, per.as_deref(), origin, tags, with_boot),
+        };
+        // With tags from the payload the next message of this topic can be another counter's.
+        part.counter = (!from_payload).then_some(counter);
+        #[expect(clippy::cast_possible_truncation, reason = "half of the hash is enough beside the number")]
+        let hash = content::print(b"", origin.message.payload) as u32;
+        let mark = Mark { counter, boot, sequence, hash };
+        Numbered::Yes(mark, self.core.state.counters[counter as usize].1.look(&mark))
+    }
+
+    fn counter(
+        &mut self,
+        stream: u16,
+        per: Option<&[String]>,
+        origin: &Origin<'_>,
+        tags: &[(String, String)],
+        with_boot: bool,
+    ) -> u32 {
+        let mut name = std::mem::take(&mut self.core.name);
+        match per {
+            Some(per) => {
+                let value = |tag: &str| tags.iter().find(|(name, _)| name == tag).map(|(_, v)| v.as_str());
+                crate::series::name(&mut name, stream, "", per.iter().map(|tag| (tag.as_str(), value(tag))));
+            }
+            None => {
+                let topic = String::from_utf8_lossy(origin.message.topic);
+                crate::series::name(&mut name, stream, &topic, std::iter::empty());
+            }
+        }
+        let counter = self.core.counter_index.get(name.as_str()).copied().unwrap_or_else(|| {
+            let counter = number(self.core.state.counters.len());
+            self.event(Event::Counter { name: name.clone(), with_boot });
+            counter
+        });
+        self.core.name = name;
+        counter
+    }
+}

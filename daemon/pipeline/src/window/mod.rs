@@ -1,0 +1,109 @@
+//! Windows: which one a reading belongs to, and what an open one holds.
+
+use crate::aggregate::State;
+use crate::plan::{SummaryPlan, Window};
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+
+impl Window {
+    /// Start and end of the window that holds `time`. The start belongs to it, the end does not.
+    pub fn around(&self, time: Time) -> (Time, Time) {
+        match self {
+            Window::Tumbling { length } => {
+                let start = time.minus(crate::time::Span(time.0.rem_euclid(length.0)));
+                (start, start.plus(*length))
+            }
+        }
+    }
+}
+
+/// How complete a window is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completeness {
+    /// Readings folded in.
+    pub received: u32,
+    /// Readings that cleaning or time checks refused.
+    pub rejected: u32,
+    /// Readings that came again while the window was open.
+    pub duplicates: u32,
+    /// Readings that came after the window had first closed.
+    pub late: u32,
+    /// Sequence numbers that were skipped just before a reading of this window.
+    pub gaps: u32,
+}
+
+impl Completeness {
+    /// Adds what `other` counts.
+    pub fn merge(&mut self, other: &Completeness) {
+        self.received = self.received.saturating_add(other.received);
+        self.rejected = self.rejected.saturating_add(other.rejected);
+        self.duplicates = self.duplicates.saturating_add(other.duplicates);
+        self.late = self.late.saturating_add(other.late);
+        self.gaps = self.gaps.saturating_add(other.gaps);
+    }
+}
+
+/// The content of a window: mergeable, open or closed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Content {
+    /// How complete.
+    pub completeness: Completeness,
+    /// For the aggregates.
+    pub states: Box<[State]>,
+}
+
+impl Content {
+    /// An empty window of `summary`.
+    pub fn empty(summary: &SummaryPlan) -> Content {
+        Content { completeness: Completeness::default(), states: State::empty_for(&summary.aggregates) }
+    }
+
+    /// Folds one counted reading in.
+    pub fn fold(&mut self, time: Time, value: f64, gap: u32) {
+        self.completeness.received = self.completeness.received.saturating_add(1);
+        self.completeness.gaps = self.completeness.gaps.saturating_add(gap);
+        for state in &mut self.states {
+            state.fold(time, value);
+        }
+    }
+
+    /// Folds in what came later. Both are of one summary under one definition.
+    pub fn merge(&mut self, later: &Content) {
+        self.completeness.merge(&later.completeness);
+        for (state, from) in self.states.iter_mut().zip(&later.states) {
+            state.merge(from);
+        }
+    }
+}
+
+/// An open window of a group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    /// Its start.
+    pub start: Time,
+    /// Its end.
+    pub end: Time,
+    /// When it closes, by the wall clock.
+    pub due: Time,
+    /// It may have been closed before: this is what came later, to be merged with what the store has.
+    pub late: bool,
+    /// What it holds.
+    pub content: Content,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Span;
+
+    #[test]
+    fn tumbling_windows_are_aligned() {
+        let minute = Window::Tumbling { length: Span::from_secs(60) };
+        let at = |secs: i64| Time(secs * 1_000_000);
+        for (secs, start) in
+            [(0, 0), (59, 0), (60, 60), (-1, -60), (-60, -60), (1_795_341_659, 1_795_341_600)]
+        {
+            assert_eq!(minute.around(at(secs)), (at(start), at(start + 60)), "{secs}");
+        }
+    }
+}
