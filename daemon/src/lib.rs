@@ -4,6 +4,8 @@
 
 pub mod config;
 pub mod forward;
+pub mod clock;
 pub mod health;
 pub mod ingest;
+pub mod store;
 pub mod limits;

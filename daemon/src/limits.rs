@@ -34,3 +34,7 @@ pub const SERIES_MAX: u32 = 100_000;
 pub const RETRY_MIN: Duration = Duration::from_millis(200);
 /// See [`RETRY_MIN`].
 pub const RETRY_MAX: Duration = Duration::from_secs(60);
+/// Messages in one transaction.
+pub const COMMIT_MESSAGES_MAX: usize = 32_768;
+/// After a connection opened, windows wait so long at most for what its source still has for us.
+pub const BACKLOG_HOLD_MAX: Duration = Duration::from_secs(30);

@@ -107,9 +107,9 @@ impl Pipeline {
         pipeline
     }
 
-    /// Begins a step at `now`. Time may stand still or go back between steps; that costs accuracy, never correctness.
-    pub fn step(&mut self, now: Time) -> Step<'_> {
-        Step::new(self, now)
+    /// Begins a step. Time may stand still or go back between steps; that costs accuracy, never correctness.
+    pub fn step(&mut self) -> Step<'_> {
+        Step::new(self)
     }
 
     /// What a checkpoint holds.
@@ -125,6 +125,11 @@ impl Pipeline {
     /// What became of all readings.
     pub fn ledger(&self) -> &Ledger {
         &self.state.ledger
+    }
+
+    /// How many windows are open.
+    pub fn open_windows(&self) -> usize {
+        self.due.len()
     }
 
     /// When the next window closes by the wall clock.
@@ -170,6 +175,11 @@ impl Pipeline {
         if let Some(forgotten) = forgotten {
             self.state.forgotten = self.state.forgotten.max(Some(forgotten));
         }
+    }
+
+    /// Folds a reading into the state as its verdict says. `value` is the cleaned value.
+    pub(crate) fn note_reading(&mut self, reading: &Reading, value: f64, gap: u32, arrival: Time) {
+        crate::fold::fold(self, reading, value, gap, arrival);
     }
 
     pub(crate) fn note_event(&mut self, event: &Event) {
@@ -237,7 +247,7 @@ impl Pipeline {
         number((0..self.state.sessions.len()).min_by_key(heard).unwrap_or(0))
     }
 
-    fn add_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> u32 {
+    pub(crate) fn add_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> u32 {
         let at = number(self.state.series.len());
         let groups = self.groups_of(stream, metric, tags);
         let by_time = self.plan.streams[usize::from(stream)].unique == Unique::Time;
@@ -307,7 +317,7 @@ impl Pipeline {
     }
 
     /// Rebuilds what is derived from the state.
-    fn index(&mut self) {
+    pub(crate) fn index(&mut self) {
         let mut name = String::new();
         for (at, series) in self.state.series.iter().enumerate() {
             let tags = series.tags.iter().map(|(name, value)| (name.as_str(), Some(value.as_str())));
@@ -336,11 +346,4 @@ impl Pipeline {
 /// Counts are bounded far below 2^32 (see [`crate::limits`]).
 pub(crate) fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-impl Pipeline {
-    /// Folds a reading into the state as its verdict says. `value` is the cleaned value.
-    pub(crate) fn note_reading(&mut self, reading: &Reading, value: f64, gap: u32, arrival: Time) {
-        crate::fold::fold(self, reading, value, gap, arrival);
-    }
 }

@@ -10,8 +10,8 @@ const FORGET_STEP: Span = Span::from_secs(60);
 
 impl Step<'_> {
     /// The closed windows that [`Step::finish`] needs to amend.
-    pub fn needs(&self, held: &dyn Fn(u16) -> bool) -> Vec<ClosedKey> {
-        let due = self.core.due.iter().take_while(|due| due.due <= self.now);
+    pub fn needs(&self, now: Time, held: &dyn Fn(u16) -> bool) -> Vec<ClosedKey> {
+        let due = self.core.due.iter().take_while(|due| due.due <= now);
         due.filter(|due| due.late && !self.is_held(due.group, held))
             .map(|due| self.key(due.group, due.start))
             .collect()
@@ -20,15 +20,16 @@ impl Step<'_> {
     /// Closes the windows that are due, and ends the step. `held(source)` says whether a source is still delivering
     /// what waited for us: windows that it reports to stay open. `loaded` holds what [`Step::needs`] asked for and the
     /// store had.
-    pub fn finish(mut self, held: &dyn Fn(u16) -> bool, loaded: &Loaded) -> Changes {
-        let due: Vec<_> = self.core.due.iter().take_while(|due| due.due <= self.now).copied().collect();
+    pub fn finish(mut self, now: Time, held: &dyn Fn(u16) -> bool, loaded: &Loaded) -> Changes {
+        self.changes.entry.now = now;
+        let due: Vec<_> = self.core.due.iter().take_while(|due| due.due <= now).copied().collect();
         for due in due {
             if !self.is_held(due.group, held) {
                 self.close(due.group, due.start, loaded);
             }
         }
         if !self.changes.is_empty() {
-            self.forget();
+            self.forget(now);
         }
         self.changes
     }
@@ -39,7 +40,8 @@ impl Step<'_> {
     }
 
     /// Closes every open window of the summaries that `which` names, due or not, and ends the step.
-    pub fn finish_all(mut self, which: &dyn Fn(u16) -> bool, loaded: &Loaded) -> Changes {
+    pub fn finish_all(mut self, now: Time, which: &dyn Fn(u16) -> bool, loaded: &Loaded) -> Changes {
+        self.changes.entry.now = now;
         let due: Vec<_> = self.core.due.iter().copied().collect();
         for due in due {
             if which(self.core.state.groups[due.group as usize].group.summary) {
@@ -90,8 +92,8 @@ impl Step<'_> {
         self.changes.closed.push(Closed { key, revision, content, id, event, values, to });
     }
 
-    fn forget(&mut self) {
-        let horizon = self.now.minus(self.core.horizon);
+    fn forget(&mut self, now: Time) {
+        let horizon = now.minus(self.core.horizon);
         let due = self.core.state.forgotten.is_none_or(|forgotten| horizon >= forgotten.plus(FORGET_STEP));
         if due && horizon > Time::MIN {
             self.changes.entry.forgotten = Some(horizon);

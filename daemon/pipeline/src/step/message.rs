@@ -146,7 +146,7 @@ impl Step<'_> {
         let (plan, shapes) = (Arc::clone(&self.core.plan), Arc::clone(&self.core.shapes));
         let stream = &plan.streams[usize::from(part.stream)];
         let shape = &shapes[usize::from(part.stream)];
-        let latest = self.now.max(origin.message.arrival).plus(plan.max_future);
+        let latest = origin.message.arrival.plus(plan.max_future);
         let time = match (&stream.time, shape.time) {
             (Some(plan), Some(slot)) => parse_time(&found.slots[slot], plan.format).ok_or(Reason::BadTime),
             _ => Ok(origin.message.arrival),

@@ -10,14 +10,12 @@ mod readings;
 use crate::entry::Event;
 use crate::message::{DeadLetter, Message, Trace};
 use crate::pipeline::{Changes, Pipeline, number};
-use crate::time::Time;
 use crate::verdict::{Reason, Verdict};
 
 /// A step in the making. Give it inputs in order, then [`Step::finish`] it.
 #[derive(Debug)]
 pub struct Step<'p> {
     core: &'p mut Pipeline,
-    now: Time,
     changes: Changes,
     traces: Option<Vec<Trace>>,
     /// While a dead letter is retried: the stream that it is for, and no deduplication.
@@ -25,10 +23,18 @@ pub struct Step<'p> {
 }
 
 impl<'p> Step<'p> {
-    pub(crate) fn new(core: &'p mut Pipeline, now: Time) -> Step<'p> {
-        let mut changes = Changes::default();
-        changes.entry.now = now;
-        Step { core, now, changes, traces: None, retrying: None }
+    pub(crate) fn new(core: &'p mut Pipeline) -> Step<'p> {
+        Step { core, changes: Changes::default(), traces: None, retrying: None }
+    }
+
+    /// How many readings and messages without readings this step has decided on.
+    pub fn len(&self) -> usize {
+        self.changes.entry.readings.len() + self.changes.entry.parts.len()
+    }
+
+    /// Whether this step has nothing to write so far.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
     }
 
     /// Also record what becomes of each reading; see [`Step::traces`].

@@ -1,0 +1,446 @@
+//! The heart: takes what came, lets the pipeline decide, writes one transaction, and then, only then, acknowledges.
+//!
+//! One thread. Whatever was taken stays in memory until it is on disk: after a failed commit the store is opened again,
+//! the pipeline restored from it, and the same input applied again, unless the journal shows that it was written after
+//! all.
+
+use super::figures::Figures;
+use super::intake::{Input, Intake, Link};
+use super::mailbox::{LetterOrder, Mail, Mailbox, Order};
+use super::pace::{PAUSE, Pace, Window};
+use crate::clock::Clock;
+use crate::health::Health;
+use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, RETRY_MAX, RETRY_MIN};
+use crate::store::{Commit, Letter, LetterRequest, Store, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tidegate_pipeline::message::{Message, Trace};
+use tidegate_pipeline::plan::Plan;
+use tidegate_pipeline::{Changes, Pipeline, Step};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// The loop turns at least so often, to show that it is alive.
+const TURN_MAX: Duration = Duration::from_secs(1);
+
+/// Everything that the heart is given.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where input comes from.
+    pub intake: Arc<Intake>,
+    /// What forwarders and operators want.
+    pub mailbox: Arc<Mailbox>,
+    /// Where changes go.
+    pub store: Store,
+    /// What decides.
+    pub pipeline: Pipeline,
+    /// What is wrong.
+    pub health: Arc<Health>,
+    /// What the status page shows.
+    pub figures: Arc<Figures>,
+    /// Who watches: see `tap`.
+    pub taps: broadcast::Sender<Arc<Vec<Trace>>>,
+    /// The wall clock.
+    pub clock: Clock,
+    /// `[buffer] commit_interval`.
+    pub interval: Duration,
+    /// `[buffer] flash_budget`, bytes a day.
+    pub flash_bytes_per_day: u64,
+    /// New plans.
+    pub plans: mpsc::Receiver<NewPlan>,
+}
+
+/// A changed configuration.
+#[derive(Debug)]
+pub struct NewPlan {
+    /// What holds from now on.
+    pub plan: Plan,
+    /// The filters of each source, to be remembered.
+    pub subscriptions: BTreeMap<String, Vec<String>>,
+    /// Told when it is in force and on disk.
+    pub done: oneshot::Sender<()>,
+}
+
+/// The running heart.
+#[derive(Debug)]
+pub struct Heart {
+    parts: Parts,
+    pace: Pace,
+    links: Vec<(Arc<Link>, LinkState)>,
+    backlog: Vec<Backlog>,
+    batch: Batch,
+}
+
+/// What is taken and not on disk yet.
+#[derive(Debug, Default)]
+struct Batch {
+    inputs: Vec<Input>,
+    orders: Vec<Order>,
+    messages: usize,
+}
+
+#[derive(Debug, Default)]
+struct LinkState {
+    waiting: u32,
+    highest: u64,
+    window: Window,
+}
+
+/// Whether a source still delivers what waited for us.
+#[derive(Clone, Copy, Debug)]
+struct Backlog {
+    until: Option<Instant>,
+}
+
+impl Heart {
+    /// A heart that has not beaten yet.
+    pub fn new(parts: Parts) -> Heart {
+        let now = Instant::now();
+        let pace = Pace::new(parts.interval, parts.flash_bytes_per_day, now);
+        // At the start everybody has a backlog until he says otherwise.
+        let backlog =
+            vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
+        let heart = Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default() };
+        heart.publish();
+        heart
+    }
+
+    /// Beats until the intake is closed and empty; then everything is on disk, unless the disk refuses.
+    pub fn run(mut self) {
+        loop {
+            let inputs = self.parts.intake.take(self.deadline());
+            let now = Instant::now();
+            let closing = self.parts.intake.is_closed();
+            for input in inputs {
+                self.receive(input, now);
+            }
+            self.parts.figures.held.store(self.batch.messages as u64, Ordering::Relaxed);
+            self.beat();
+            if let Ok(plan) = self.parts.plans.try_recv() {
+                self.change_plan(plan);
+            }
+            if closing || self.is_due(Instant::now()) {
+                self.commit(closing);
+            }
+            if closing && self.parts.intake.messages() == 0 {
+                return;
+            }
+        }
+    }
+
+    fn beat(&self) {
+        let ms = u64::try_from(self.parts.clock.now().as_millis()).unwrap_or(0);
+        self.parts.figures.turned_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// When to look again, whatever comes.
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        let window = self.parts.pipeline.next_deadline().map(|due| {
+            let wait = due.since(self.parts.clock.now()).0.max(0);
+            let due = now + Duration::from_micros(wait.unsigned_abs());
+            // What is held closes when its sources have drained, or at the limit: no need to turn until then.
+            if due > now { due } else { self.hold_ends(now) }
+        });
+        let deadlines = [self.pace.deadline(), self.parts.mailbox.deadline(), window, Some(now + TURN_MAX)];
+        deadlines.into_iter().flatten().min().unwrap_or(now)
+    }
+
+    fn hold_ends(&self, now: Instant) -> Instant {
+        self.backlog
+            .iter()
+            .filter_map(|backlog| backlog.until)
+            .filter(|until| *until > now)
+            .min()
+            .unwrap_or(now)
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        let reached = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        reached(self.pace.deadline())
+            || reached(self.parts.mailbox.deadline())
+            || self.parts.pipeline.next_deadline().is_some_and(|due| due <= self.parts.clock.now())
+    }
+
+    fn receive(&mut self, input: Input, now: Instant) {
+        match &input {
+            Input::Run(run) => {
+                self.batch.messages += run.messages.len();
+                let state = self.link(&run.link);
+                state.waiting += count_acknowledged(&run.messages);
+                state.highest = run.number;
+                let waiting = state.waiting;
+                let full = waiting >= u32::from(run.link.doubt_max) / 4 * 3;
+                if state.window.arrived(waiting, now) || (full && waiting > 0) {
+                    self.pace.urge(now);
+                } else {
+                    self.pace.arrived(now);
+                }
+            }
+            Input::Opened(link) => {
+                self.backlog_of(link.source, Some(now + BACKLOG_HOLD_MAX));
+                self.link(link);
+                self.pace.arrived(now);
+            }
+            Input::Closed(link) => {
+                self.links.retain(|(known, _)| !Arc::ptr_eq(known, link));
+                return;
+            }
+            Input::Drained { source } => {
+                self.backlog_of(*source, None);
+                return;
+            }
+            Input::Refused { .. } => self.pace.arrived(now),
+        }
+        self.batch.inputs.push(input);
+        if self.batch.messages >= COMMIT_MESSAGES_MAX {
+            self.pace.urge(now);
+        }
+    }
+
+    fn backlog_of(&mut self, source: u16, until: Option<Instant>) {
+        if let Some(backlog) = self.backlog.get_mut(usize::from(source)) {
+            backlog.until = until;
+        }
+    }
+
+    fn link(&mut self, link: &Arc<Link>) -> &mut LinkState {
+        let at = match self.links.iter().position(|(known, _)| Arc::ptr_eq(known, link)) {
+            Some(at) => at,
+            None => {
+                self.links.push((Arc::clone(link), LinkState::default()));
+                self.links.len() - 1
+            }
+        };
+        &mut self.links[at].1
+    }
+
+    /// Writes what was taken, until it is on disk. `last`: give up when the disk refuses, since nobody will wait.
+    fn commit(&mut self, last: bool) {
+        let (mut mail, waiting) = self.parts.mailbox.take();
+        self.batch.orders.append(&mut mail.orders);
+        let mut wait = RETRY_MIN;
+        loop {
+            let number = self.parts.store.next_entry();
+            let error = match self.attempt(&mail, &waiting) {
+                Ok(traces) => return self.committed(&mail, traces),
+                Err(error) => error,
+            };
+            self.parts.figures.failures.fetch_add(1, Ordering::Relaxed);
+            if self
+                .parts
+                .health
+                .raise("store", format!("nothing is acknowledged until the disk takes it: {error}"))
+            {
+                tracing::error!(%error, "cannot commit; nothing is acknowledged until the disk takes it");
+            }
+            match self.recover(number) {
+                Ok(true) => return self.committed(&mail, Vec::new()),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, "cannot open the store again yet"),
+            }
+            if last {
+                return;
+            }
+            std::thread::sleep(wait);
+            wait = (wait * 2).min(RETRY_MAX);
+            self.beat();
+        }
+    }
+
+    /// One try: decide, load what is to be amended, decide on that, write.
+    fn attempt(&mut self, mail: &Mail, waiting: &BTreeSet<String>) -> Result<Vec<Trace>, StoreError> {
+        let tapped = self.parts.taps.receiver_count() > 0;
+        let now = self.parts.clock.now();
+        let instant = Instant::now();
+        let backlog = self.backlog.clone();
+        let held = move |source: u16| {
+            let until = backlog.get(usize::from(source)).and_then(|backlog| backlog.until);
+            until.is_some_and(|until| until > instant)
+        };
+        let mut step = self.parts.pipeline.step();
+        if tapped {
+            step.trace();
+        }
+        let mut letters = Vec::new();
+        apply(&mut step, &self.batch, self.parts.store.shared(), &mut letters)?;
+        let traces = step.traces();
+        let loaded = self.parts.store.shared().load(&step.needs(now, &held))?;
+        let changes = step.finish(now, &held, &loaded);
+        let commit = self.with_mail(changes, letters, mail, waiting, now);
+        if !commit.is_empty() {
+            self.parts.store.commit(&commit)?;
+            self.parts.figures.commits.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(traces)
+    }
+
+    fn with_mail(
+        &self,
+        changes: Changes,
+        letters: Vec<LetterRequest>,
+        mail: &Mail,
+        waiting: &BTreeSet<String>,
+        at: tidegate_pipeline::time::Time,
+    ) -> Commit {
+        Commit {
+            changes,
+            outputs: self.parts.pipeline.plan().outputs.clone(),
+            settled: mail.settled.clone(),
+            letters,
+            reach: mail.reach.clone(),
+            waiting: waiting.clone(),
+            at,
+            ..Commit::default()
+        }
+    }
+
+    /// On disk: acknowledge, in the order of arrival.
+    fn committed(&mut self, mail: &Mail, traces: Vec<Trace>) {
+        let now = Instant::now();
+        let paused = self.pace.deadline().is_some_and(|_| self.pace.paused_for(now) >= PAUSE);
+        for (link, state) in &mut self.links {
+            if state.waiting > 0 || state.highest > link.committed() {
+                link.commit(state.highest);
+                state.window.acknowledged(state.waiting, paused, now);
+                state.waiting = 0;
+            }
+        }
+        // A connection that has ended meanwhile is told too: nobody reads it.
+        for input in &self.batch.inputs {
+            if let Input::Run(run) = input {
+                run.link.commit(run.number);
+            }
+        }
+        let bytes = self.parts.store.shared().wear().bytes();
+        self.pace.committed(now, bytes);
+        for order in self.batch.orders.drain(..) {
+            // Whoever asked may be gone; it is done all the same.
+            let _ = order.done.send(());
+        }
+        self.batch.inputs.clear();
+        self.batch.messages = 0;
+        self.parts.mailbox.committed(&mail.settled);
+        if self.parts.health.clear("store") {
+            tracing::info!("the disk takes writes again");
+        }
+        if !traces.is_empty() {
+            let _ = self.parts.taps.send(Arc::new(traces));
+        }
+        self.parts.store.checkpoint_if_due(&self.parts.pipeline);
+        self.publish();
+    }
+
+    /// After a failed commit: memory becomes what is on disk. True when the batch is there after all.
+    fn recover(&mut self, number: u64) -> Result<bool, StoreError> {
+        self.parts.pipeline = self.parts.store.reopen()?;
+        self.parts.store.has_entry(number)
+    }
+
+    fn publish(&self) {
+        let figures = &self.parts.figures;
+        figures.set_ledger(self.parts.pipeline.ledger());
+        figures.held.store(0, Ordering::Relaxed);
+        figures.series.store(self.parts.pipeline.state().series.len() as u64, Ordering::Relaxed);
+        figures.windows.store(self.parts.pipeline.open_windows() as u64, Ordering::Relaxed);
+        figures.overspent.store(u64::from(self.pace.is_overspent()), Ordering::Relaxed);
+    }
+
+    /// Puts a new plan in force: windows of changed summaries close under the old one, then a checkpoint under the new.
+    fn change_plan(&mut self, new: NewPlan) {
+        self.commit(false);
+        while let Err(error) = self.try_plan(&new) {
+            tracing::error!(%error, "cannot write the new configuration to the store; trying again");
+            std::thread::sleep(RETRY_MIN);
+            if let Ok(pipeline) = self.parts.store.reopen() {
+                self.parts.pipeline = pipeline;
+            }
+        }
+        let until = Some(Instant::now() + BACKLOG_HOLD_MAX);
+        self.backlog = vec![Backlog { until }; new.plan.sources.len()];
+        self.publish();
+        let _ = new.done.send(());
+    }
+
+    fn try_plan(&mut self, new: &NewPlan) -> Result<(), StoreError> {
+        put_in_force(&mut self.parts.store, &mut self.parts.pipeline, new.plan.clone(), &self.parts.clock)?;
+        let subscriptions = Some(new.subscriptions.clone());
+        self.parts.store.commit(&Commit { subscriptions, ..Commit::default() })
+    }
+}
+
+/// Closes what the new plan ends, and writes a checkpoint under the new plan. Nothing happens where the plans agree.
+///
+/// # Errors
+/// When the store cannot be written; then `pipeline` must be restored from it.
+pub fn put_in_force(
+    store: &mut Store,
+    pipeline: &mut Pipeline,
+    plan: Plan,
+    clock: &Clock,
+) -> Result<(), StoreError> {
+    if *pipeline.plan() == plan {
+        return Ok(());
+    }
+    let closes = pipeline.closes_for(&plan);
+    let outputs = pipeline.plan().outputs.clone();
+    let step = pipeline.step();
+    let loaded = store.shared().load(&step.needs_all())?;
+    let changes = step.finish_all(clock.now(), &|summary| closes.contains(&summary), &loaded);
+    let commit = Commit { changes, outputs, at: clock.now(), ..Commit::default() };
+    if !commit.is_empty() {
+        store.commit(&commit)?;
+    }
+    let old = std::mem::replace(pipeline, Pipeline::new(Plan::default()));
+    *pipeline = old.migrate(plan);
+    store.checkpoint_now(pipeline)
+}
+
+/// Gives the batch to the pipeline, and what operators want done with it.
+fn apply(
+    step: &mut Step<'_>,
+    batch: &Batch,
+    store: &crate::store::Shared,
+    letters: &mut Vec<LetterRequest>,
+) -> Result<(), StoreError> {
+    for input in &batch.inputs {
+        match input {
+            Input::Run(run) => {
+                for message in &run.messages {
+                    step.message(&Message {
+                        source: run.link.source,
+                        session: &run.link.session,
+                        topic: &run.bytes[message.topic.start as usize..message.topic.end as usize],
+                        payload: &run.bytes[message.payload.start as usize..message.payload.end as usize],
+                        retained: message.retained,
+                        acknowledged: message.acknowledged,
+                        arrival: run.arrival,
+                    });
+                }
+            }
+            Input::Opened(link) => step.opened(link.source, &link.session, link.doubt_max),
+            Input::Refused { reason, count } => step.refused(*reason, *count),
+            Input::Closed(_) | Input::Drained { .. } => {}
+        }
+    }
+    for order in batch.orders.iter().flat_map(|order| &order.letters) {
+        match order {
+            LetterOrder::Drop(number) => letters.push(LetterRequest::Drop(*number)),
+            LetterOrder::Retry(number) => match store.letter(*number)? {
+                Some(Letter::Message(letter)) => {
+                    step.retry(&letter);
+                    letters.push(LetterRequest::Retried(*number));
+                }
+                Some(Letter::Event { .. }) => letters.push(LetterRequest::Requeue(*number)),
+                None => {}
+            },
+        }
+    }
+    Ok(())
+}
+
+fn count_acknowledged(messages: &[super::intake::Message]) -> u32 {
+    let count = messages.iter().filter(|message| message.acknowledged).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,158 @@
+//! The mailbox: what forwarders and operators want written, until the writer takes it into its next transaction.
+
+use crate::ingest::intake::Intake;
+use crate::store::{Fate, Settlement};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, oneshot};
+
+/// Confirmations wait so long for a transaction to ride along in; then they get one of their own.
+pub const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
+/// So many confirmations get a transaction of their own at once.
+const CONFIRMATIONS_MAX: usize = 1_000;
+/// How many more events an output is allowed at a time.
+const BLOCK: u64 = 512;
+
+/// What an operator asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LetterOrder {
+    /// Give it to the pipeline, or to the output, again.
+    Retry(u64),
+    /// Throw it away.
+    Drop(u64),
+}
+
+/// Something for the writer to do, with where to say that it is done.
+#[derive(Debug)]
+pub struct Order {
+    /// What.
+    pub letters: Vec<LetterOrder>,
+    /// Told when it is on disk.
+    pub done: oneshot::Sender<()>,
+}
+
+/// What waits for the writer.
+#[derive(Debug, Default)]
+pub struct Mail {
+    /// What became of events.
+    pub settled: Vec<Settlement>,
+    /// Outputs that want more.
+    pub reach: BTreeMap<String, u64>,
+    /// What operators want.
+    pub orders: Vec<Order>,
+    since: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    mail: Mail,
+    /// By output: settled, but not on disk yet.
+    unconfirmed: BTreeMap<String, BTreeSet<(u8, u64)>>,
+    /// Outputs that have nothing to send.
+    waiting: BTreeSet<String>,
+    changed: BTreeMap<String, Arc<Notify>>,
+}
+
+/// The mailbox of the one writer.
+#[derive(Debug)]
+pub struct Mailbox {
+    inner: Mutex<Inner>,
+    intake: Arc<Intake>,
+}
+
+impl Mailbox {
+    /// An empty mailbox; the writer is woken through its intake.
+    pub fn new(intake: Arc<Intake>) -> Arc<Mailbox> {
+        Arc::new(Mailbox { inner: Mutex::default(), intake })
+    }
+
+    /// What became of an event at `output`. Rides along in the next transaction.
+    pub fn settle(&self, settlements: Vec<Settlement>) {
+        let mut inner = self.lock();
+        for settlement in settlements {
+            let place = (settlement.priority, settlement.sequence);
+            inner.unconfirmed.entry(settlement.output.clone()).or_default().insert(place);
+            inner.mail.settled.push(settlement);
+        }
+        inner.mail.since.get_or_insert_with(Instant::now);
+        let full = inner.mail.settled.len() >= CONFIRMATIONS_MAX;
+        drop(inner);
+        if full {
+            self.intake.wake();
+        }
+    }
+
+    /// Whether the event at this place is settled though it may still be in the outbox.
+    pub fn is_settled(&self, output: &str, place: (u8, u64)) -> bool {
+        self.lock().unconfirmed.get(output).is_some_and(|places| places.contains(&place))
+    }
+
+    /// The output has sent all that it may and there is more.
+    pub fn want_more(&self, output: &str) {
+        self.lock().mail.reach.insert(output.to_owned(), BLOCK);
+        self.intake.wake();
+    }
+
+    /// Whether the output waits for something to send.
+    pub fn set_waiting(&self, output: &str, waits: bool) {
+        let mut inner = self.lock();
+        if waits {
+            inner.waiting.insert(output.to_owned());
+        } else {
+            inner.waiting.remove(output);
+        }
+    }
+
+    /// An operator's order; the answer comes when it is on disk.
+    pub fn order(&self, letters: Vec<LetterOrder>) -> oneshot::Receiver<()> {
+        let (done, answer) = oneshot::channel();
+        self.lock().mail.orders.push(Order { letters, done });
+        self.intake.wake();
+        answer
+    }
+
+    /// Woken when the outbox of `output` may have changed.
+    pub fn changes(&self, output: &str) -> Arc<Notify> {
+        Arc::clone(self.lock().changed.entry(output.to_owned()).or_default())
+    }
+
+    /// When the writer must look in, at the latest; `None` while there is nothing.
+    pub fn deadline(&self) -> Option<Instant> {
+        let inner = self.lock();
+        let mail = &inner.mail;
+        if !mail.reach.is_empty() || !mail.orders.is_empty() || mail.settled.len() >= CONFIRMATIONS_MAX {
+            return Some(Instant::now());
+        }
+        mail.since.map(|since| since + CONFIRM_WITHIN)
+    }
+
+    /// The writer takes everything, and learns which outputs wait for something to send.
+    pub fn take(&self) -> (Mail, BTreeSet<String>) {
+        let mut inner = self.lock();
+        (std::mem::take(&mut inner.mail), inner.waiting.clone())
+    }
+
+    /// These are on disk. Wakes all outputs: their outboxes may have changed.
+    pub fn committed(&self, settled: &[Settlement]) {
+        let mut inner = self.lock();
+        for settlement in settled {
+            if let Some(places) = inner.unconfirmed.get_mut(&settlement.output) {
+                places.remove(&(settlement.priority, settlement.sequence));
+            }
+        }
+        inner.changed.values().for_each(|notify| notify.notify_one());
+    }
+
+    /// How many events `output` has delivered, and how many it has refused, that the account does not know yet.
+    pub fn uncounted(&self, output: &str) -> (u64, u64) {
+        let inner = self.lock();
+        let of = inner.mail.settled.iter().filter(|settlement| settlement.output == output);
+        let (delivered, refused): (Vec<_>, Vec<_>) = of.partition(|s| s.fate == Fate::Delivered);
+        (delivered.len() as u64, refused.len() as u64)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,127 @@
+//! Checkpoints: a snapshot of plan and state at one journal number, written in chunks over several transactions. The
+//! transaction that writes the last chunk puts it in force and truncates the journal.
+
+use super::row::{CHUNK, pack, pack_value, unpack};
+use super::schema::{CHECKPOINT, CheckpointRow, JOURNAL, META, META_CHECKPOINT};
+use super::{Doing, Store, StoreError};
+use redb::{ReadTransaction, WriteTransaction};
+use tidegate_pipeline::Pipeline;
+use tidegate_pipeline::plan::Plan;
+use tidegate_pipeline::state::State;
+
+/// A journal smaller than this is not worth a checkpoint: replaying it takes milliseconds.
+const JOURNAL_BYTES_MIN: u64 = 4 << 20;
+/// The journal may grow to so many times the size of the last checkpoint, so that checkpoints cost little of the wear.
+const JOURNAL_PER_CHECKPOINT: u64 = 4;
+/// Above this recovery would take long, whatever the size of the checkpoint.
+const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+/// Chunks that ride along in one transaction.
+const CHUNKS_PER_COMMIT: usize = 4;
+
+/// A snapshot in the making.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    row: CheckpointRow,
+    bytes: Vec<u8>,
+    written: u32,
+}
+
+impl Snapshot {
+    /// What `pipeline` holds after the entry `journal`.
+    pub(super) fn take(pipeline: &Pipeline, generation: u64, journal: u64) -> Snapshot {
+        // Serialising to memory fails only for types that postcard cannot hold, and the state has none.
+        let bytes = pack(&postcard::to_stdvec(&(pipeline.plan(), pipeline.state())).unwrap_or_default());
+        let chunks = u32::try_from(bytes.len().div_ceil(CHUNK)).unwrap_or(u32::MAX);
+        let row = CheckpointRow { generation, journal, chunks, bytes: bytes.len() as u64 };
+        Snapshot { row, bytes, written: 0 }
+    }
+
+    /// Writes up to `limit` more chunks; true when all are written.
+    pub(super) fn write(&mut self, write: &WriteTransaction, limit: usize) -> Result<bool, StoreError> {
+        let mut table = write.open_table(CHECKPOINT).doing("write the checkpoint")?;
+        let chunks = self.bytes.chunks(CHUNK).enumerate().skip(self.written as usize).take(limit);
+        for (at, chunk) in chunks {
+            let at = u32::try_from(at).unwrap_or(u32::MAX);
+            table.insert((self.row.generation, at), chunk).doing("write the checkpoint")?;
+            self.written = at + 1;
+        }
+        Ok(self.written == self.row.chunks)
+    }
+
+    pub(super) fn row(&self) -> CheckpointRow {
+        self.row
+    }
+}
+
+/// Puts a wholly written snapshot in force: forgets the one before and the journal that it covers.
+pub(super) fn flip(write: &WriteTransaction, snapshot: &Snapshot) -> Result<(), StoreError> {
+    let row = snapshot.row;
+    write
+        .open_table(META)
+        .doing("write the checkpoint")?
+        .insert(META_CHECKPOINT, pack_value(&row).as_slice())
+        .doing("write the checkpoint")?;
+    let mut table = write.open_table(CHECKPOINT).doing("write the checkpoint")?;
+    table.retain_in(..(row.generation, 0), |_, _| false).doing("forget the old checkpoint")?;
+    let mut journal = write.open_table(JOURNAL).doing("truncate the journal")?;
+    journal.retain_in(..(row.journal + 1, 0), |_, _| false).doing("truncate the journal")
+}
+
+/// The pipeline of the checkpoint in force.
+pub(super) fn read(read: &ReadTransaction, row: &CheckpointRow) -> Result<Pipeline, StoreError> {
+    let table = read.open_table(CHECKPOINT).doing("read the checkpoint")?;
+    let mut bytes = Vec::new();
+    for at in 0..row.chunks {
+        let chunk = table.get((row.generation, at)).doing("read the checkpoint")?;
+        bytes.extend_from_slice(chunk.ok_or(StoreError::Damaged("checkpoint"))?.value());
+    }
+    let (plan, state): (Plan, State) = postcard::from_bytes(&unpack(&bytes, "checkpoint")?)
+        .map_err(|_| StoreError::Damaged("checkpoint"))?;
+    Ok(Pipeline::restore(plan, state))
+}
+
+impl Store {
+    /// Begins a checkpoint when the journal has grown enough and none is being written. `pipeline` must be as it is after
+    /// the last committed entry.
+    pub fn checkpoint_if_due(&mut self, pipeline: &Pipeline) {
+        let due =
+            (self.checkpoint.bytes * JOURNAL_PER_CHECKPOINT).clamp(JOURNAL_BYTES_MIN, JOURNAL_BYTES_MAX);
+        if self.snapshot.is_none() && self.journal_bytes >= due {
+            self.snapshot = Some(Snapshot::take(pipeline, self.checkpoint.generation + 1, self.next - 1));
+        }
+    }
+
+    /// Writes a checkpoint of `pipeline` now, in a transaction of its own.
+    ///
+    /// # Errors
+    /// When it cannot be written; the one before is in force then.
+    pub fn checkpoint_now(&mut self, pipeline: &Pipeline) -> Result<(), StoreError> {
+        let mut snapshot = Snapshot::take(pipeline, self.checkpoint.generation + 1, self.next - 1);
+        let database = self.shared.database()?;
+        let write = database.begin_write().doing("write the checkpoint")?;
+        snapshot.write(&write, usize::MAX)?;
+        flip(&write, &snapshot)?;
+        write.commit().doing("write the checkpoint")?;
+        self.in_force(snapshot.row);
+        self.snapshot = None;
+        Ok(())
+    }
+
+    /// Writes the next chunks of a snapshot in the making; gives its row when this transaction puts it in force.
+    pub(super) fn advance_checkpoint(
+        &mut self,
+        write: &WriteTransaction,
+    ) -> Result<Option<CheckpointRow>, StoreError> {
+        let Some(snapshot) = &mut self.snapshot else { return Ok(None) };
+        if !snapshot.write(write, CHUNKS_PER_COMMIT)? {
+            return Ok(None);
+        }
+        flip(write, snapshot)?;
+        Ok(Some(snapshot.row()))
+    }
+
+    pub(super) fn in_force(&mut self, row: CheckpointRow) {
+        self.checkpoint = row;
+        self.journal_bytes = 0;
+    }
+}

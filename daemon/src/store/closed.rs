@@ -1,0 +1,266 @@
+//! Closed windows and the queues of the outputs that refer to them.
+
+use super::commit::{Fate, Settlement};
+use super::row::{pack_value, unpack_value};
+use super::schema::{CLOSED, ClosedRow, LETTERS, Letter, LetterCounts, OUTBOX, OutputRow, Reference};
+use super::{Doing, StoreError};
+use redb::{ReadableTable, WriteTransaction};
+use std::collections::{BTreeMap, BTreeSet};
+use tidegate_pipeline::Kept;
+use tidegate_pipeline::event::{Closed, ClosedKey};
+use tidegate_pipeline::time::Time;
+
+/// Priorities in outbox keys: lower goes first.
+pub(super) const SUMMARY: u8 = 1;
+/// Windows looked at in one transaction to see whether they can go.
+const COLLECT_MAX: usize = 5_000;
+
+/// The outputs as this transaction changes them.
+pub(super) struct Queues {
+    pub(super) outputs: BTreeMap<String, OutputRow>,
+    /// Windows that end at or before this go when nothing waits for them.
+    pub(super) forgotten: Time,
+    /// Names of outputs whose rows must be written.
+    pub(super) changed: BTreeSet<String>,
+}
+
+impl Queues {
+    /// The row of the output, made if it is new.
+    fn output(&mut self, name: &str) -> &mut OutputRow {
+        self.changed.insert(name.to_owned());
+        let next = self.outputs.values().map(|row| row.number + 1).max().unwrap_or(0);
+        self.outputs
+            .entry(name.to_owned())
+            .or_insert_with(|| OutputRow { number: next, ..OutputRow::default() })
+    }
+
+    /// Queues one event: its sequence.
+    fn push(
+        &mut self,
+        write: &WriteTransaction,
+        name: &str,
+        priority: u8,
+        reference: Reference,
+        waiting: bool,
+    ) -> Result<(u16, u8, u64), StoreError> {
+        let row = self.output(name);
+        let lane = usize::from(priority);
+        let sequence = row.next[lane];
+        row.next[lane] += 1;
+        // Whoever waits sends at once, so the event counts as attempted from here on.
+        if waiting && row.attempted[lane] == sequence {
+            row.attempted[lane] = row.next[lane];
+        }
+        let place = (row.number, priority, sequence);
+        let mut outbox = write.open_table(OUTBOX).doing("queue an event")?;
+        outbox.insert(place, reference.row()).doing("queue an event")?;
+        Ok(place)
+    }
+
+    /// Keeps a closed window and queues it for its outputs. An earlier revision that still waits is superseded: in
+    /// place where it was never sent, else behind what is queued.
+    pub(super) fn close(
+        &mut self,
+        write: &WriteTransaction,
+        closed: &Closed,
+        names: &[String],
+        waiting: &BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        let reference = Reference::Closed(closed.key);
+        let mut table = write.open_table(CLOSED).doing("write a window")?;
+        let key = (closed.key.end.0, closed.key.group);
+        let before = table.get(key).doing("read a window")?.map(|row| row.value().to_vec());
+        let before = match before {
+            Some(row) => unpack_value::<ClosedRow>(&row, "closed window")?.queued,
+            None => Vec::new(),
+        };
+        let mut queued = Vec::new();
+        for name in closed.to.iter().filter_map(|&at| names.get(usize::from(at))) {
+            self.output(name).counts.made += 1;
+            let (number, attempted) = (self.output(name).number, self.output(name).attempted);
+            let old = before.iter().find(|place| place.0 == number).copied();
+            let still = match old {
+                Some(place) => self.is_queued(write, place, reference)?,
+                None => false,
+            };
+            let place = match old {
+                Some(place) if still => {
+                    self.output(name).counts.superseded += 1;
+                    if place.2 >= attempted[usize::from(place.1)] {
+                        place
+                    } else {
+                        let mut outbox = write.open_table(OUTBOX).doing("supersede an event")?;
+                        outbox.remove(place).doing("supersede an event")?;
+                        drop(outbox);
+                        self.push(write, name, SUMMARY, reference, waiting.contains(name))?
+                    }
+                }
+                _ => self.push(write, name, SUMMARY, reference, waiting.contains(name))?,
+            };
+            queued.push(place);
+        }
+        let row = ClosedRow {
+            kept: Kept { revision: closed.revision, content: closed.content.clone() },
+            id: closed.id.clone(),
+            event: closed.event.clone(),
+            queued,
+        };
+        table.insert(key, pack_value(&row).as_slice()).doing("write a window")?;
+        Ok(())
+    }
+
+    /// Takes a settled event out of the outbox. One that is not there any more was superseded or settled before.
+    pub(super) fn settle(
+        &mut self,
+        write: &WriteTransaction,
+        settlement: &Settlement,
+        letters: &mut LetterCounts,
+        at: Time,
+    ) -> Result<(), StoreError> {
+        let Some(row) = self.outputs.get(&settlement.output) else { return Ok(()) };
+        let place = (row.number, settlement.priority, settlement.sequence);
+        let removed = {
+            let mut outbox = write.open_table(OUTBOX).doing("confirm an event")?;
+            outbox.remove(place).doing("confirm an event")?.map(|row| Reference::of(row.value()))
+        };
+        let Some(reference) = removed else { return Ok(()) };
+        match &settlement.fate {
+            Fate::Delivered => {
+                self.output(&settlement.output).counts.delivered += 1;
+                if let Reference::Letter(number) = reference {
+                    let mut table = write.open_table(LETTERS).doing("confirm an event")?;
+                    table.remove(number).doing("confirm an event")?;
+                }
+            }
+            Fate::Refused(why) => {
+                self.output(&settlement.output).counts.refused += 1;
+                self.refuse(write, settlement, reference, why, letters, at)?;
+            }
+        }
+        if let Reference::Closed(key) = reference
+            && key.end <= self.forgotten
+        {
+            let mut table = write.open_table(CLOSED).doing("forget a window")?;
+            forget(write, &mut table, (key.end.0, key.group))?;
+        }
+        Ok(())
+    }
+
+    /// Makes a refused event a dead letter.
+    fn refuse(
+        &mut self,
+        write: &WriteTransaction,
+        settlement: &Settlement,
+        reference: Reference,
+        why: &str,
+        letters: &mut LetterCounts,
+        at: Time,
+    ) -> Result<(), StoreError> {
+        let (number, event) = match reference {
+            Reference::Letter(number) => (number, read_letter_event(write, number)?),
+            Reference::Closed(key) => (super::letters::take_number(letters), read_event(write, key)?),
+        };
+        let letter = Letter::Event {
+            output: settlement.output.clone(),
+            id: settlement.id.clone(),
+            event: event.unwrap_or_default(),
+            why: why.to_owned(),
+            at,
+            queued: false,
+        };
+        super::letters::insert(write, number, &letter, letters)
+    }
+
+    /// Allows the next `more` events of an output to be sent.
+    pub(super) fn reach(&mut self, name: &str, more: u64) {
+        if !self.outputs.contains_key(name) {
+            return;
+        }
+        let row = self.output(name);
+        for lane in 0..row.attempted.len() {
+            row.attempted[lane] = row.attempted[lane].saturating_add(more).min(row.next[lane]);
+        }
+    }
+
+    /// Puts a refused event back into the outbox.
+    pub(super) fn requeue(
+        &mut self,
+        write: &WriteTransaction,
+        name: &str,
+        letter: u64,
+    ) -> Result<(), StoreError> {
+        self.push(write, name, SUMMARY, Reference::Letter(letter), false)?;
+        let counts = &mut self.output(name).counts;
+        counts.refused = counts.refused.saturating_sub(1);
+        Ok(())
+    }
+
+    fn is_queued(
+        &self,
+        write: &WriteTransaction,
+        place: (u16, u8, u64),
+        reference: Reference,
+    ) -> Result<bool, StoreError> {
+        let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
+        let row = outbox.get(place).doing("read the outbox")?;
+        Ok(row.is_some_and(|row| Reference::of(row.value()) == reference))
+    }
+}
+
+fn read_event(write: &WriteTransaction, key: ClosedKey) -> Result<Option<Vec<u8>>, StoreError> {
+    let table = write.open_table(CLOSED).doing("read a window")?;
+    let row = table.get((key.end.0, key.group)).doing("read a window")?;
+    row.map(|row| unpack_value::<ClosedRow>(row.value(), "closed window").map(|row| row.event)).transpose()
+}
+
+fn read_letter_event(write: &WriteTransaction, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    let table = write.open_table(LETTERS).doing("read a dead letter")?;
+    let row = table.get(number).doing("read a dead letter")?;
+    let letter = row.map(|row| unpack_value::<Letter>(row.value(), "dead letter")).transpose()?;
+    Ok(letter.and_then(|letter| match letter {
+        Letter::Event { event, .. } => Some(event),
+        Letter::Message(_) => None,
+    }))
+}
+
+type ClosedTable<'t> = redb::Table<'t, (i64, u32), &'static [u8]>;
+
+/// Removes a window that can't be amended any more, if nothing waits for it.
+fn forget(write: &WriteTransaction, table: &mut ClosedTable<'_>, key: (i64, u32)) -> Result<(), StoreError> {
+    let Some(row) = table.get(key).doing("forget a window")?.map(|row| row.value().to_vec()) else {
+        return Ok(());
+    };
+    let row: ClosedRow = unpack_value(&row, "closed window")?;
+    let reference = Reference::Closed(ClosedKey { end: Time(key.0), group: key.1 });
+    let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
+    for place in row.queued {
+        let waits = outbox.get(place).doing("read the outbox")?;
+        if waits.is_some_and(|row| Reference::of(row.value()) == reference) {
+            return Ok(());
+        }
+    }
+    table.remove(key).doing("forget a window")?;
+    Ok(())
+}
+
+/// Removes windows that end after `from` and at or before `upto`, can't be amended and that nothing waits for: up to
+/// where it came. Those that something waits for go when it is confirmed.
+pub(super) fn collect(write: &WriteTransaction, from: Time, upto: Time) -> Result<Time, StoreError> {
+    if from >= upto {
+        return Ok(from);
+    }
+    let mut table = write.open_table(CLOSED).doing("forget windows")?;
+    let range = (from.0.saturating_add(1), 0)..=(upto.0, u32::MAX);
+    let mut keys = Vec::new();
+    for item in table.range(range).doing("forget windows")?.take(COLLECT_MAX) {
+        keys.push(item.doing("forget windows")?.0.value());
+    }
+    for key in &keys {
+        forget(write, &mut table, *key)?;
+    }
+    // Cut short, the last end may have more windows: begin with it again.
+    Ok(match keys.last() {
+        Some(last) if keys.len() == COLLECT_MAX => Time(last.0 - 1),
+        _ => upto,
+    })
+}

@@ -1,0 +1,209 @@
+//! The transaction: everything that one batch changes, at once or not at all.
+
+use super::closed::Queues;
+use super::row::{CHUNK, pack, pack_value};
+use super::schema::{
+    JOURNAL, LETTERS, Letter, META, META_LETTERS, META_SUBSCRIPTIONS, OUTBOX, OUTPUTS, OutputRow, Reference,
+};
+use super::{Doing, Store, StoreError};
+use redb::{ReadableTable, WriteTransaction};
+use std::collections::{BTreeMap, BTreeSet};
+use tidegate_pipeline::time::Time;
+use tidegate_pipeline::{Changes, journal};
+
+/// What one transaction does.
+#[derive(Debug, Default)]
+pub struct Commit {
+    /// What the pipeline changed.
+    pub changes: Changes,
+    /// The outputs that the indices in `changes` mean.
+    pub outputs: Vec<String>,
+    /// What became of events.
+    pub settled: Vec<Settlement>,
+    /// What an operator wants done with dead letters. Retried messages are in `changes` already.
+    pub letters: Vec<LetterRequest>,
+    /// Outputs that may be sent their next events: names, and how many more.
+    pub reach: BTreeMap<String, u64>,
+    /// Outputs that wait for something to send: what this transaction queues for them may be sent at once.
+    pub waiting: BTreeSet<String>,
+    /// Outputs whose queue is given up.
+    pub drop_outputs: Vec<String>,
+    /// The filters that the sources are subscribed to from now on, where that changed.
+    pub subscriptions: Option<BTreeMap<String, Vec<String>>>,
+    /// Now.
+    pub at: Time,
+}
+
+/// What became of one event at one output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// Name of the output.
+    pub output: String,
+    /// Its place in the outbox.
+    pub priority: u8,
+    /// Its place in the outbox.
+    pub sequence: u64,
+    /// The id under which it was sent.
+    pub id: String,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// Delivered, or refused with the function's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The function has it.
+    Delivered,
+    /// The function will not have it.
+    Refused(String),
+}
+
+/// What an operator wants done with a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LetterRequest {
+    /// A message was given to the pipeline again in this transaction: the letter goes.
+    Retried(u64),
+    /// An event goes back into the outbox.
+    Requeue(u64),
+    /// The letter goes for good.
+    Drop(u64),
+}
+
+impl Commit {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+            && self.settled.is_empty()
+            && self.letters.is_empty()
+            && self.reach.is_empty()
+            && self.drop_outputs.is_empty()
+            && self.subscriptions.is_none()
+    }
+}
+
+impl Store {
+    /// Writes everything in one transaction and waits until it is on disk.
+    ///
+    /// # Errors
+    /// Then nothing is known: the store must be [`Store::reopen`]ed, and [`Store::has_entry`] says whether it was written.
+    pub fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        let database = self.shared.database()?;
+        let mut write = database.begin_write().doing("begin a transaction")?;
+        // Closing a window frees pages that only a later transaction could use; two roots are enough for us.
+        write.set_two_phase_commit(false);
+        let entry = self.write_entry(&write, commit)?;
+        let mut letters = self.letters;
+        let mut queues =
+            Queues { outputs: self.outputs.clone(), forgotten: self.forgotten, changed: BTreeSet::new() };
+        if let Some(forgotten) = commit.changes.forgotten {
+            queues.forgotten = queues.forgotten.max(forgotten);
+        }
+        for closed in &commit.changes.closed {
+            queues.close(&write, closed, &commit.outputs, &commit.waiting)?;
+        }
+        for settlement in &commit.settled {
+            queues.settle(&write, settlement, &mut letters, commit.at)?;
+        }
+        super::letters::write(&write, &commit.changes.dead_letters, &mut letters)?;
+        for request in &commit.letters {
+            super::letters::request(&write, *request, &mut letters, &mut queues)?;
+        }
+        for (name, more) in &commit.reach {
+            queues.reach(name, *more);
+        }
+        for name in &commit.drop_outputs {
+            drop_output(&write, name, &mut queues)?;
+        }
+        let collected = super::closed::collect(&write, self.collected, queues.forgotten)?;
+        if let Some(subscriptions) = &commit.subscriptions {
+            let mut meta = write.open_table(META).doing("remember the subscriptions")?;
+            let row = pack_value(subscriptions);
+            meta.insert(META_SUBSCRIPTIONS, row.as_slice()).doing("remember the subscriptions")?;
+        }
+        write_accounts(&write, &queues, letters, self.letters)?;
+        let checkpoint = self.advance_checkpoint(&write)?;
+        write.commit().doing("commit")?;
+
+        // On disk: only now does the memory follow.
+        if let Some(bytes) = entry {
+            self.next += 1;
+            self.journal_bytes += bytes;
+        }
+        self.outputs = queues.outputs;
+        self.letters = letters;
+        self.forgotten = queues.forgotten;
+        self.collected = collected;
+        if let Some(row) = checkpoint {
+            self.in_force(row);
+            self.snapshot = None;
+        }
+        self.shared.publish(&self.outputs, self.letters, self.forgotten);
+        Ok(())
+    }
+
+    /// Writes the journal entry, if there is one: its bytes.
+    fn write_entry(&self, write: &WriteTransaction, commit: &Commit) -> Result<Option<u64>, StoreError> {
+        if commit.changes.entry.is_empty() {
+            return Ok(None);
+        }
+        let row = pack(&journal::encode(&commit.changes.entry));
+        let mut table = write.open_table(JOURNAL).doing("write the journal")?;
+        for (at, chunk) in (0u16..).zip(row.chunks(CHUNK)) {
+            table.insert((self.next, at), chunk).doing("write the journal")?;
+        }
+        Ok(Some(row.len() as u64))
+    }
+}
+
+fn write_accounts(
+    write: &WriteTransaction,
+    queues: &Queues,
+    letters: super::LetterCounts,
+    before: super::LetterCounts,
+) -> Result<(), StoreError> {
+    if !queues.changed.is_empty() {
+        let mut table = write.open_table(OUTPUTS).doing("write the outputs")?;
+        for name in &queues.changed {
+            if let Some(row) = queues.outputs.get(name) {
+                table.insert(name.as_str(), pack_value(row).as_slice()).doing("write the outputs")?;
+            }
+        }
+    }
+    if letters != before {
+        let mut meta = write.open_table(META).doing("write the account")?;
+        meta.insert(META_LETTERS, pack_value(&letters).as_slice()).doing("write the account")?;
+    }
+    Ok(())
+}
+
+fn drop_output(write: &WriteTransaction, name: &str, queues: &mut Queues) -> Result<(), StoreError> {
+    let Some(OutputRow { number, .. }) = queues.outputs.get(name) else { return Ok(()) };
+    let (number, mut letters) = (*number, Vec::new());
+    {
+        let mut outbox = write.open_table(OUTBOX).doing("drop the output's queue")?;
+        outbox
+            .retain_in((number, 0, 0)..=(number, u8::MAX, u64::MAX), |_, reference| {
+                if let Reference::Letter(letter) = Reference::of(reference) {
+                    letters.push(letter);
+                }
+                false
+            })
+            .doing("drop the output's queue")?;
+    }
+    let mut table = write.open_table(LETTERS).doing("drop the output's queue")?;
+    for letter in letters {
+        let row = table.get(letter).doing("drop the output's queue")?.map(|row| row.value().to_vec());
+        if let Some(Letter::Event { output, id, event, why, at, .. }) =
+            row.map(|row| super::row::unpack_value(&row, "dead letter")).transpose()?
+        {
+            let row = pack_value(&Letter::Event { output, id, event, why, at, queued: false });
+            table.insert(letter, row.as_slice()).doing("drop the output's queue")?;
+        }
+    }
+    queues.changed.insert(name.to_owned());
+    if let Some(row) = queues.outputs.get_mut(name) {
+        let queued = row.counts.queued();
+        *row.counts.dropped.entry("output_removed".to_owned()).or_default() += queued;
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The store: everything durable, in one redb file, written by one thread in one transaction per batch.
+//!
+//! It must not know where batches come from or where events go: it takes [`Commit`]s and gives rows.
+
+mod checkpoint;
+mod closed;
+mod commit;
+mod letters;
+mod medium;
+mod open;
+mod row;
+mod schema;
+mod shared;
+
+pub use commit::{Commit, Fate, LetterRequest, Settlement};
+pub use medium::{Opener, Wear, file};
+pub use open::{Opened, Store};
+pub use schema::{ClosedRow, Letter, LetterCounts, OutputCounts, OutputRow};
+pub use shared::{Shared, Waiting};
+
+/// What can go wrong with the store, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// redb could not do it.
+    #[error("the store cannot {doing}: {source}")]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// Why not.
+        source: Box<redb::Error>,
+    },
+    /// The file could not be opened.
+    #[error("cannot open the store {path}: {source}")]
+    Open {
+        /// Which file.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Another process has it open.
+    #[error("the store {0} is open in another process: is a tidegate already running with this data_dir?")]
+    Locked(String),
+    /// The file was written by a newer tidegate.
+    #[error(
+        "the store has format {found}, this tidegate knows {known}: install the newer tidegate again; the file is untouched"
+    )]
+    Newer {
+        /// The file's.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// A value does not have its checksum.
+    #[error(
+        "the store is damaged: a {0} does not have its checksum. Move the file away to begin anew, and keep it"
+    )]
+    Damaged(&'static str),
+    /// It is being opened again after a failure.
+    #[error("the store is being opened again")]
+    Reopening,
+}
+
+/// Gives redb's errors the words of what was being done.
+trait Doing<T> {
+    fn doing(self, doing: &'static str) -> Result<T, StoreError>;
+}
+
+impl<T, E: Into<redb::Error>> Doing<T> for Result<T, E> {
+    fn doing(self, doing: &'static str) -> Result<T, StoreError> {
+        self.map_err(|error| StoreError::Database { doing, source: Box::new(error.into()) })
+    }
+}

@@ -1,0 +1,230 @@
+//! Opening: the file, its format, the last checkpoint, and the journal after it.
+
+use super::checkpoint::{self, Snapshot};
+use super::medium::{Counted, Opener, Wear};
+use super::row::{unpack, unpack_value};
+use super::schema::{
+    CheckpointRow, FORMAT, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_FORMAT, META_LETTERS,
+    META_NAME, OUTPUTS, OutputRow,
+};
+use super::shared::Shared;
+use super::{Doing, StoreError};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tidegate_pipeline::plan::Plan;
+use tidegate_pipeline::time::Time;
+use tidegate_pipeline::{Pipeline, journal};
+
+/// Pages that redb keeps in memory. Its own default is 1 GiB.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// The writer's side of the store. There is one.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) path: String,
+    opener: OpenerBox,
+    pub(super) shared: Arc<Shared>,
+    /// The number of the next journal entry.
+    pub(super) next: u64,
+    pub(super) outputs: BTreeMap<String, OutputRow>,
+    pub(super) letters: LetterCounts,
+    pub(super) checkpoint: CheckpointRow,
+    /// Bytes of journal since the checkpoint in force.
+    pub(super) journal_bytes: u64,
+    /// A snapshot that is being written.
+    pub(super) snapshot: Option<Snapshot>,
+    /// Windows that end at or before this can go when nothing waits for them …
+    pub(super) forgotten: Time,
+    /// … and up to here those that nothing waited for have gone.
+    pub(super) collected: Time,
+}
+
+struct OpenerBox(Opener);
+
+impl std::fmt::Debug for OpenerBox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Opener")
+    }
+}
+
+/// An open store and what it remembers.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// The pipeline as it was after the last transaction, under the plan of that time.
+    pub pipeline: Pipeline,
+}
+
+impl Store {
+    /// Opens the store, or makes it: then its random part of the events' `source` is `fresh_name`, and `plan` is its first.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is another's, newer or damaged.
+    pub fn open(
+        path: &str,
+        opener: Opener,
+        fresh_name: &str,
+        plan: impl FnOnce(&str) -> Plan,
+    ) -> Result<Opened, StoreError> {
+        let wear = Arc::new(Wear::default());
+        let database = open_database(path, &opener, &wear)?;
+        let name = match read_name(&database)? {
+            Some(name) => name,
+            None => {
+                make(&database, fresh_name, &Pipeline::new(plan(fresh_name)))?;
+                fresh_name.to_owned()
+            }
+        };
+        let mut store = Store {
+            path: path.to_owned(),
+            opener: OpenerBox(opener),
+            shared: Arc::new(Shared::new(name, wear, database)),
+            next: 1,
+            outputs: BTreeMap::new(),
+            letters: LetterCounts::default(),
+            checkpoint: CheckpointRow::default(),
+            journal_bytes: 0,
+            snapshot: None,
+            forgotten: Time::MIN,
+            collected: Time::MIN,
+        };
+        let pipeline = store.load()?;
+        Ok(Opened { store, pipeline })
+    }
+
+    /// Opens the file again after a failed write, and reads everything from it: the pipeline as it is on disk.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; the store can be reopened again later.
+    pub fn reopen(&mut self) -> Result<Pipeline, StoreError> {
+        self.shared.close();
+        let database = open_database(&self.path, &self.opener.0, self.shared.wear())?;
+        self.shared.set(database);
+        self.load()
+    }
+
+    /// Whether the entry with this number is on disk.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn has_entry(&self, number: u64) -> Result<bool, StoreError> {
+        let database = self.shared.database()?;
+        let journal = database.begin_read().doing("read")?.open_table(JOURNAL).doing("read the journal")?;
+        // Truncated entries are in the checkpoint.
+        Ok(number <= self.checkpoint.journal || journal.get((number, 0)).doing("read the journal")?.is_some())
+    }
+
+    /// The number that the next entry gets.
+    pub fn next_entry(&self) -> u64 {
+        self.next
+    }
+
+    /// What readers share with the writer.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn load(&mut self) -> Result<Pipeline, StoreError> {
+        let database = self.shared.database()?;
+        let read = database.begin_read().doing("read")?;
+        let meta = read.open_table(META).doing("read")?;
+        self.checkpoint = match meta.get(META_CHECKPOINT).doing("read the checkpoint")? {
+            Some(row) => unpack_value(row.value(), "checkpoint header")?,
+            None => return Err(StoreError::Damaged("checkpoint header")),
+        };
+        self.letters = match meta.get(META_LETTERS).doing("read")? {
+            Some(row) => unpack_value(row.value(), "account of dead letters")?,
+            None => LetterCounts::default(),
+        };
+        let mut pipeline = checkpoint::read(&read, &self.checkpoint)?;
+        self.outputs.clear();
+        for item in read.open_table(OUTPUTS).doing("read the outputs")?.iter().doing("read the outputs")? {
+            let (name, row) = item.doing("read the outputs")?;
+            self.outputs.insert(name.value().to_owned(), unpack_value(row.value(), "output")?);
+        }
+        self.snapshot = None;
+        self.next = self.checkpoint.journal + 1;
+        self.journal_bytes = 0;
+        let journal = read.open_table(JOURNAL).doing("read the journal")?;
+        let mut row = Vec::new();
+        let mut number = self.next;
+        for item in journal.range((self.next, 0)..).doing("read the journal")? {
+            let (key, chunk) = item.doing("read the journal")?;
+            if key.value().0 != number {
+                self.replay(&mut pipeline, &row)?;
+                row.clear();
+                number = key.value().0;
+            }
+            row.extend_from_slice(chunk.value());
+        }
+        if !row.is_empty() {
+            self.replay(&mut pipeline, &row)?;
+        }
+        self.forgotten = pipeline.state().forgotten.unwrap_or(Time::MIN);
+        self.collected = Time::MIN;
+        drop((journal, meta));
+        self.shared.publish(&self.outputs, self.letters, self.forgotten);
+        Ok(pipeline)
+    }
+
+    fn replay(&mut self, pipeline: &mut Pipeline, row: &[u8]) -> Result<(), StoreError> {
+        let entry = journal::decode(&unpack(row, "journal entry")?)
+            .map_err(|_| StoreError::Damaged("journal entry"))?;
+        pipeline.replay(&entry);
+        self.next += 1;
+        self.journal_bytes += row.len() as u64;
+        Ok(())
+    }
+}
+
+fn open_database(path: &str, opener: &Opener, wear: &Arc<Wear>) -> Result<Database, StoreError> {
+    let inner = opener().map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+    let backend = Counted { inner, wear: Arc::clone(wear) };
+    match Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend) {
+        Ok(database) => Ok(database),
+        Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::Locked(path.to_owned())),
+        Err(error) => Err(error).doing("be opened"),
+    }
+}
+
+/// The store's name, `None` when there is nothing in the file yet.
+fn read_name(database: &Database) -> Result<Option<String>, StoreError> {
+    let read = database.begin_read().doing("read")?;
+    let meta = match read.open_table(META) {
+        Ok(meta) => meta,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error).doing("read"),
+    };
+    let format = meta.get(META_FORMAT).doing("read the format")?;
+    let format = format.and_then(|row| Some(u32::from_le_bytes(row.value().try_into().ok()?)));
+    match format {
+        None => return Err(StoreError::Damaged("format number")),
+        Some(found) if found > FORMAT => return Err(StoreError::Newer { found, known: FORMAT }),
+        Some(_) => {}
+    }
+    let name = meta.get(META_NAME).doing("read the name")?;
+    let name = name.ok_or(StoreError::Damaged("name"))?;
+    let name = std::str::from_utf8(name.value()).map_err(|_| StoreError::Damaged("name"))?;
+    Ok(Some(name.to_owned()))
+}
+
+/// Fills an empty file: all tables, the name, and a checkpoint that holds the first plan.
+fn make(database: &Database, name: &str, pipeline: &Pipeline) -> Result<(), StoreError> {
+    let write = database.begin_write().doing("be made")?;
+    {
+        let mut meta = write.open_table(META).doing("be made")?;
+        meta.insert(META_FORMAT, FORMAT.to_le_bytes().as_slice()).doing("be made")?;
+        meta.insert(META_NAME, name.as_bytes()).doing("be made")?;
+        write.open_table(JOURNAL).doing("be made")?;
+        write.open_table(OUTPUTS).doing("be made")?;
+        write.open_table(super::schema::CLOSED).doing("be made")?;
+        write.open_table(super::schema::OUTBOX).doing("be made")?;
+        write.open_table(super::schema::LETTERS).doing("be made")?;
+    }
+    let mut snapshot = Snapshot::take(pipeline, 1, 0);
+    snapshot.write(&write, usize::MAX)?;
+    checkpoint::flip(&write, &snapshot)?;
+    write.commit().doing("be made")
+}

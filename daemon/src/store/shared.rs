@@ -1,0 +1,250 @@
+//! The readers' side: outboxes, closed windows, dead letters and accounts, while the writer writes.
+
+use super::medium::Wear;
+use super::row::unpack_value;
+use super::schema::{
+    CLOSED, ClosedRow, LETTERS, Letter, LetterCounts, META, META_SUBSCRIPTIONS, OUTBOX, OutputRow, Reference,
+};
+use super::{Doing, StoreError};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTableMetadata};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tidegate_pipeline::Loaded;
+use tidegate_pipeline::event::ClosedKey;
+use tidegate_pipeline::time::Time;
+
+/// What readers share with the writer.
+#[derive(Debug)]
+pub struct Shared {
+    name: String,
+    wear: Arc<Wear>,
+    database: Mutex<Option<Arc<Database>>>,
+    accounts: Mutex<Accounts>,
+}
+
+#[derive(Debug, Default)]
+struct Accounts {
+    outputs: BTreeMap<String, OutputRow>,
+    letters: LetterCounts,
+    forgotten: Option<Time>,
+}
+
+/// An event that waits for an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its place in the outbox.
+    pub priority: u8,
+    /// Its place in the outbox.
+    pub sequence: u64,
+    /// CloudEvents id.
+    pub id: String,
+    /// The whole event.
+    pub event: Vec<u8>,
+}
+
+impl Shared {
+    pub(super) fn new(name: String, wear: Arc<Wear>, database: Database) -> Shared {
+        Shared { name, wear, database: Mutex::new(Some(Arc::new(database))), accounts: Mutex::default() }
+    }
+
+    /// The random name that was made with the store.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What was done to the medium.
+    pub fn wear(&self) -> &Arc<Wear> {
+        &self.wear
+    }
+
+    /// The outputs and their accounts, as of the last transaction.
+    pub fn outputs(&self) -> BTreeMap<String, OutputRow> {
+        lock(&self.accounts).outputs.clone()
+    }
+
+    /// What became of dead letters, as of the last transaction.
+    pub fn letter_counts(&self) -> LetterCounts {
+        lock(&self.accounts).letters
+    }
+
+    /// The next events that `output` may be sent, in order, without those that `skip` names: at most `events`, and but
+    /// for the first at most `bytes` in all.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn waiting(
+        &self,
+        output: &str,
+        skip: &dyn Fn(u8, u64) -> bool,
+        events: usize,
+        bytes: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        let Some((number, attempted)) =
+            lock(&self.accounts).outputs.get(output).map(|row| (row.number, row.attempted))
+        else {
+            return Ok(Vec::new());
+        };
+        let read = self.read()?;
+        let outbox = read.open_table(OUTBOX).doing("read the outbox")?;
+        let mut found: Vec<Waiting> = Vec::new();
+        let mut size = 0;
+        for (priority, end) in (0u8..).zip(attempted) {
+            for item in
+                outbox.range((number, priority, 0)..(number, priority, end)).doing("read the outbox")?
+            {
+                let (place, reference) = item.doing("read the outbox")?;
+                let (_, _, sequence) = place.value();
+                if skip(priority, sequence) {
+                    continue;
+                }
+                let Some((id, event)) = self.event(&read, Reference::of(reference.value()))? else {
+                    continue;
+                };
+                size += event.len();
+                if found.len() == events || (!found.is_empty() && size > bytes) {
+                    return Ok(found);
+                }
+                found.push(Waiting { priority, sequence, id, event });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether `output` has events that it may not be sent yet.
+    pub fn has_unreached(&self, output: &str) -> bool {
+        lock(&self.accounts).outputs.get(output).is_some_and(|row| row.attempted != row.next)
+    }
+
+    /// The closed windows with these keys, as far as the store has them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn load(&self, keys: &[ClosedKey]) -> Result<Loaded, StoreError> {
+        let mut loaded = Loaded::new();
+        if keys.is_empty() {
+            return Ok(loaded);
+        }
+        let read = self.read()?;
+        let table = read.open_table(CLOSED).doing("read windows")?;
+        for key in keys {
+            if let Some(row) = table.get((key.end.0, key.group)).doing("read windows")? {
+                let row: ClosedRow = unpack_value(row.value(), "closed window")?;
+                loaded.insert(*key, row.kept);
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Dead letters with their numbers, from `after` on, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn letters(&self, after: u64, limit: usize) -> Result<Vec<(u64, Letter)>, StoreError> {
+        let read = self.read()?;
+        let table = read.open_table(LETTERS).doing("read the dead letters")?;
+        let range = table.range(after.saturating_add(1)..).doing("read the dead letters")?;
+        range
+            .take(limit)
+            .map(|item| {
+                let (number, row) = item.doing("read the dead letters")?;
+                Ok((number.value(), unpack_value(row.value(), "dead letter")?))
+            })
+            .collect()
+    }
+
+    /// One dead letter.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn letter(&self, number: u64) -> Result<Option<Letter>, StoreError> {
+        let read = self.read()?;
+        let table = read.open_table(LETTERS).doing("read a dead letter")?;
+        let row = table.get(number).doing("read a dead letter")?;
+        row.map(|row| unpack_value(row.value(), "dead letter")).transpose()
+    }
+
+    /// How many dead letters there are, and how many rows wait in all outboxes.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn counts(&self) -> Result<(u64, u64), StoreError> {
+        let read = self.read()?;
+        let letters = read.open_table(LETTERS).doing("count")?.len().doing("count")?;
+        let queued = read.open_table(OUTBOX).doing("count")?.len().doing("count")?;
+        Ok((letters, queued))
+    }
+
+    /// The filters that each source was subscribed to last.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn subscriptions(&self) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
+        let read = self.read()?;
+        let meta = read.open_table(META).doing("read the subscriptions")?;
+        let row = meta.get(META_SUBSCRIPTIONS).doing("read the subscriptions")?;
+        Ok(row.map(|row| unpack_value(row.value(), "subscriptions")).transpose()?.unwrap_or_default())
+    }
+
+    pub(super) fn database(&self) -> Result<Arc<Database>, StoreError> {
+        lock(&self.database).clone().ok_or(StoreError::Reopening)
+    }
+
+    /// Lets go of the file, once all readers have.
+    pub(super) fn close(&self) {
+        let Some(database) = lock(&self.database).take() else { return };
+        // Reads are short and new ones find nothing, so this ends soon; the file's lock goes with the last of them.
+        while Arc::strong_count(&database) > 1 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    pub(super) fn set(&self, database: Database) {
+        *lock(&self.database) = Some(Arc::new(database));
+    }
+
+    pub(super) fn publish(
+        &self,
+        outputs: &BTreeMap<String, OutputRow>,
+        letters: LetterCounts,
+        forgotten: Time,
+    ) {
+        let mut accounts = lock(&self.accounts);
+        accounts.outputs.clone_from(outputs);
+        accounts.letters = letters;
+        accounts.forgotten = Some(forgotten);
+    }
+
+    fn read(&self) -> Result<ReadTransaction, StoreError> {
+        self.database()?.begin_read().doing("read")
+    }
+
+    fn event(
+        &self,
+        read: &ReadTransaction,
+        reference: Reference,
+    ) -> Result<Option<(String, Vec<u8>)>, StoreError> {
+        match reference {
+            Reference::Closed(key) => {
+                let table = read.open_table(CLOSED).doing("read a window")?;
+                let row = table.get((key.end.0, key.group)).doing("read a window")?;
+                let row =
+                    row.map(|row| unpack_value::<ClosedRow>(row.value(), "closed window")).transpose()?;
+                Ok(row.map(|row| (row.id, row.event)))
+            }
+            Reference::Letter(number) => {
+                let table = read.open_table(LETTERS).doing("read a dead letter")?;
+                let row = table.get(number).doing("read a dead letter")?;
+                let letter = row.map(|row| unpack_value::<Letter>(row.value(), "dead letter")).transpose()?;
+                Ok(letter.and_then(|letter| match letter {
+                    Letter::Event { id, event, .. } => Some((id, event)),
+                    Letter::Message(_) => None,
+                }))
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
