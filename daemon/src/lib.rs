@@ -7,3 +7,6 @@ pub mod forward;
 pub mod health;
 pub mod ingest;
 pub mod limits;
+pub mod mqtt;
+pub mod secret;
+pub mod tls;
