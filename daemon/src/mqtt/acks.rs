@@ -31,7 +31,9 @@ impl Acks {
     /// Writes what is due now that all runs up to `committed` are on disk. Gives the number of packets.
     pub(super) fn pay(&mut self, committed: u64, out: &mut BytesMut) -> usize {
         let mut count = 0;
-        while let Some((_, packet_ids)) = self.runs.pop_front_if(|(number, _)| *number <= committed) {
+        while self.runs.front().is_some_and(|(number, _)| *number <= committed)
+            && let Some((_, packet_ids)) = self.runs.pop_front()
+        {
             out.reserve(packet_ids.len() * 4);
             for id in &packet_ids {
                 out.put_slice(&PUBACK);

@@ -1,17 +1,19 @@
 //! The source `type = "mqtt"`: a client with a persistent session at a broker.
 
+mod dial;
+
+use self::dial::{Failure, FailureKind};
 use super::backoff::Backoff;
-use super::connection::{Connection, Over, Stream, Wire};
-use super::wire::{self, ConnAck, Hello, Packet};
+use super::connection::{Connection, Over};
+use super::encode;
+use super::wire::{ConnAck, Packet};
 use super::{Context, reasons, stopped};
 use crate::config::model::{Mqtt, Protocol};
 use crate::ingest::intake::{Input, Link};
-use crate::secret::{self, SecretText};
-use crate::{limits, tls};
+use crate::limits;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -74,30 +76,6 @@ struct Client {
     subscribed: bool,
     /// Read once: the files of the system's authorities do not change often.
     tls: Option<Arc<rustls::ClientConfig>>,
-}
-
-/// Why there is no connection (any more).
-struct Failure {
-    text: String,
-    kind: FailureKind,
-    /// After CONNACK.
-    opened: bool,
-    lived: Duration,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum FailureKind {
-    /// The broker does not speak this version.
-    Version,
-    /// The broker closed the connection without a word.
-    Closed,
-    Other,
-}
-
-impl Failure {
-    fn before(text: impl Into<String>) -> Failure {
-        Failure { text: text.into(), kind: FailureKind::Other, opened: false, lived: Duration::ZERO }
-    }
 }
 
 /// What one connection is waiting for.
@@ -173,94 +151,6 @@ impl Client {
         served.map_err(|(text, kind)| Failure { text, kind, opened: true, lived: begun.elapsed() })
     }
 
-    /// From nothing to CONNACK.
-    async fn open(&mut self) -> Result<(Wire, ConnAck), Failure> {
-        let stream = self.dial().await?;
-        let mut wire = Wire::new(stream, self.cfg.packet_bytes_max);
-        let password = self.password().await?;
-        let login = self
-            .cfg
-            .login
-            .as_ref()
-            .map(|login| (login.user.as_str(), password.as_ref().map_or("", SecretText::reveal)));
-        let hello = Hello {
-            version: self.version,
-            client_id: &self.cfg.client_id,
-            clean: self.cfg.session_expiry.is_none(),
-            keep_alive: u16::try_from(self.cfg.keep_alive.as_secs()).unwrap_or(u16::MAX),
-            login,
-            session_expiry: self
-                .cfg
-                .session_expiry
-                .map_or(0, |expiry| u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX)),
-            receive_max: self.cfg.receive_max,
-            packet_bytes_max: u32::try_from(self.cfg.packet_bytes_max).unwrap_or(u32::MAX),
-        };
-        wire::connect(&hello, &mut wire.out).map_err(|fault| Failure::before(fault.to_string()))?;
-        match wire.packet(Some(self.version)).await {
-            Ok(Packet::ConnAck(connack)) if connack.code == 0 => Ok((wire, connack)),
-            Ok(Packet::ConnAck(connack)) => Err(Failure {
-                kind: if connack.code == 0x84 { FailureKind::Version } else { FailureKind::Other },
-                ..Failure::before(reasons::connack(
-                    connack.code,
-                    connack.reason.as_deref(),
-                    &self.cfg,
-                    self.version,
-                ))
-            }),
-            Ok(Packet::Disconnect { code, reason }) => {
-                Err(Failure::before(reasons::disconnect(code, reason.as_deref(), &self.cfg)))
-            }
-            Ok(_) => Err(Failure::before(
-                "what answers there is not an MQTT broker: it answered CONNECT with another packet",
-            )),
-            Err(Over::Closed) => Err(Failure {
-                kind: FailureKind::Closed,
-                ..Failure::before("the broker closed the connection instead of answering CONNECT")
-            }),
-            Err(Over::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionReset => Err(Failure {
-                kind: FailureKind::Closed,
-                ..Failure::before("the broker reset the connection instead of answering CONNECT")
-            }),
-            Err(over) => Err(Failure::before(format!("no session with the broker: {over}"))),
-        }
-    }
-
-    async fn dial(&mut self) -> Result<Box<dyn Stream>, Failure> {
-        let (host, port) = (self.cfg.host.as_str(), self.cfg.port);
-        let tcp = TcpStream::connect((host, port)).await.map_err(|error| {
-            Failure::before(format!(
-                "cannot connect to {host}:{port}: {error}; is the broker running, and does the network reach it?"
-            ))
-        })?;
-        // Without it an acknowledgement could wait for the answer to the one before.
-        let _ = tcp.set_nodelay(true);
-        let Some(settings) = self.cfg.tls.clone() else { return Ok(Box::new(tcp)) };
-        let config = match &self.tls {
-            Some(config) => Arc::clone(config),
-            None => {
-                let config = blocking(move || tls::client_config(&settings)).await?;
-                Arc::clone(self.tls.insert(config))
-            }
-        };
-        let name = rustls::pki_types::ServerName::try_from(host.to_owned())
-            .map_err(|_| Failure::before(format!("`{host}` cannot be the name in a certificate")))?;
-        let stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await.map_err(|error| {
-            Failure::before(format!(
-                "no TLS with {host}:{port}: {error}; check `ca`, the name in `url` and that the port speaks TLS"
-            ))
-        })?;
-        Ok(Box::new(stream))
-    }
-
-    /// Read for each connection, so that a new password needs no restart.
-    async fn password(&self) -> Result<Option<SecretText>, Failure> {
-        match self.cfg.login.as_ref().and_then(|login| login.password.clone()) {
-            Some(password) => blocking(move || secret::read(&password)).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
     /// From CONNACK to the end. `Ok` when it is we who stop.
     async fn serve(
         &mut self,
@@ -285,7 +175,7 @@ impl Client {
                             .map_err(|text| (text, FailureKind::Other))?;
                     }
                     if let Some(fault) = brought.fault {
-                        wire::disconnect(self.version, fault.code, &mut connection.wire.out);
+                        encode::disconnect(self.version, fault.code, &mut connection.wire.out);
                         let _ = connection.wire.write_out(Duration::from_secs(1)).await;
                         return Err((format!("the broker sent {fault}"), FailureKind::Other));
                     }
@@ -321,7 +211,7 @@ impl Client {
         if connack.session_present {
             for filters in self.removed.chunks(limits::FILTERS_PER_PACKET_MAX) {
                 id += 1;
-                wire::unsubscribe(self.version, id, filters, out).map_err(too_long)?;
+                encode::unsubscribe(self.version, id, filters, out).map_err(too_long)?;
             }
         }
         self.removed.clear();
@@ -330,7 +220,7 @@ impl Client {
             self.subscribed = false;
             for filters in self.subscriptions.chunks(limits::FILTERS_PER_PACKET_MAX) {
                 id += 1;
-                wire::subscribe(self.version, id, filters, self.cfg.qos, out).map_err(too_long)?;
+                encode::subscribe(self.version, id, filters, self.cfg.qos, out).map_err(too_long)?;
                 progress.asked.insert(id, filters.to_vec());
             }
         }
@@ -419,7 +309,7 @@ impl Client {
                     keep_alive.as_secs()
                 ));
             }
-            wire::pingreq(&mut connection.wire.out);
+            encode::pingreq(&mut connection.wire.out);
             progress.pinged = Some(now);
             progress.ping_at = Some(now + keep_alive);
         }
@@ -429,7 +319,7 @@ impl Client {
     /// Nothing more is read; what was received is committed and acknowledged; then DISCONNECT. The session stays.
     async fn leave(&mut self, connection: &mut Connection) {
         if connection.settle(limits::STOP_TIMEOUT).await.is_ok() {
-            wire::disconnect(self.version, 0, &mut connection.wire.out);
+            encode::disconnect(self.version, 0, &mut connection.wire.out);
             let _ = connection.wire.write_out(Duration::from_secs(1)).await;
         }
     }
@@ -488,17 +378,5 @@ impl Progress {
         let answer_by = (!self.asked.is_empty()).then_some(self.answer_by);
         let due = [answer_by, self.drained_at, self.ping_at, self.stable_at];
         due.into_iter().flatten().min().unwrap_or(self.idle_until)
-    }
-}
-
-/// Runs something that touches the file system where it holds nobody up.
-async fn blocking<T, E>(job: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Failure>
-where
-    T: Send + 'static,
-    E: std::fmt::Display + Send + 'static,
-{
-    match tokio::task::spawn_blocking(job).await {
-        Ok(result) => result.map_err(|error| Failure::before(error.to_string())),
-        Err(error) => Err(Failure::before(format!("a task was cancelled: {error}"))),
     }
 }

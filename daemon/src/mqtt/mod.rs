@@ -12,6 +12,7 @@ mod acks;
 mod backoff;
 pub mod client;
 mod connection;
+mod encode;
 mod frame;
 pub mod listener;
 mod reader;

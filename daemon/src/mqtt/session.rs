@@ -1,11 +1,12 @@
 //! One client of the listener, from its CONNECT to its end.
 
 use super::connection::{Connection, Over, Stream, Wire};
+use super::encode::{self, Welcome};
 use super::frame::{Fault, code};
 use super::listener::House;
 use super::registry::Place;
 use super::stopped;
-use super::wire::{self, Connect, Packet, Welcome, Will};
+use super::wire::{Connect, Packet, Will};
 use crate::config::model::Protocol;
 use crate::ingest::intake::Link;
 use crate::limits;
@@ -87,7 +88,7 @@ async fn greet(stream: TcpStream, house: &Arc<House>) -> Result<Client, Over> {
         Packet::Connect(connect) => *connect,
         Packet::ConnectUnknown => {
             // Whoever speaks neither version understands the older answer, if any.
-            wire::refusal(Protocol::V4, code::UNSUPPORTED_VERSION, &mut wire.out);
+            encode::refusal(Protocol::V4, code::UNSUPPORTED_VERSION, &mut wire.out);
             wire.write_out(FAREWELL).await?;
             return Err(protocol("a CONNECT of a version other than 3.1.1 and 5"));
         }
@@ -110,7 +111,7 @@ async fn greet(stream: TcpStream, house: &Arc<House>) -> Result<Client, Over> {
                 shown(&connect.client_id),
                 advice(&fault)
             ));
-            wire::refusal(version, fault.code, &mut wire.out);
+            encode::refusal(version, fault.code, &mut wire.out);
             wire.write_out(FAREWELL).await?;
             return Err(fault.into());
         }
@@ -118,7 +119,7 @@ async fn greet(stream: TcpStream, house: &Arc<House>) -> Result<Client, Over> {
     let packet_bytes_max = u32::try_from(cfg.packet_bytes_max).unwrap_or(u32::MAX);
     let assigned = connect.client_id.is_empty().then(|| place.client_id.to_string());
     let welcome = Welcome { receive_max: cfg.receive_max, packet_bytes_max, assigned_client_id: assigned };
-    wire::welcome(version, &welcome, &mut wire.out)?;
+    encode::welcome(version, &welcome, &mut wire.out)?;
     wire.reader.set_packet_bytes_max(cfg.packet_bytes_max);
     let link = Link::new(house.context.index, Arc::clone(&place.client_id), cfg.receive_max);
     let receive_max = usize::from(cfg.receive_max.max(1));
@@ -242,14 +243,14 @@ impl Client {
         let version = self.connection.version;
         let out = &mut self.connection.wire.out;
         match packet {
-            Packet::PingReq => wire::pingresp(out),
+            Packet::PingReq => encode::pingresp(out),
             Packet::Subscribe { id, qos } => {
                 let refused = if version == Protocol::V5 { code::NOT_AUTHORIZED } else { 0x80 };
                 let grant = |qos: u8| if self.refuse_subscriptions { refused } else { qos.min(1) };
                 let codes: Vec<u8> = qos.into_iter().map(grant).collect();
-                wire::suback(version, id, &codes, out);
+                encode::suback(version, id, &codes, out);
             }
-            Packet::Unsubscribe { id, filters } => wire::unsuback(version, id, filters, out),
+            Packet::Unsubscribe { id, filters } => encode::unsuback(version, id, filters, out),
             // 0x04: with the will (MQTT 5 section 3.14.2.1).
             Packet::Disconnect { code: 0x04, .. } => return Ok(Some(End::Gone)),
             Packet::Disconnect { .. } => return Ok(Some(End::Left)),
@@ -280,7 +281,7 @@ impl Client {
             }
         };
         if let Some(code) = farewell {
-            wire::disconnect(self.connection.version, code, &mut self.connection.wire.out);
+            encode::disconnect(self.connection.version, code, &mut self.connection.wire.out);
             let _ = self.connection.wire.write_out(FAREWELL).await;
         }
         // A will says that the client is gone. When it is we who go, the client is not.

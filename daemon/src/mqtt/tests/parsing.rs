@@ -3,9 +3,10 @@
 use super::broker::publish;
 use crate::config::model::Protocol;
 use crate::mqtt::acks::Acks;
+use crate::mqtt::encode;
 use crate::mqtt::frame::{self, code};
 use crate::mqtt::reader::Reader;
-use crate::mqtt::wire::{self, Packet};
+use crate::mqtt::wire::Packet;
 use bytes::BytesMut;
 use proptest::prelude::*;
 
@@ -90,7 +91,7 @@ fn publish_properties_are_walked() {
 #[test]
 fn what_we_write_can_be_read() {
     for version in [Protocol::V4, Protocol::V5] {
-        let hello = wire::Hello {
+        let hello = encode::Hello {
             version,
             client_id: "me",
             clean: false,
@@ -101,12 +102,12 @@ fn what_we_write_can_be_read() {
             packet_bytes_max: 1_000,
         };
         let mut out = BytesMut::new();
-        wire::connect(&hello, &mut out).unwrap();
-        wire::subscribe(version, 2, &["a/#".into(), "b".into()], 1, &mut out).unwrap();
-        wire::unsubscribe(version, 3, &["c".into(), "d".into()], &mut out).unwrap();
-        wire::suback(version, 4, &[1, 0x80], &mut out);
-        wire::unsuback(version, 5, 2, &mut out);
-        wire::pingreq(&mut out);
+        encode::connect(&hello, &mut out).unwrap();
+        encode::subscribe(version, 2, &["a/#".into(), "b".into()], 1, &mut out).unwrap();
+        encode::unsubscribe(version, 3, &["c".into(), "d".into()], &mut out).unwrap();
+        encode::suback(version, 4, &[1, 0x80], &mut out);
+        encode::unsuback(version, 5, 2, &mut out);
+        encode::pingreq(&mut out);
         let (_, packets, fault) = read(&out, version, 1 << 20);
         assert_eq!(fault, None);
         assert!(matches!(&packets[0], Packet::Connect(c)
@@ -122,7 +123,7 @@ fn what_we_write_can_be_read() {
 #[test]
 fn strings_that_do_not_fit_are_errors() {
     let long = "x".repeat(70_000);
-    assert!(wire::subscribe(Protocol::V5, 1, &[long], 1, &mut BytesMut::new()).is_err());
+    assert!(encode::subscribe(Protocol::V5, 1, &[long], 1, &mut BytesMut::new()).is_err());
 }
 
 /// Bytes that look like packets: the types and lengths are right more often than by chance.
