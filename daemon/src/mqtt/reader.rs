@@ -94,6 +94,12 @@ impl Reader {
     /// Takes one packet that is not a PUBLISH; `None` when it is not complete. For the handshake, where the version may
     /// not be known yet.
     pub(super) fn take_one(&mut self, version: Option<Protocol>) -> Result<Option<Packet>, Fault> {
+        // Web browsers, TLS to a port without it, port scanners: known by their first byte, not after a time-out.
+        let is_connect = |first: &u8| first >> 4 == kind::CONNECT;
+        if version.is_none() && !self.buffer.first().is_none_or(is_connect) {
+            let what = "something that is not MQTT, or not CONNECT";
+            return Err(Fault { code: frame::code::PROTOCOL_ERROR, what });
+        }
         match self.at(0)? {
             Next::Incomplete => Ok(None),
             Next::TooLarge(_) => Err(too_large()),
