@@ -9,3 +9,6 @@ pub mod health;
 pub mod ingest;
 pub mod store;
 pub mod limits;
+pub mod mqtt;
+pub mod secret;
+pub mod tls;

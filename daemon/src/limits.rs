@@ -38,3 +38,27 @@ pub const RETRY_MAX: Duration = Duration::from_secs(60);
 pub const COMMIT_MESSAGES_MAX: usize = 32_768;
 /// After a connection opened, windows wait so long at most for what its source still has for us.
 pub const BACKLOG_HOLD_MAX: Duration = Duration::from_secs(30);
+/// Bytes that one read takes from an MQTT connection. The buffer starts at [`READ_BYTES_MIN`] and grows to this with the rate.
+pub const READ_BYTES_MAX: usize = 64 << 10;
+/// See [`READ_BYTES_MAX`]: what an idle connection costs.
+pub const READ_BYTES_MIN: usize = 4 << 10;
+/// Least time between two small reads of one MQTT connection: at high rates messages are taken together.
+pub const READ_SPACING: Duration = Duration::from_millis(2);
+/// Bytes that wait to be written to one MQTT connection before no more is read from it.
+pub const WRITE_BYTES_MAX: usize = 256 << 10;
+/// Acknowledged packet identifiers that one MQTT connection remembers, to know a repeated PUBLISH when it sees one.
+pub const PACKET_IDS_REMEMBERED: usize = 1_024;
+/// Largest CONNECT that the listener reads, in bytes: will, user name and password included.
+pub const CONNECT_BYTES_MAX: usize = 128 << 10;
+/// Connections of one listener beyond its clients: those that are connecting, or being refused.
+pub const CONNECTING_MAX: usize = 64;
+/// Topic filters in one SUBSCRIBE or UNSUBSCRIBE.
+pub const FILTERS_PER_PACKET_MAX: usize = 64;
+/// How long stopping waits for what was received to be committed and acknowledged.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that lived this long was a good one: the next failure is the first again.
+pub const STABLE_AFTER: Duration = Duration::from_secs(30);
+/// A broker's backlog is drained when it was silent for this long.
+pub const DRAINED_AFTER: Duration = Duration::from_millis(250);
+/// How long the trouble of one listener client is shown.
+pub const CLIENT_TROUBLE_SHOWN: Duration = Duration::from_secs(300);

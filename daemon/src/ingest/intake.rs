@@ -166,6 +166,19 @@ impl Intake {
         }
     }
 
+    /// Waits until a push would be taken, which by then another may have used. Cancel safe.
+    pub async fn room(&self) {
+        loop {
+            let room = self.emptied.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            if self.is_open() {
+                return;
+            }
+            room.await;
+        }
+    }
+
     /// Puts `input` in if there is room; gives it back if not.
     pub fn try_push(&self, input: Option<Input>) -> Option<Input> {
         let input = input?;

@@ -1,0 +1,382 @@
+//! The source `type = "mqtt"`: a client with a persistent session at a broker.
+
+mod dial;
+
+use self::dial::{Failure, FailureKind};
+use super::backoff::Backoff;
+use super::connection::{Connection, Over};
+use super::encode;
+use super::wire::{ConnAck, Packet};
+use super::{Context, reasons, stopped};
+use crate::config::model::{Mqtt, Protocol};
+use crate::ingest::intake::{Input, Link};
+use crate::limits;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+/// The subscriptions of a source as the broker knows them: with `$share/<group>/` where one is set.
+pub fn subscriptions(cfg: &Mqtt) -> Vec<String> {
+    let share = |filter: &String| match &cfg.shared_group {
+        Some(group) => format!("$share/{group}/{filter}"),
+        None => filter.clone(),
+    };
+    cfg.filters.iter().map(share).collect()
+}
+
+/// Keeps the source connected until `stop` says so; then leaves once all that was received is committed and acknowledged,
+/// or after `STOP_TIMEOUT`.
+///
+/// `removed` are subscriptions of an earlier configuration, as [`subscriptions`] gave them: a resumed session still has
+/// them, and they are taken out of it.
+pub async fn run_source(cfg: Mqtt, removed: Vec<String>, context: Context, mut stop: watch::Receiver<bool>) {
+    let mut client = Client::new(cfg, removed, context);
+    let mut backoff = Backoff::default();
+    loop {
+        let begun = Instant::now();
+        let failure = match Box::pin(client.connection(&mut stop)).await {
+            Ok(()) => return,
+            Err(failure) => failure,
+        };
+        client.context.state.closed();
+        let wait = if client.changes_version(&failure) {
+            limits::RETRY_MIN
+        } else {
+            if failure.opened && begun.elapsed() >= limits::STABLE_AFTER {
+                backoff.reset();
+            }
+            let text = client.describe(&failure);
+            client.context.trouble(&text);
+            backoff.next()
+        };
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = stopped(&mut stop) => return,
+        }
+    }
+}
+
+/// What outlives a connection.
+struct Client {
+    cfg: Mqtt,
+    context: Context,
+    subscriptions: Vec<String>,
+    removed: Vec<String>,
+    /// The version to try next.
+    version: Protocol,
+    /// The broker has said that it speaks `version`.
+    version_known: bool,
+    /// Times in a row that the broker closed instead of answering CONNECT.
+    unanswered: u32,
+    /// Times in a row that the broker closed soon after CONNACK, without a word.
+    closed_soon: u32,
+    /// This process has subscribed to everything in the session that the broker keeps.
+    subscribed: bool,
+    /// Read once: the files of the system's authorities do not change often.
+    tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// What one connection is waiting for.
+struct Progress {
+    /// Filters by the packet identifier of the SUBSCRIBE that asks for them.
+    asked: BTreeMap<u16, Vec<String>>,
+    refused: Vec<String>,
+    /// Long after everything else: what the timer waits for when nothing is due.
+    idle_until: Instant,
+    /// When all SUBACKs must be here.
+    answer_by: Instant,
+    /// When the backlog counts as drained, once everything is subscribed.
+    drained_at: Option<Instant>,
+    session_present: bool,
+    keep_alive: Option<Duration>,
+    ping_at: Option<Instant>,
+    /// When this connection has outlived the suspicion that the ones before it raised.
+    stable_at: Option<Instant>,
+    /// The last PINGREQ, while nothing was heard since.
+    pinged: Option<Instant>,
+}
+
+impl Client {
+    fn new(cfg: Mqtt, removed: Vec<String>, context: Context) -> Client {
+        let subscriptions = subscriptions(&cfg);
+        let version = cfg.protocol;
+        Client {
+            cfg,
+            context,
+            subscriptions,
+            removed,
+            version,
+            version_known: false,
+            unanswered: 0,
+            closed_soon: 0,
+            subscribed: false,
+            tls: None,
+        }
+    }
+
+    /// One connection from beginning to end. `Ok` when it ended because we stop.
+    async fn connection(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), Failure> {
+        let opened = tokio::select! {
+            opened = timeout(limits::HANDSHAKE_TIMEOUT, self.open()) => opened,
+            () = stopped(stop) => return Ok(()),
+        };
+        let (wire, connack) = opened.unwrap_or_else(|_| {
+            let (host, seconds) = (&self.cfg.host, limits::HANDSHAKE_TIMEOUT.as_secs());
+            Err(Failure::before(format!(
+                "{host} did not answer within {seconds} s: is that the address of the broker, and is it well?"
+            )))
+        })?;
+        self.version_known = true;
+        self.unanswered = 0;
+        let link = Link::new(self.context.index, self.cfg.client_id.as_str(), self.cfg.receive_max);
+        let mut connection =
+            Connection::open(wire, self.version, link, self.context.clone(), usize::from(u16::MAX));
+        self.context.state.opened(self.version);
+        tracing::info!(source = self.context.name, session_present = connack.session_present, "connected");
+        let begun = Instant::now();
+        let served = self.serve(&mut connection, &connack, stop).await;
+        if let Ok(()) = served {
+            self.leave(&mut connection).await;
+            // The writer may be gone already; nobody waits for this news then.
+            let _ = timeout(limits::STOP_TIMEOUT, connection.close()).await;
+            self.context.state.closed();
+            return Ok(());
+        }
+        tokio::select! {
+            () = connection.close() => {}
+            () = stopped(stop) => return Ok(()),
+        }
+        served.map_err(|(text, kind)| Failure { text, kind, opened: true, lived: begun.elapsed() })
+    }
+
+    /// From CONNACK to the end. `Ok` when it is we who stop.
+    async fn serve(
+        &mut self,
+        connection: &mut Connection,
+        connack: &ConnAck,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), (String, FailureKind)> {
+        let mut progress = self.begin(connection, connack).map_err(|text| (text, FailureKind::Other))?;
+        let mut timer = Box::pin(sleep_until(progress.next()));
+        loop {
+            if timer.deadline() != progress.next() {
+                timer.as_mut().reset(progress.next());
+            }
+            tokio::select! {
+                brought = connection.turn() => {
+                    let brought = brought.map_err(Self::over)?;
+                    if brought.messages > 0 && progress.drained_at.is_some() {
+                        progress.drained_at = Some(Instant::now() + limits::DRAINED_AFTER);
+                    }
+                    for packet in brought.packets {
+                        self.packet(packet, connection, &mut progress)
+                            .map_err(|text| (text, FailureKind::Other))?;
+                    }
+                    if let Some(fault) = brought.fault {
+                        encode::disconnect(self.version, fault.code, &mut connection.wire.out);
+                        let _ = connection.wire.write_out(Duration::from_secs(1)).await;
+                        return Err((format!("the broker sent {fault}"), FailureKind::Other));
+                    }
+                }
+                () = timer.as_mut() => {
+                    self.due(connection, &mut progress).map_err(|text| (text, FailureKind::Other))?;
+                }
+                () = stopped(stop) => return Ok(()),
+            }
+        }
+    }
+
+    /// Sends the subscriptions, where the session does not have them already.
+    fn begin(&mut self, connection: &mut Connection, connack: &ConnAck) -> Result<Progress, String> {
+        let now = Instant::now();
+        let keep_alive = connack.keep_alive.map_or(self.cfg.keep_alive, |s| Duration::from_secs(s.into()));
+        let keep_alive = (keep_alive > Duration::ZERO).then_some(keep_alive);
+        let mut progress = Progress {
+            asked: BTreeMap::new(),
+            refused: Vec::new(),
+            idle_until: now + Duration::from_secs(30 * 86_400),
+            answer_by: now + limits::HANDSHAKE_TIMEOUT,
+            drained_at: None,
+            session_present: connack.session_present,
+            keep_alive,
+            ping_at: keep_alive.map(|length| now + length),
+            stable_at: (self.closed_soon > 0).then_some(now + limits::STABLE_AFTER),
+            pinged: None,
+        };
+        let too_long = |fault: super::frame::Fault| fault.to_string();
+        let out = &mut connection.wire.out;
+        let mut id = 0;
+        if connack.session_present {
+            for filters in self.removed.chunks(limits::FILTERS_PER_PACKET_MAX) {
+                id += 1;
+                encode::unsubscribe(self.version, id, filters, out).map_err(too_long)?;
+            }
+        }
+        self.removed.clear();
+        // A broker of version 3.1.1 replays what it retains at each SUBSCRIBE: not again where it is not needed.
+        if !(connack.session_present && self.subscribed) {
+            self.subscribed = false;
+            for filters in self.subscriptions.chunks(limits::FILTERS_PER_PACKET_MAX) {
+                id += 1;
+                encode::subscribe(self.version, id, filters, self.cfg.qos, out).map_err(too_long)?;
+                progress.asked.insert(id, filters.to_vec());
+            }
+        }
+        if progress.asked.is_empty() {
+            self.subscribed_all(connection, &mut progress);
+        }
+        Ok(progress)
+    }
+
+    fn packet(
+        &mut self,
+        packet: Packet,
+        connection: &mut Connection,
+        progress: &mut Progress,
+    ) -> Result<(), String> {
+        match packet {
+            Packet::SubAck { id, codes } => {
+                let Some(filters) = progress.asked.remove(&id) else { return Ok(()) };
+                if codes.len() != filters.len() {
+                    return Err("the broker answered SUBSCRIBE with another number of codes".into());
+                }
+                for (filter, &code) in filters.iter().zip(&codes).filter(|(_, code)| **code >= 0x80) {
+                    progress.refused.push(reasons::suback(code, filter));
+                }
+                if progress.asked.is_empty() {
+                    self.subscribed_all(connection, progress);
+                }
+                Ok(())
+            }
+            Packet::Disconnect { code, reason } => {
+                Err(reasons::disconnect(code, reason.as_deref(), &self.cfg))
+            }
+            Packet::PingResp | Packet::UnsubAck { .. } | Packet::Stray => Ok(()),
+            _ => Err("the broker sent a packet that only a client may send".into()),
+        }
+    }
+
+    fn subscribed_all(&mut self, connection: &mut Connection, progress: &mut Progress) {
+        self.subscribed = progress.refused.is_empty() && self.cfg.session_expiry.is_some();
+        // As long as the last connections ended at once, this one has to last before all is said to be well.
+        if self.closed_soon == 0 {
+            self.settled(progress);
+        }
+        if progress.session_present {
+            progress.drained_at = Some(Instant::now() + limits::DRAINED_AFTER);
+        } else {
+            connection.tell(Input::Drained { source: self.context.index });
+        }
+    }
+
+    /// The connection is as good as it gets.
+    fn settled(&mut self, progress: &Progress) {
+        self.closed_soon = 0;
+        if progress.refused.is_empty() {
+            self.context.well();
+        } else {
+            self.context.trouble(&progress.refused.join("; "));
+        }
+    }
+
+    /// Something is due.
+    fn due(&mut self, connection: &mut Connection, progress: &mut Progress) -> Result<(), String> {
+        let now = Instant::now();
+        if !progress.asked.is_empty() && now >= progress.answer_by {
+            if !connection.is_blocked() {
+                return Err("the broker did not answer SUBSCRIBE: look into its log".into());
+            }
+            progress.answer_by = now + limits::HANDSHAKE_TIMEOUT;
+        }
+        if progress.drained_at.is_some_and(|at| now >= at) {
+            progress.drained_at = None;
+            connection.tell(Input::Drained { source: self.context.index });
+        }
+        if progress.stable_at.is_some_and(|at| now >= at) {
+            progress.stable_at = None;
+            self.settled(progress);
+        }
+        if let (Some(at), Some(keep_alive)) = (progress.ping_at, progress.keep_alive)
+            && now >= at
+        {
+            // While we are not reading, the answer may be waiting unread.
+            let silent = progress.pinged.is_some_and(|pinged| connection.heard < pinged);
+            if silent && !connection.is_blocked() {
+                return Err(format!(
+                    "the broker did not answer a ping within {} s: the network or the broker is stuck",
+                    keep_alive.as_secs()
+                ));
+            }
+            encode::pingreq(&mut connection.wire.out);
+            progress.pinged = Some(now);
+            progress.ping_at = Some(now + keep_alive);
+        }
+        Ok(())
+    }
+
+    /// Nothing more is read; what was received is committed and acknowledged; then DISCONNECT. The session stays.
+    async fn leave(&mut self, connection: &mut Connection) {
+        if connection.settle(limits::STOP_TIMEOUT).await.is_ok() {
+            encode::disconnect(self.version, 0, &mut connection.wire.out);
+            let _ = connection.wire.write_out(Duration::from_secs(1)).await;
+        }
+    }
+
+    fn over(over: Over) -> (String, FailureKind) {
+        match over {
+            Over::Closed => ("the broker closed the connection".into(), FailureKind::Closed),
+            over => (over.to_string(), FailureKind::Other),
+        }
+    }
+
+    /// Whether the next attempt should be in the other version; says so.
+    ///
+    /// Some brokers of 3.1.1 do not refuse a CONNECT of version 5 but just close. That can have other reasons, so it has
+    /// to happen twice, and the choice is taken back when it does not help.
+    fn changes_version(&mut self, failure: &Failure) -> bool {
+        if self.cfg.protocol != Protocol::V5 || failure.opened {
+            return false;
+        }
+        self.unanswered = if failure.kind == FailureKind::Closed { self.unanswered + 1 } else { 0 };
+        let refused = failure.kind == FailureKind::Version;
+        match self.version {
+            Protocol::V5 if refused || (self.unanswered >= 2 && !self.version_known) => {
+                self.version = Protocol::V4;
+                self.unanswered = 0;
+                tracing::info!(source = self.context.name, "the broker does not speak MQTT 5: trying 3.1.1");
+                // A refusal is a clear word; where the broker only closed, the back-off goes on.
+                refused
+            }
+            Protocol::V4 if refused || !self.version_known => {
+                self.version = Protocol::V5;
+                self.version_known = false;
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn describe(&mut self, failure: &Failure) -> String {
+        let soon = failure.opened && failure.lived < limits::STABLE_AFTER;
+        if failure.opened {
+            self.closed_soon = if soon { self.closed_soon + 1 } else { 0 };
+        }
+        match self.closed_soon {
+            times if failure.kind == FailureKind::Closed && times >= 3 => {
+                reasons::closes_again(times, &self.cfg)
+            }
+            _ => failure.text.clone(),
+        }
+    }
+}
+
+impl Progress {
+    /// When something is due next.
+    fn next(&self) -> Instant {
+        let answer_by = (!self.asked.is_empty()).then_some(self.answer_by);
+        let due = [answer_by, self.drained_at, self.ping_at, self.stable_at];
+        due.into_iter().flatten().min().unwrap_or(self.idle_until)
+    }
+}

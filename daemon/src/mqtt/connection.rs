@@ -1,0 +1,368 @@
+//! One open connection, the same for both ends: reads in large gulps, hands over one run per gulp, acknowledges what is
+//! committed.
+//!
+//! A connection owns everything that must not outlive it: the buffer, the [`Link`], the acknowledgements that it owes.
+//! It reads nothing while what it has read does not fit into the intake; it goes on writing then.
+
+use super::Context;
+use super::acks::Acks;
+use super::frame::Fault;
+use super::reader::{Reader, Taken};
+use super::wire::Packet;
+use crate::config::model::Protocol;
+use crate::ingest::intake::{Input, Link, Run};
+use crate::limits;
+use bytes::{Buf, Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tidegate_pipeline::time::Time;
+use tidegate_pipeline::verdict::Reason;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::{Instant, sleep_until};
+
+/// A byte stream: TCP, or TLS over it.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Why a connection is over.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Over {
+    /// The other end closed it.
+    #[error("the other end closed the connection")]
+    Closed,
+    /// The network did.
+    #[error("the connection broke: {0}")]
+    Io(#[from] std::io::Error),
+    /// The other end did something that it must not do.
+    #[error("the other end sent {0}")]
+    Fault(#[from] Fault),
+}
+
+/// The transport: a stream, what was read from it and what is to be written to it.
+pub(super) struct Wire {
+    stream: Box<dyn Stream>,
+    pub(super) reader: Reader,
+    /// What is to be written next. Append to it, then let the wire turn.
+    pub(super) out: BytesMut,
+    /// A TLS stream keeps bytes to itself until it is flushed.
+    unflushed: bool,
+}
+
+enum Turn {
+    /// So many bytes.
+    Read(usize),
+    Written,
+}
+
+impl Wire {
+    pub(super) fn new(stream: Box<dyn Stream>, packet_bytes_max: usize) -> Wire {
+        Wire { stream, reader: Reader::new(packet_bytes_max), out: BytesMut::new(), unflushed: false }
+    }
+
+    /// The next packet of a handshake; writes what is to be written meanwhile. Cancel safe.
+    pub(super) async fn packet(&mut self, version: Option<Protocol>) -> Result<Packet, Over> {
+        loop {
+            if let Some(packet) = self.reader.take_one(version)? {
+                return Ok(packet);
+            }
+            self.turn(true).await?;
+        }
+    }
+
+    /// Writes all of `out`, for at most `limit`.
+    pub(super) async fn write_out(&mut self, limit: Duration) -> Result<(), Over> {
+        let written = async {
+            while !self.is_written() {
+                self.turn(false).await?;
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(limit, written).await {
+            Ok(result) => result,
+            Err(_) => Err(Over::Io(std::io::ErrorKind::TimedOut.into())),
+        }
+    }
+
+    fn is_written(&self) -> bool {
+        self.out.is_empty() && !self.unflushed
+    }
+
+    /// Writes or reads something. Cancel safe: whatever happened is in the buffers.
+    async fn turn(&mut self, reading: bool) -> Result<Turn, Over> {
+        poll_fn(|cx| {
+            let mut stream = Pin::new(&mut *self.stream);
+            let mut written = false;
+            while !self.out.is_empty() {
+                match stream.as_mut().poll_write(cx, &self.out)? {
+                    Poll::Ready(0) => return Poll::Ready(Err(Over::Closed)),
+                    Poll::Ready(count) => {
+                        self.out.advance(count);
+                        self.unflushed = true;
+                        written = true;
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            if self.unflushed && stream.as_mut().poll_flush(cx)?.is_ready() {
+                self.unflushed = false;
+                written = true;
+            }
+            if written {
+                return Poll::Ready(Ok(Turn::Written));
+            }
+            if !reading {
+                return Poll::Pending;
+            }
+            let room = self.reader.room();
+            let space = room.capacity() - room.len();
+            // The future keeps no state between polls: making a new one each time loses nothing.
+            match ready!(pin!(stream.read_buf(room)).poll(cx))? {
+                0 => Poll::Ready(Err(Over::Closed)),
+                count => {
+                    self.reader.filled(count == space);
+                    Poll::Ready(Ok(Turn::Read(count)))
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// An open connection: what passes through it goes to the intake, what the intake's writer commits is acknowledged on it.
+pub(super) struct Connection {
+    pub(super) wire: Wire,
+    pub(super) version: Protocol,
+    link: Arc<Link>,
+    context: Context,
+    acks: Acks,
+    /// Number of the last run.
+    number: u64,
+    /// What did not fit into the intake yet. Nothing is read while something is here.
+    waiting: VecDeque<Input>,
+    /// The buffer may hold complete packets.
+    unread: bool,
+    /// No reading before this: small reads are spaced out, and a client may be over its rate.
+    read_at: Instant,
+    /// When something was read last.
+    pub(super) heard: Instant,
+    /// In flight at most; above it reading pauses.
+    in_flight_max: usize,
+}
+
+/// What one turn brought besides acknowledgements.
+#[derive(Debug, Default)]
+pub(super) struct Brought {
+    /// How many messages.
+    pub(super) messages: usize,
+    /// Other packets, in the order of receipt.
+    pub(super) packets: Vec<Packet>,
+    /// What came behind all that and ends the connection.
+    pub(super) fault: Option<Fault>,
+}
+
+impl Connection {
+    /// Opens the connection for messages after its handshake. The writer hears of it before its first run.
+    pub(super) fn open(
+        wire: Wire,
+        version: Protocol,
+        link: Arc<Link>,
+        context: Context,
+        in_flight_max: usize,
+    ) -> Connection {
+        let now = Instant::now();
+        let waiting = VecDeque::from([Input::Opened(Arc::clone(&link))]);
+        Connection {
+            wire,
+            version,
+            link,
+            context,
+            acks: Acks::default(),
+            number: 0,
+            waiting,
+            unread: true,
+            read_at: now,
+            heard: now,
+            in_flight_max,
+        }
+    }
+
+    /// Reads, hands over, acknowledges, until something came that the owner should know of. Cancel safe.
+    pub(super) async fn turn(&mut self) -> Result<Brought, Over> {
+        loop {
+            if let Some(brought) = self.hand_over() {
+                return Ok(brought);
+            }
+            let reading = !self.is_blocked();
+            self.work(reading).await?;
+        }
+    }
+
+    /// Reads no more; waits until all that was handed over is committed and acknowledged, for at most `limit`.
+    pub(super) async fn settle(&mut self, limit: Duration) -> Result<(), Over> {
+        let settled = async {
+            while !self.waiting.is_empty() || self.link.committed() < self.number || !self.wire.is_written() {
+                self.offer();
+                self.acknowledge();
+                self.work(false).await?;
+            }
+            self.acknowledge();
+            self.wire.write_out(limit).await
+        };
+        tokio::time::timeout(limit, settled).await.unwrap_or(Ok(()))
+    }
+
+    /// Ends the connection: the writer gets what it has not got yet, then hears of the end. Waits for room in the intake.
+    pub(super) async fn close(mut self) {
+        for input in std::mem::take(&mut self.waiting) {
+            self.context.intake.push(input).await;
+        }
+        self.context.intake.push(Input::Closed(Arc::clone(&self.link))).await;
+    }
+
+    /// Puts something into the intake, behind what waits for it already.
+    pub(super) fn tell(&mut self, input: Input) {
+        self.waiting.push_back(input);
+        self.offer();
+    }
+
+    /// Hands over a message that did not come as a PUBLISH: a will. It is acknowledged to nobody.
+    pub(super) fn tell_message(&mut self, topic: &[u8], payload: &[u8], acknowledged: bool) {
+        let (middle, end) = (topic.len() as u32, (topic.len() + payload.len()) as u32);
+        let message = crate::ingest::intake::Message {
+            topic: 0..middle,
+            payload: middle..end,
+            retained: false,
+            acknowledged,
+        };
+        self.context.state.received(1, end as usize, 0);
+        self.tell_run([topic, payload].concat().into(), vec![message], Vec::new());
+    }
+
+    /// No reading for so long: the client is over its rate.
+    pub(super) fn pause(&mut self, length: Duration) {
+        self.read_at = self.read_at.max(Instant::now() + length);
+    }
+
+    /// Whether the silence may be ours: we are not reading.
+    pub(super) fn is_blocked(&self) -> bool {
+        !self.waiting.is_empty()
+            || self.wire.out.len() > limits::WRITE_BYTES_MAX
+            || self.acks.in_flight() >= self.in_flight_max
+    }
+
+    /// How many packets wait for their acknowledgement.
+    pub(super) fn in_flight(&self) -> usize {
+        self.acks.in_flight()
+    }
+
+    /// Whom this connection belongs to.
+    pub(super) fn session(&self) -> &str {
+        &self.link.session
+    }
+
+    /// Takes what is in the buffer, if there is room for it.
+    fn hand_over(&mut self) -> Option<Brought> {
+        loop {
+            self.offer();
+            self.acknowledge();
+            if !self.unread || self.is_blocked() {
+                return None;
+            }
+            let taken = self.wire.reader.take(self.version, &self.acks);
+            if taken.is_empty() {
+                self.unread = false;
+                self.context.state.repeated(taken.repeats);
+                return None;
+            }
+            let brought = self.accept(taken);
+            if brought.messages > 0 || !brought.packets.is_empty() || brought.fault.is_some() {
+                return Some(brought);
+            }
+        }
+    }
+
+    fn accept(&mut self, taken: Taken) -> Brought {
+        let state = &self.context.state;
+        state.repeated(taken.repeats);
+        if taken.too_large > 0 {
+            state.too_large(taken.too_large);
+            self.waiting.push_back(Input::Refused { reason: Reason::TooLarge, count: taken.too_large });
+        }
+        let messages = taken.messages.len();
+        if messages > 0 || !taken.packet_ids.is_empty() {
+            state.received(messages, taken.bytes.len(), taken.packet_ids.len());
+            self.tell_run(taken.bytes, taken.messages, taken.packet_ids);
+        }
+        Brought { messages, packets: taken.packets, fault: taken.fault }
+    }
+
+    fn tell_run(
+        &mut self,
+        bytes: Bytes,
+        messages: Vec<crate::ingest::intake::Message>,
+        packet_ids: Vec<u16>,
+    ) {
+        self.number += 1;
+        self.acks.owe(self.number, packet_ids);
+        let link = Arc::clone(&self.link);
+        self.tell(Input::Run(Run { link, number: self.number, arrival: wall_clock(), bytes, messages }));
+    }
+
+    fn offer(&mut self) {
+        while let Some(input) = self.waiting.pop_front() {
+            if let Some(input) = self.context.intake.try_push(Some(input)) {
+                self.waiting.push_front(input);
+                return;
+            }
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        let count = self.acks.pay(self.link.committed(), &mut self.wire.out);
+        if count > 0 {
+            self.context.state.acknowledged(count);
+        }
+    }
+
+    /// Waits until something can be done, and does the part of it that concerns the wire.
+    async fn work(&mut self, reading: bool) -> Result<(), Over> {
+        let now = Instant::now();
+        let paused = reading && self.read_at > now;
+        tokio::select! {
+            turn = self.wire.turn(reading && !paused) => {
+                if let Turn::Read(count) = turn? {
+                    let now = Instant::now();
+                    self.heard = now;
+                    self.unread = true;
+                    // The first message after a silence is taken at once, and so is a large backlog. Between the two
+                    // a broker that writes message by message would wake us for each of them.
+                    if count < limits::READ_BYTES_MAX / 4 {
+                        self.read_at = self.read_at.max(now + limits::READ_SPACING);
+                    }
+                }
+            }
+            () = self.link.risen() => {}
+            () = self.context.intake.room(), if !self.waiting.is_empty() => {}
+            () = sleep_until(self.read_at), if paused => {}
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.context.state.abandoned(self.acks.in_flight());
+    }
+}
+
+/// What the system's clock says. The ingest heart judges whether it can be trusted.
+fn wall_clock() -> Time {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => Time(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)),
+        Err(before) => Time(-i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX)),
+    }
+}

@@ -1,0 +1,233 @@
+//! From bytes to packets: a buffer that is filled by reads, and emptied of all complete packets at once.
+
+use super::acks::Acks;
+use super::frame::{self, Fault, Header, kind};
+use super::wire::{self, Packet};
+use crate::config::model::Protocol;
+use crate::ingest::intake::Message;
+use crate::limits;
+use bytes::{Buf, Bytes, BytesMut};
+use std::ops::Range;
+
+/// The longest beginning of a PUBLISH that has to be read to know its packet identifier: fixed header, topic, identifier.
+const PUBLISH_HEAD_MAX: usize = 5 + 2 + 65_535 + 2;
+
+/// The receiving half of a connection.
+#[derive(Debug)]
+pub(super) struct Reader {
+    buffer: BytesMut,
+    /// How much to read at a time; follows the rate.
+    block: usize,
+    packet_bytes_max: usize,
+    /// A packet that is too large, while it is being thrown away.
+    skip: Option<Skip>,
+}
+
+#[derive(Debug)]
+struct Skip {
+    left: usize,
+    packet_id: Option<u16>,
+}
+
+/// All complete packets that there were.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// The bytes that the messages point into.
+    pub(super) bytes: Bytes,
+    /// The messages, in the order of receipt.
+    pub(super) messages: Vec<Message>,
+    /// The packet identifiers to acknowledge, in the order of receipt.
+    pub(super) packet_ids: Vec<u16>,
+    /// Publishes that were too large.
+    pub(super) too_large: u64,
+    /// Publishes that had arrived before on this connection.
+    pub(super) repeats: u64,
+    /// All other packets.
+    pub(super) packets: Vec<Packet>,
+    /// What came behind them and ends the connection.
+    pub(super) fault: Option<Fault>,
+}
+
+impl Taken {
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+            && self.packet_ids.is_empty()
+            && self.too_large == 0
+            && self.packets.is_empty()
+            && self.fault.is_none()
+    }
+}
+
+/// What stands at a place in the buffer.
+enum Next {
+    Incomplete,
+    Packet(Header),
+    TooLarge(Header),
+}
+
+impl Reader {
+    /// A reader that takes packets of at most so many bytes, fixed header included.
+    pub(super) fn new(packet_bytes_max: usize) -> Reader {
+        Reader { buffer: BytesMut::new(), block: limits::READ_BYTES_MIN, packet_bytes_max, skip: None }
+    }
+
+    /// Changes the limit.
+    pub(super) fn set_packet_bytes_max(&mut self, packet_bytes_max: usize) {
+        self.packet_bytes_max = packet_bytes_max;
+    }
+
+    /// Where the next read goes. There is always room; a large packet gets room as it comes, not because it says so.
+    pub(super) fn room(&mut self) -> &mut BytesMut {
+        if self.buffer.capacity() - self.buffer.len() < self.block / 4 {
+            self.buffer.reserve(self.block.max(self.buffer.len()));
+        }
+        &mut self.buffer
+    }
+
+    /// A read brought `count` bytes and filled what room there was, or not.
+    pub(super) fn filled(&mut self, full: bool) {
+        if full {
+            self.block = (self.block * 2).min(limits::READ_BYTES_MAX);
+        }
+    }
+
+    /// Takes one packet that is not a PUBLISH; `None` when it is not complete. For the handshake, where the version may
+    /// not be known yet.
+    pub(super) fn take_one(&mut self, version: Option<Protocol>) -> Result<Option<Packet>, Fault> {
+        // Web browsers, TLS to a port without it, port scanners: known by their first byte, not after a time-out.
+        let is_connect = |first: &u8| first >> 4 == kind::CONNECT;
+        if version.is_none() && !self.buffer.first().is_none_or(is_connect) {
+            let what = "something that is not MQTT, or not CONNECT";
+            return Err(Fault { code: frame::code::PROTOCOL_ERROR, what });
+        }
+        match self.at(0)? {
+            Next::Incomplete => Ok(None),
+            Next::TooLarge(_) => Err(too_large()),
+            Next::Packet(header) if header.kind == kind::PUBLISH => Err(Fault {
+                code: frame::code::PROTOCOL_ERROR,
+                what: "a PUBLISH before the connection is open",
+            }),
+            Next::Packet(header) => {
+                let packet = wire::decode(&header, &self.buffer[..header.total], version)?;
+                self.buffer.advance(header.total);
+                Ok(Some(packet))
+            }
+        }
+    }
+
+    /// Takes all complete packets.
+    ///
+    /// The publishes share one chunk of the buffer, without a copy. Where a packet is too large the taking stops, so
+    /// that its acknowledgement keeps its place in the order; the next call goes on. Call until nothing is taken.
+    pub(super) fn take(&mut self, version: Protocol, acks: &Acks) -> Taken {
+        let mut taken = Taken::default();
+        if !self.discard(&mut taken) {
+            return taken;
+        }
+        let mut at = 0;
+        loop {
+            match self.at(at) {
+                Ok(Next::Incomplete) => break,
+                Ok(Next::TooLarge(header)) => {
+                    self.begin_skip(at, &header, &mut taken);
+                    break;
+                }
+                Ok(Next::Packet(header)) => {
+                    let whole = at..at + header.total;
+                    if let Err(fault) = self.packet(&header, whole.clone(), version, acks, &mut taken) {
+                        taken.fault = Some(fault);
+                        break;
+                    }
+                    at = whole.end;
+                }
+                Err(fault) => {
+                    taken.fault = Some(fault);
+                    break;
+                }
+            }
+        }
+        if taken.messages.is_empty() {
+            self.buffer.advance(at);
+        } else {
+            taken.bytes = self.buffer.split_to(at).freeze();
+        }
+        taken
+    }
+
+    fn packet(
+        &self,
+        header: &Header,
+        whole: Range<usize>,
+        version: Protocol,
+        acks: &Acks,
+        taken: &mut Taken,
+    ) -> Result<(), Fault> {
+        let packet = &self.buffer[whole.clone()];
+        if header.kind != kind::PUBLISH {
+            taken.packets.push(wire::decode(header, packet, Some(version))?);
+            return Ok(());
+        }
+        let publish = frame::publish(header.flags, &packet[header.length..], version)?;
+        if let Some(id) = publish.packet_id {
+            if publish.dup && (acks.seen(id) || taken.packet_ids.contains(&id)) {
+                taken.repeats += 1;
+                return Ok(());
+            }
+            taken.packet_ids.push(id);
+        }
+        // The buffer holds one packet (at most 256 MiB, section 2.1.4) and one read: far less than 4 GiB.
+        let base = whole.start + header.length;
+        let place = |range: Range<usize>| (base + range.start) as u32..(base + range.end) as u32;
+        taken.messages.push(Message {
+            topic: place(publish.topic),
+            payload: place(publish.payload),
+            retained: publish.retain,
+            acknowledged: publish.packet_id.is_some(),
+        });
+        Ok(())
+    }
+
+    fn at(&self, at: usize) -> Result<Next, Fault> {
+        let bytes = &self.buffer[at..];
+        let Some(header) = frame::header(bytes)? else { return Ok(Next::Incomplete) };
+        if header.total > self.packet_bytes_max {
+            // Its identifier has to be known before it can be skipped.
+            let known = header.kind != kind::PUBLISH || bytes.len() >= header.total.min(PUBLISH_HEAD_MAX);
+            return Ok(if known { Next::TooLarge(header) } else { Next::Incomplete });
+        }
+        Ok(if bytes.len() < header.total { Next::Incomplete } else { Next::Packet(header) })
+    }
+
+    fn begin_skip(&mut self, at: usize, header: &Header, taken: &mut Taken) {
+        if header.kind != kind::PUBLISH {
+            taken.fault = Some(too_large());
+            return;
+        }
+        match frame::publish_head(header.flags, &self.buffer[at + header.length..]) {
+            Err(fault) => taken.fault = Some(fault),
+            Ok((packet_id, _, _)) => {
+                taken.too_large += 1;
+                self.skip = Some(Skip { left: header.total, packet_id });
+            }
+        }
+    }
+
+    /// Throws away what has come of a packet that is too large. False while more of it is to come.
+    fn discard(&mut self, taken: &mut Taken) -> bool {
+        let Some(skip) = &mut self.skip else { return true };
+        let here = skip.left.min(self.buffer.len());
+        self.buffer.advance(here);
+        skip.left -= here;
+        if skip.left > 0 {
+            return false;
+        }
+        // Acknowledged once it has come whole, in its turn: otherwise it would be sent again for ever.
+        taken.packet_ids.extend(skip.packet_id);
+        self.skip = None;
+        true
+    }
+}
+
+fn too_large() -> Fault {
+    Fault { code: frame::code::PACKET_TOO_LARGE, what: "a packet is larger than is accepted here" }
+}

@@ -1,0 +1,300 @@
+//! The client of a broker.
+
+use super::broker::{Broker, again, publish};
+use super::{Bench, PATIENCE, eventually, messages_of, mqtt};
+use crate::config::model::{Login, Mqtt, Protocol, Secret};
+use crate::ingest::intake::Input;
+use crate::mqtt::{run_source, subscriptions};
+use std::time::Duration;
+use tidegate_pipeline::verdict::Reason;
+use tokio::time::timeout;
+
+fn start(bench: &Bench, cfg: Mqtt) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(run_source(cfg, vec!["old/#".into()], bench.context.clone(), bench.stop.subscribe()))
+}
+
+#[tokio::test]
+async fn falls_back_to_3_1_1_when_5_is_refused() {
+    for (refusal, v5_form) in [(0x84, true), (0x01, false)] {
+        let bench = Bench::new();
+        let (broker, port) = Broker::new().await;
+        start(&bench, mqtt(port, Protocol::V5));
+        let mut peer = broker.accept().await;
+        assert_eq!(peer.packet().await[8], 5);
+        peer.connack(v5_form, false, refusal).await;
+        let mut peer = broker.accept().await;
+        assert_eq!(peer.packet().await[8], 4);
+        peer.connack(false, false, 0).await;
+        eventually("3.1.1", async || {
+            (bench.context.state.snapshot().protocol == Some("3.1.1")).then_some(())
+        })
+        .await;
+        assert_eq!(bench.problem(), None);
+        // It is remembered.
+        drop(peer);
+        assert_eq!(broker.accept().await.packet().await[8], 4);
+    }
+}
+
+#[tokio::test]
+async fn falls_back_to_3_1_1_when_5_is_met_with_silence_twice() {
+    let bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    start(&bench, mqtt(port, Protocol::V5));
+    let mut levels = Vec::new();
+    for _ in 0..4 {
+        levels.push(broker.accept().await.packet().await[8]);
+    }
+    // … and tried again when that does not help either.
+    assert_eq!(levels, [5, 5, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_refused_filter_is_a_problem_with_its_next_step() {
+    for (v5, code, part) in
+        [(true, 0x87, "access list"), (true, 0x9E, "shared_group"), (false, 0x80, "`s/#`")]
+    {
+        let bench = Bench::new();
+        let (broker, port) = Broker::new().await;
+        start(&bench, mqtt(port, if v5 { Protocol::V5 } else { Protocol::V4 }));
+        let mut peer = broker.accept().await;
+        peer.packet().await;
+        peer.connack(v5, false, 0).await;
+        let subscribe = peer.packet().await;
+        peer.suback(v5, &subscribe, code).await;
+        bench.problem_with(part).await;
+    }
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_sentence() {
+    for (v5, code, part) in [
+        (true, 0x86, "password of user `tide`"),
+        (false, 4, "password of user `tide`"),
+        (true, 0x87, "let user `tide` in"),
+        (false, 5, "let user `tide` in"),
+        (true, 0x85, "client id `gateway`"),
+        (false, 2, "client id `gateway`"),
+        (false, 3, "not available"),
+        (true, 0x97, "too many connections"),
+        (true, 0xEE, "0xee"),
+    ] {
+        let bench = Bench::new();
+        let (broker, port) = Broker::new().await;
+        let mut cfg = mqtt(port, if v5 { Protocol::V5 } else { Protocol::V4 });
+        cfg.login = Some(Login { user: "tide".into(), password: None });
+        start(&bench, cfg);
+        let mut peer = broker.accept().await;
+        peer.packet().await;
+        peer.connack(v5, false, code).await;
+        bench.problem_with(part).await;
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_cannot_be_read_is_a_problem_and_not_an_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("password");
+    let bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    let mut cfg = mqtt(port, Protocol::V5);
+    cfg.login = Some(Login { user: "tide".into(), password: Some(Secret::File(path.clone())) });
+    start(&bench, cfg);
+    bench.problem_with("create it").await;
+    std::fs::write(&path, "hunter2\n").unwrap();
+    loop {
+        let connect = broker.accept().await.packet().await;
+        if !connect.is_empty() {
+            assert!(connect.ends_with(b"\0\x04tide\0\x07hunter2"), "{connect:?}");
+            return;
+        }
+    }
+}
+
+/// Each attempt ends at once, and the waits grow: in ten minutes of (virtual) time a broker sees few of them.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_closes_after_each_connack_is_not_spun_on() {
+    let bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    start(&bench, mqtt(port, Protocol::V5));
+    let mut attempts = 0;
+    let watching = async {
+        loop {
+            let mut peer = broker.0.accept().await.map(|(stream, _)| super::broker::Peer(stream)).unwrap();
+            peer.packet().await;
+            peer.connack(true, true, 0).await;
+            attempts += 1;
+        }
+    };
+    let _ = timeout(Duration::from_secs(600), watching).await;
+    assert!((5..100).contains(&attempts), "{attempts}");
+    assert!(bench.problem().unwrap().contains("another client uses the client id `gateway`"));
+}
+
+#[tokio::test]
+async fn a_session_that_is_taken_over_says_so() {
+    let bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    start(&bench, mqtt(port, Protocol::V5));
+    let mut peer = broker.session(true, false).await;
+    peer.send(&[0xE0, 1, 0x8E]).await;
+    bench.problem_with("another client connected with our client id").await;
+}
+
+#[tokio::test]
+async fn a_resumed_session_is_not_subscribed_again_and_loses_what_was_removed() {
+    let mut bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    let mut cfg = mqtt(port, Protocol::V4);
+    cfg.shared_group = Some("g".into());
+    assert_eq!(subscriptions(&cfg), ["$share/g/s/#"]);
+    start(&bench, cfg);
+    let mut peer = broker.accept().await;
+    peer.packet().await;
+    peer.connack(false, true, 0).await;
+    let unsubscribe = peer.packet().await;
+    assert!(unsubscribe[0] == 0xA2 && unsubscribe.ends_with(b"old/#"), "{unsubscribe:?}");
+    let subscribe = peer.packet().await;
+    assert!(subscribe.ends_with(b"$share/g/s/#\x01"), "{subscribe:?}");
+    peer.suback(false, &subscribe, 1).await;
+    assert!(matches!(bench.input().await, Input::Opened(_)));
+    // The backlog comes before the session counts as drained.
+    peer.send(&publish(false, 1, b"s/a", b"1")).await;
+    assert!(matches!(bench.input().await, Input::Run(_)));
+    assert!(matches!(bench.input().await, Input::Drained { source: 3 }));
+    drop(peer);
+    assert!(matches!(bench.input().await, Input::Closed(_)));
+
+    let mut peer = broker.accept().await;
+    peer.packet().await;
+    peer.connack(false, true, 0).await;
+    assert!(matches!(bench.input().await, Input::Opened(_)));
+    assert!(matches!(bench.input().await, Input::Drained { source: 3 }));
+    bench.stop.send(true).unwrap();
+    assert_eq!(peer.packet().await, [0xE0, 0], "neither SUBSCRIBE nor UNSUBSCRIBE before");
+}
+
+#[tokio::test]
+async fn odd_messages_are_messages() {
+    let mut bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    let mut cfg = mqtt(port, Protocol::V5);
+    cfg.packet_bytes_max = (1 << 20) + 100;
+    start(&bench, cfg);
+    let mut peer = broker.session(true, false).await;
+    let large = vec![b'x'; 1 << 20];
+    peer.send(&publish(true, 1, b"s/\xff\xfe", b"bad topic")).await;
+    peer.send(&publish(true, 2, b"s/large", &large)).await;
+    peer.send(&publish(true, 3, b"s/huge", &vec![b'y'; 2 << 20])).await;
+    peer.send(&publish(true, 4, b"s/last", b"")).await;
+    let mut seen = Vec::new();
+    let mut refused = 0;
+    let mut last = None;
+    while seen.len() < 3 {
+        match bench.input().await {
+            Input::Run(run) => {
+                seen.extend(run.messages.iter().map(|message| message.payload.len()));
+                if let Some(message) = run.messages.first().filter(|_| run.number == 1) {
+                    assert_eq!(
+                        &run.bytes[message.topic.start as usize..message.topic.end as usize],
+                        b"s/\xff\xfe"
+                    );
+                }
+                last = Some(run);
+            }
+            Input::Refused { reason, count } => {
+                assert_eq!(reason, Reason::TooLarge);
+                refused += count;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((seen, refused), (vec![9, 1 << 20, 0], 1));
+    let last = last.unwrap();
+    last.link.commit(last.number);
+    assert_eq!(peer.pubacks(4).await, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_repeat_on_the_same_connection_is_one_message_and_one_acknowledgement() {
+    let mut bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    start(&bench, mqtt(port, Protocol::V5));
+    let mut peer = broker.session(true, false).await;
+    let first = publish(true, 7, b"s/a", b"1");
+    peer.send(&[first.clone(), again(first.clone())].concat()).await;
+    let run = bench.messages(1).await.1;
+    assert_eq!(messages_of(&run), ["s/a=1"]);
+    run.link.commit(run.number);
+    assert_eq!(peer.pubacks(1).await, [7]);
+    // After its acknowledgement too; the identifier is free for a new message, which is told by its flag.
+    peer.send(&[again(first), publish(true, 7, b"s/a", b"2")].concat()).await;
+    let run = bench.messages(1).await.1;
+    assert_eq!(messages_of(&run), ["s/a=2"]);
+    run.link.commit(run.number);
+    assert_eq!(peer.pubacks(1).await, [7]);
+    assert_eq!(bench.context.state.snapshot().repeats, 2);
+}
+
+#[tokio::test]
+async fn a_full_intake_stops_the_reading_and_not_the_acknowledging() {
+    let mut bench = Bench::with_room(1, 1 << 20);
+    let (broker, port) = Broker::new().await;
+    start(&bench, mqtt(port, Protocol::V5));
+    let mut peer = broker.session(true, false).await;
+    let link = bench.opened().await;
+    assert!(matches!(bench.input().await, Input::Drained { .. }));
+    for id in 1..=3 {
+        peer.send(&publish(true, id, b"s/a", b"x")).await;
+        eventually("the message", async || {
+            (bench.context.state.snapshot().messages >= u64::from(id.min(2))).then_some(())
+        })
+        .await;
+    }
+    // One run is in the intake, one waits before it, the third is unread; all the same the first is acknowledged.
+    link.commit(1);
+    assert_eq!(peer.pubacks(1).await, [1]);
+    assert_eq!(bench.context.state.snapshot().messages, 2);
+    let (_, run) = bench.messages(3).await;
+    link.commit(run.number);
+    assert_eq!(peer.pubacks(2).await, [2, 3]);
+}
+
+#[tokio::test]
+async fn stopping_waits_for_the_commit() {
+    let mut bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    let source = start(&bench, mqtt(port, Protocol::V5));
+    let mut peer = broker.session(true, false).await;
+    peer.send(&publish(true, 5, b"s/a", b"x")).await;
+    let run = bench.messages(1).await.1;
+    bench.stop.send(true).unwrap();
+    assert!(!source.is_finished());
+    run.link.commit(run.number);
+    assert_eq!(peer.pubacks(1).await, [5]);
+    assert_eq!(peer.packet().await, [0xE0, 0]);
+    timeout(PATIENCE, source).await.unwrap().unwrap();
+    assert!(!bench.context.state.snapshot().connected);
+}
+
+/// A broker that answers nothing any more is left: after one keep-alive a ping, after another the end.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_does_not_answer_pings_is_left() {
+    let bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    start(&bench, mqtt(port, Protocol::V5));
+    let mut peer = broker.session(true, false).await;
+    let begun = tokio::time::Instant::now();
+    // The virtual clock runs ahead while sockets are waited for: no time limit here but the connection's own.
+    assert_eq!(read_some(&mut peer).await, [0xC0, 0]);
+    assert_eq!(begun.elapsed().as_secs(), 30);
+    assert_eq!(read_some(&mut peer).await, []);
+    assert!(bench.problem().unwrap().contains("ping"));
+}
+
+async fn read_some(peer: &mut super::broker::Peer) -> Vec<u8> {
+    use tokio::io::AsyncReadExt;
+    let mut bytes = [0; 64];
+    let count = peer.0.read(&mut bytes).await.unwrap();
+    bytes[..count].to_vec()
+}
