@@ -91,7 +91,7 @@ pub fn bottleneck(parts: &[(&str, f64)], seconds: f64) -> String {
     let greatest = shares.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map_or("nothing", |(name, _)| name);
     let verdict = match greatest {
         _ if all > 0.9 * cores => "the whole processor".to_owned(),
-        name if shares.iter().any(|(_, share)| *share > 0.85) => format!("{name} (a full core)"),
+        name if shares.iter().any(|(_, share)| *share > 0.8) => format!("{name} (a full core)"),
         _ => "waiting, not the processor".to_owned(),
     };
     format!("{verdict}; cores used: {} of {cores:.0}", list.join(", "))
