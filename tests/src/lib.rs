@@ -1,1 +1,32 @@
-//! Tests of the whole: end to end, oracle and load tools.
+//! What the end-to-end tests and the load tools share. Nothing here uses the daemon's code: it sees the daemon as a
+//! user does, through its configuration, its sockets and its status.
+//!
+//! In the order in which data meets them: readings are published, a broker may pass them on, the daemon folds them, a
+//! function receives events, and an oracle says what those should have been.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends at the first thing that should not have happened; panicking is how it says so"
+)]
+#![allow(
+    clippy::print_stderr,
+    reason = "a test says which seed it runs under, and shows the daemon's log when it fails"
+)]
+
+pub mod bare;
+pub mod broker;
+pub mod daemon;
+pub mod events;
+pub mod function;
+pub mod http;
+pub mod load;
+pub mod measure;
+pub mod oracle;
+pub mod outage;
+pub mod packet;
+pub mod port;
+pub mod publisher;
+pub mod status;
+pub mod usage;
+pub mod wait;

@@ -1,0 +1,264 @@
+//! Bad input: each message moves one counter, under a reason, and the good ones around it are counted.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+use tidegate_tests::broker::Broker;
+use tidegate_tests::daemon::Daemon;
+use tidegate_tests::function::{Function, now_ms};
+use tidegate_tests::packet::{self, Connect, Publish, Version, kind};
+use tidegate_tests::{port, usage};
+
+/// Resident memory that the daemon may use with as many series as it takes, in KiB.
+const RSS_KIB_MAX: u64 = 400 << 10;
+
+/// A client that waits for every acknowledgement.
+struct Client {
+    stream: TcpStream,
+    read: Vec<u8>,
+    id: u16,
+}
+
+impl Client {
+    fn connect(port: u16) -> Client {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut out = Vec::new();
+        let ask = Connect { version: Version::V4, client: "bad-input", clean: true, receive_max: 100 };
+        packet::connect(&mut out, &ask);
+        stream.write_all(&out).unwrap();
+        let mut client = Client { stream, read: Vec::new(), id: 0 };
+        client.wait_for(kind::CONNACK, 1);
+        client
+    }
+
+    /// Publishes at QoS 1 and waits for the acknowledgement, as for anything that ends in the ledger.
+    fn publish(&mut self, topic: &[u8], payload: &[u8]) {
+        self.publish_all(&[(topic, payload)]);
+    }
+
+    fn publish_all(&mut self, messages: &[(&[u8], &[u8])]) {
+        let mut out = Vec::new();
+        for (topic, payload) in messages {
+            self.id = if self.id == u16::MAX { 1 } else { self.id + 1 };
+            let message = Publish { topic, payload, id: Some(self.id), ..Publish::default() };
+            packet::publish(&mut out, Version::V4, &message);
+        }
+        self.stream.write_all(&out).unwrap();
+        self.wait_for(kind::PUBACK, messages.len());
+    }
+
+    fn wait_for(&mut self, wanted: u8, count: usize) {
+        let mut seen = 0;
+        let mut chunk = [0; 16 << 10];
+        while seen < count {
+            let len = self.stream.read(&mut chunk).unwrap();
+            assert!(len > 0, "the listener closed the connection");
+            self.read.extend_from_slice(&chunk[..len]);
+            let mut at = 0;
+            while let Some(frame) = packet::next(&self.read[at..]).unwrap() {
+                seen += usize::from(frame.kind() == wanted);
+                at += frame.len;
+            }
+            self.read.drain(..at);
+        }
+    }
+}
+
+const STREAMS: &str = r#"
+[streams.climate]
+topic = "sensors/{device}/{metric}"
+format = "json"
+value = "/value"
+time = { at = "/ts", format = "ms" }
+sequence = "/seq"
+
+[streams.words]
+topic = "words/{device}/{metric}"
+format = "text"
+
+[summaries.second]
+window = "1s"
+lateness = "1s"
+amend = "1m"
+"#;
+
+fn on_the_listener(port: u16, function: &Function) -> String {
+    let url = function.url();
+    format!(
+        "[sources.field]\ntype = \"listen\"\nlisten = \"127.0.0.1:{port}\"\n{STREAMS}\n[outputs.function]\nurl = \"{url}\"\n"
+    )
+}
+
+/// Topic, payload, and the reason under which it is rejected; `None` where its bytes are kept as a dead letter.
+type Case = (Vec<u8>, Vec<u8>, Option<&'static str>);
+
+fn cases() -> Vec<Case> {
+    let now = now_ms();
+    let json = |text: &str, reason| {
+        (b"sensors/dev/t".to_vec(), text.replace("NOW", &now.to_string()).into_bytes(), reason)
+    };
+    let words = |text: &str, reason| (b"words/dev/t".to_vec(), text.as_bytes().to_vec(), reason);
+    let big =
+        |len: usize| format!(r#"{{"value":1,"seq":20,"ts":{now},"pad":"{}"#, "x".repeat(len)).into_bytes();
+    vec![
+        json(r#"{"value":21.5,"seq":2,"ts":NOW"#, Some("malformed")),
+        json("", Some("malformed")),
+        json(r#"{"value":NaN,"seq":3,"ts":NOW}"#, Some("malformed")),
+        json(r#"{"value":"warm","seq":4,"ts":NOW}"#, Some("not_a_number")),
+        json(r#"{"value":{},"seq":5,"ts":NOW}"#, Some("not_a_number")),
+        json(r#"{"value":null,"seq":6,"ts":NOW}"#, Some("no_value")),
+        json(r#"{"value":1e999,"seq":7,"ts":NOW}"#, Some("not_finite")),
+        json(r#"{"value":1,"seq":8,"ts":0}"#, Some("too_late")),
+        json(r#"{"value":1,"seq":9,"ts":4070908800000}"#, Some("future")),
+        json(r#"{"value":1,"seq":10,"ts":"soon"}"#, Some("bad_time")),
+        json(r#"{"value":1,"seq":"eleven","ts":NOW}"#, Some("bad_sequence")),
+        words("NaN", Some("not_finite")),
+        words("-inf", Some("not_finite")),
+        words("1e999", Some("not_finite")),
+        words("unavailable", Some("no_value")),
+        words("twenty", Some("not_a_number")),
+        (b"elsewhere/dev/t".to_vec(), b"1".to_vec(), Some("unmatched")),
+        (b"sensors/\xff\xfe/t".to_vec(), b"{\"value\":1}".to_vec(), Some("bad_topic")),
+        (format!("sensors/{}/t", "d".repeat(10_000)).into_bytes(), b"{}".to_vec(), Some("name_too_long")),
+        (b"sensors/dev/t".to_vec(), big(1_000_000), Some("malformed")),
+        (b"sensors/dev/t".to_vec(), big(1 << 20), Some("too_large")),
+        (b"sensors/dev/t".to_vec(), b"[".repeat(50_000), Some("malformed")),
+    ]
+}
+
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn each_bad_message_has_a_reason() {
+    let (port, function) = (port::reserve(), Function::start());
+    let daemon = Daemon::start(&on_the_listener(port, &function));
+    let mut client = Client::connect(port);
+    let good =
+        |sequence: u32| format!(r#"{{"value":{sequence},"seq":{sequence},"ts":{}}}"#, now_ms()).into_bytes();
+    client.publish(b"sensors/good/t", &good(1));
+    let mut problems = Vec::new();
+    for (topic, payload, reason) in cases() {
+        let before = daemon.wait_for("a quiet ledger", |s| s.ledger("pending") == 0);
+        client.publish(&topic, &payload);
+        let moved = before.ledger("received") + 1;
+        let after = daemon.wait_for("the message in the ledger", |s| {
+            s.ledger("received") == moved && s.ledger("pending") == 0
+        });
+        let rejected = reason.map_or(0, |reason| after.rejected(reason) - before.rejected(reason));
+        let kept = after.ledger("dead_lettered") - before.ledger("dead_lettered");
+        if rejected + kept != 1 {
+            let start = String::from_utf8_lossy(&payload[..payload.len().min(60)]).into_owned();
+            problems.push(format!(
+                "{start}: expected {reason:?}: {} then {}",
+                before.0["ledger"], after.0["ledger"]
+            ));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    client.publish(b"sensors/good/t", &good(2));
+    let last = daemon.wait_for("the good readings", |s| s.ledger("counted") == 2);
+    assert_eq!(last.ledger("received"), 2 + cases().len() as u64);
+    daemon.wait_for("the good windows", |s| {
+        s.output("function", "delivered") >= 1 && s.output("function", "queued") == 0
+    });
+}
+
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn a_hundred_thousand_device_names() {
+    let (port, function) = (port::reserve(), Function::start());
+    let streams = "[streams.words]\ntopic = \"words/{device}/{metric}\"\nformat = \"text\"\n\n\
+                   [summaries.hour]\nwindow = \"1h\"\n";
+    let url = function.url();
+    let daemon = Daemon::start(&format!(
+        "[sources.field]\ntype = \"listen\"\nlisten = \"127.0.0.1:{port}\"\n\n{streams}\n[outputs.function]\nurl = \"{url}\"\n"
+    ));
+    let mut client = Client::connect(port);
+    client.publish(b"words/first/t", b"1");
+    let names: u64 = 101_000;
+    for start in (0..names).step_by(1_000) {
+        let topics: Vec<Vec<u8>> =
+            (start..start + 1_000).map(|n| format!("words/flood{n}/t").into_bytes()).collect();
+        let messages: Vec<(&[u8], &[u8])> = topics.iter().map(|topic| (&topic[..], &b"1"[..])).collect();
+        client.publish_all(&messages);
+    }
+    client.publish(b"words/first/t", b"2");
+    let status =
+        daemon.wait_for("all of them", |s| s.ledger("received") == names + 2 && s.ledger("pending") == 0);
+    assert!(status.rejected("series_limit") >= 1_000, "{}", status.0["ledger"]);
+    assert_eq!(
+        status.ledger("counted") + status.rejected("series_limit"),
+        names + 2,
+        "{}",
+        status.0["ledger"]
+    );
+    let rss_kib = usage::rss_kib(daemon.pid());
+    assert!(rss_kib < RSS_KIB_MAX, "{rss_kib} KiB resident");
+}
+
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn retained_messages_are_not_counted() {
+    let (broker, function) = (Broker::start(), Function::start());
+    let mut client = Client::connect(broker.port());
+    let mut out = Vec::new();
+    let payload = format!(r#"{{"value":1,"seq":1,"ts":{}}}"#, now_ms()).into_bytes();
+    let message = Publish {
+        topic: b"sensors/old/t",
+        payload: &payload,
+        id: Some(1),
+        retain: true,
+        ..Publish::default()
+    };
+    packet::publish(&mut out, Version::V4, &message);
+    client.stream.write_all(&out).unwrap();
+    client.wait_for(kind::PUBACK, 1);
+    let url = function.url();
+    let mut daemon = Daemon::start(&format!(
+        "[sources.field]\nurl = \"{}\"\n{STREAMS}\n[outputs.function]\nurl = \"{url}\"\n",
+        broker.url()
+    ));
+    daemon.wait_for("the retained message", |s| s.rejected("retained") == 1 && s.ledger("counted") == 0);
+    client.publish(b"sensors/new/t", &payload);
+    daemon.wait_for("the new one", |s| s.ledger("counted") == 1);
+    daemon.kill();
+    daemon.launch();
+    client.publish(b"sensors/other/t", &payload);
+    daemon.wait_for("what came after the restart", |s| s.ledger("counted") == 2);
+}
+
+/// Bytes that are no MQTT end their connection, and nothing else.
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn garbage_on_the_socket() {
+    let (port, function) = (port::reserve(), Function::start());
+    let daemon = Daemon::start(&on_the_listener(port, &function));
+    let mut good = Client::connect(port);
+    let mut rng = fastrand::Rng::with_seed(7);
+    for round in 0..200 {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut bytes = Vec::new();
+        if round % 2 == 0 {
+            let client = format!("garbage{round}");
+            packet::connect(
+                &mut bytes,
+                &Connect { version: Version::V5, client: &client, clean: true, receive_max: 10 },
+            );
+        }
+        bytes.extend((0..rng.usize(1..2_000)).map(|_| rng.u8(..)));
+        let _it_may_close_first =
+            stream.write_all(&bytes).and_then(|()| stream.shutdown(std::net::Shutdown::Write));
+        let mut sink = Vec::new();
+        let ended = stream.read_to_end(&mut sink);
+        assert!(
+            !ended.is_err_and(|e| e.kind() == ErrorKind::WouldBlock),
+            "round {round}: the connection stays open"
+        );
+    }
+    let now = now_ms();
+    good.publish(b"sensors/good/t", format!(r#"{{"value":1,"seq":1,"ts":{now}}}"#).as_bytes());
+    daemon.wait_for("the good reading", |s| s.ledger("counted") >= 1);
+}
