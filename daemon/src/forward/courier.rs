@@ -343,3 +343,7 @@ fn refuses_all(words: &str) -> String {
 #[cfg(test)]
 #[path = "courier_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "courier_properties.rs"]
+mod properties;

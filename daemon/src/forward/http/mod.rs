@@ -51,7 +51,7 @@ impl Function {
     /// A sentence that says what is wrong with the settings or with what they name.
     fn ready(&mut self) -> Result<(Client, Url), String> {
         if self.token.is_none() {
-            self.token = self.bearer.as_ref().map(|read| bearer(read)).transpose()?;
+            self.token = self.bearer.as_ref().map(bearer).transpose()?;
         }
         match &self.client {
             Some(client) => Ok(client.clone()),

@@ -56,24 +56,22 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
 
 /// The TLS error in `error`, if that is the cause.
 pub(super) fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    find(error, |io| io.get_ref()?.downcast_ref())
+    causes(error).find_map(|cause| cause.downcast_ref())
 }
 
-fn os_error(error: &reqwest::Error) -> Option<io::ErrorKind> {
-    find(error, |io| Some(io.kind()))
+fn io_error(error: &reqwest::Error) -> Option<io::ErrorKind> {
+    let mut kinds = causes(error).filter_map(|cause| cause.downcast_ref().map(io::Error::kind));
+    kinds.find(|kind| *kind != io::ErrorKind::Other)
 }
 
-/// The first cause that is an `io::Error` of which `pick` makes something. An `io::Error` hides what it wraps from
-/// [`Error::source`], hence by hand.
-fn find<'a, T>(error: &'a reqwest::Error, pick: impl Fn(&'a io::Error) -> Option<T>) -> Option<T> {
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if let Some(found) = cause.downcast_ref::<io::Error>().and_then(&pick) {
-            return Some(found);
+/// All causes, outermost first. An `io::Error` leaves what it wraps out of [`Error::source`], so that is asked first.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| {
+        match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => cause.source(),
         }
-        next = cause.source();
-    }
-    None
+    })
 }
 
 fn place(url: &Url) -> String {
@@ -86,7 +84,7 @@ fn place(url: &Url) -> String {
 
 fn connect_words(error: &reqwest::Error, place: &str) -> String {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
-    let what = match os_error(error) {
+    let what = match io_error(error) {
         Some(ConnectionRefused) => {
             "refuses connections: is the function running, and is the port in `url` right?"
         }
@@ -94,7 +92,7 @@ fn connect_words(error: &reqwest::Error, place: &str) -> String {
         _ if error.is_timeout() => {
             "cannot be reached in time: is the uplink up, and does no firewall stand in between?"
         }
-        _ => "cannot be connected to: check the uplink and `url`",
+        _ => "cannot be connected to: check the uplink and `url`.",
     };
     format!("{place} {what} Everything is kept")
 }
