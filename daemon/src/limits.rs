@@ -62,3 +62,34 @@ pub const STABLE_AFTER: Duration = Duration::from_secs(30);
 pub const DRAINED_AFTER: Duration = Duration::from_millis(250);
 /// How long the trouble of one listener client is shown.
 pub const CLIENT_TROUBLE_SHOWN: Duration = Duration::from_secs(300);
+/// Longest `Retry-After` that is honoured; a longer one counts as this.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// How long an output may take to connect, TLS included.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an idle connection to a function is kept: below the 60 s after which load balancers drop it unseen.
+pub const POOL_IDLE_MAX: Duration = Duration::from_secs(50);
+/// Spacing of the TCP keep-alive probes that find out that a connection to a function is dead.
+pub const TCP_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long a request that is under way may still take when the daemon leaves; after it, the events are sent again
+/// at the next start.
+pub const LEAVE_GRACE: Duration = Duration::from_secs(2);
+/// Bytes of a function's answer that are read.
+pub const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// Characters of a function's own words that are kept.
+pub const WORDS_MAX: usize = 200;
+/// Single events refused in a row at which the destination is taken to be broken, and no event for bad.
+pub const REFUSALS_MAX: u32 = 20;
+/// Refused events that one output sets aside before it tries the oldest again, at first …
+pub const SUSPECTS_MIN: usize = 40;
+/// … and at most.
+pub const SUSPECTS_MAX: usize = 320;
+/// Failures in a row after which an output sends one event alone, and says what is wrong.
+pub const FAILURES_MAX: u32 = 3;
+/// Events sent one by one to a function that fails on batches, before a batch is tried again: at first …
+pub const SINGLES_MIN: u32 = 10;
+/// … and at most.
+pub const SINGLES_MAX: u32 = 10_240;
+/// Events that a file output appends with one sync.
+pub const FILE_EVENTS_MAX: usize = 500;
+/// Bytes that a file output appends with one sync; a single event may be larger.
+pub const FILE_BYTES_MAX: usize = 256 << 10;

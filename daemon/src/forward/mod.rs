@@ -1,3 +1,79 @@
 //! Forwarding: from the outbox on disk to functions, whenever there is a connection.
+//!
+//! [`outbox`] is what the store gives, [`courier`] decides, [`driver`] does, and [`http`] and [`file`] are the
+//! destinations; an [`answer::Answer`] is all that a destination says. A new kind of output is a new [`Destination`] and
+//! an arm in [`run_output`].
+//!
+//! One request per output is under way at a time, which keeps the order without further thought. `concurrency = n` would be
+//! n couriers per output, each for the series whose hash it owns: [`outbox::Outbox::next`] would take the lane to read,
+//! and nothing else changes, because order is promised per series only.
 
+pub mod answer;
+pub mod courier;
+pub mod driver;
+pub mod file;
+pub mod http;
 pub mod outbox;
+mod pace;
+pub mod retry;
+pub mod state;
+
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod tests;
+
+use crate::config::model::{Output, OutputKind};
+use crate::health::Health;
+use crate::limits;
+use answer::Answer;
+use courier::Policy;
+use outbox::{Outbox, Queued};
+use retry::Retry;
+use state::OutputState;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Reads the bearer token. Called before the first request and again after each 401, so that a rotated token heals.
+/// The error is a sentence for a person. Should be quick: it runs on the forwarder's own thread.
+pub type Bearer = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
+
+/// Where events go. What went wrong is an [`Answer`] too: nothing here ends the forwarder.
+pub trait Destination: Send {
+    /// Makes one attempt to deliver `events`, of which there is at least one, in order.
+    fn send(&mut self, events: &[Queued]) -> impl Future<Output = Answer> + Send;
+}
+
+/// Forwards the events of one output until `shutdown` turns true or its sender is gone. Keeps the problem at
+/// `outputs.NAME` in `health` and the numbers in `state` up to date, and takes its problem along when it leaves.
+///
+/// Give `Retry::default()` and, for an output with `auth = { bearer = … }`, what reads that secret.
+pub async fn run_output<O: Outbox>(
+    output: Output,
+    bearer: Option<Bearer>,
+    retry: Retry,
+    outbox: O,
+    health: Arc<Health>,
+    state: Arc<OutputState>,
+    shutdown: watch::Receiver<bool>,
+) {
+    let Output { name, kind } = output;
+    let report = driver::Reporter::new(&name, health, Arc::clone(&state));
+    match kind {
+        OutputKind::Http(cfg) => {
+            let (events, bytes, linger) = match cfg.batch {
+                Some(batch) => (batch.events, batch.bytes, batch.linger),
+                None => (1, 0, Duration::ZERO),
+            };
+            let policy = Policy { events, bytes, linger, retry };
+            driver::drive(outbox, http::Function::new(cfg, bearer, state), policy, report, shutdown).await;
+        }
+        OutputKind::File(path) => {
+            let (events, bytes) = (limits::FILE_EVENTS_MAX, limits::FILE_BYTES_MAX);
+            let policy = Policy { events, bytes, linger: Duration::ZERO, retry };
+            driver::drive(outbox, file::Lines::new(path, state), policy, report, shutdown).await;
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! What the forwarder needs of the store. The store implements it; tests use one in memory.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 /// Where an event stands in the queue of one output. Lower priorities go first, then lower sequences.
@@ -11,6 +12,11 @@ pub struct Position {
     pub sequence: u64,
 }
 
+impl Position {
+    /// The priority of alerts, which never wait for a batch to fill.
+    pub const ALERT: u8 = 0;
+}
+
 /// An event that waits for an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
@@ -18,7 +24,8 @@ pub struct Queued {
     pub position: Position,
     /// CloudEvents `id`.
     pub id: String,
-    /// The whole CloudEvent, structured mode, as UTF-8 JSON. The same bytes every time it is read under this id.
+    /// The whole CloudEvent, structured mode, as UTF-8 JSON without line breaks. The same bytes every time it is read
+    /// under this id.
     pub event: Vec<u8>,
 }
 
@@ -31,23 +38,35 @@ pub enum Outcome {
     Refused(String),
 }
 
+/// One event, and what became of it: its place, its id, and the outcome.
+pub type Settled = (Position, String, Outcome);
+
 /// The queue of one output, kept on disk.
 pub trait Outbox: Send + Sync + 'static {
     /// What the store can say when it cannot read.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// The next events in order, of those whose delivery has been allowed and not settled: at most `events` of them and,
-    /// but for the first, at most `bytes` in all. Skips everything in `settled_soon`: positions that were settled but
-    /// may not be committed yet are never given again by the implementation itself.
+    /// The next events in order, of those whose delivery has been allowed, that are not settled and not in `except`:
+    /// at most `events` of them and, but for the first, at most `bytes` in all. Positions that were settled but may
+    /// not be committed yet are never given again. A cheap read: it runs on the forwarder's own thread.
+    ///
+    /// `except` holds at most [`crate::limits::SUSPECTS_MAX`] positions, most of them near the head of the queue.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn next(&self, events: usize, bytes: usize) -> Result<Vec<Queued>, Self::Error>;
+    fn next(
+        &self,
+        except: &BTreeSet<Position>,
+        events: usize,
+        bytes: usize,
+    ) -> Result<Vec<Queued>, Self::Error>;
 
-    /// Settles events. The confirmation is folded into the next transaction, or committed alone after 5 s; until it is
-    /// on disk a crash brings the event back under the same id.
-    fn settle(&self, outcomes: Vec<(Position, String, Outcome)>);
+    /// Settles events; never waits. The confirmation is folded into the next transaction, or committed alone after
+    /// 5 s; until it is on disk a crash brings the event back under the same id.
+    fn settle(&self, outcomes: Vec<Settled>);
 
-    /// Waits until [`Outbox::next`] may give something new. Cancel safe; may wake without need.
+    /// Waits until [`Outbox::next`] may give something new. A change after the last `next` and before this call counts,
+    /// so that none is missed in between (`tokio::sync::Notify::notify_one` behaves so). Cancel safe; may wake
+    /// without need.
     fn changed(&self) -> impl Future<Output = ()> + Send;
 }

@@ -1,0 +1,152 @@
+use super::*;
+use crate::forward::outbox::Position;
+
+fn sent(ids: &[&str]) -> Vec<Queued> {
+    let queued = |(n, id): (usize, &&str)| Queued {
+        position: Position { priority: 1, sequence: n as u64 },
+        id: (*id).to_owned(),
+        event: b"{}".to_vec(),
+    };
+    ids.iter().enumerate().map(queued).collect()
+}
+
+/// A word for each kind of answer; failed events as `id` (drop) or `id+` (again).
+fn brief(answer: &Answer) -> String {
+    match answer {
+        Answer::Confirmed { failed } if failed.is_empty() => "confirmed".into(),
+        Answer::Confirmed { failed } => {
+            let name = |f: &Failed| format!("{}{}", f.id, if f.retry { "+" } else { "" });
+            format!("confirmed but {}", failed.iter().map(name).collect::<Vec<_>>().join(" "))
+        }
+        Answer::RetryLater { overload: true, .. } => "later, perhaps fewer".into(),
+        Answer::RetryLater { .. } => "later".into(),
+        Answer::TooLarge { .. } => "too large".into(),
+        Answer::RefusedEvent { .. } => "refused".into(),
+        Answer::DestinationProblem { .. } => "destination".into(),
+    }
+}
+
+#[test]
+fn every_status_means_what_the_design_says() {
+    for status in 100..=999 {
+        let expected = match status {
+            200..=299 => "confirmed",
+            400 | 422 => "refused",
+            413 => "too large",
+            408 | 425 | 429 => "later",
+            500..=599 => "later, perhaps fewer",
+            _ => "destination",
+        };
+        let reply = Reply { status, ..Reply::default() };
+        assert_eq!(brief(&classify(&reply, &sent(&["a"]))), expected, "{status}");
+    }
+}
+
+#[test]
+fn a_web_page_confirms_nothing() {
+    let check = |status, content_type, expected| {
+        let reply = Reply { status, content_type: Some(content_type), body: b"OK", ..Reply::default() };
+        assert_eq!(brief(&classify(&reply, &sent(&["a"]))), expected, "{status} {content_type}");
+    };
+    check(200, "text/html", "destination");
+    check(200, "Text/HTML ; charset=utf-8", "destination");
+    check(202, "application/xhtml+xml", "destination");
+    check(204, "text/html; charset=utf-8", "confirmed");
+    check(200, "text/plain", "confirmed");
+    check(200, "application/json", "confirmed");
+    check(200, "", "confirmed");
+    check(500, "text/html", "later, perhaps fewer");
+    check(422, "text/html", "refused");
+}
+
+#[test]
+fn a_body_names_what_failed() {
+    let check = |body: &str, expected| {
+        let reply = Reply { status: 200, body: body.as_bytes(), ..Reply::default() };
+        assert_eq!(brief(&classify(&reply, &sent(&["a", "b", "c"]))), expected, "{body}");
+    };
+    check("", "confirmed");
+    check("OK", "confirmed");
+    check("{}", "confirmed");
+    check("[]", "confirmed");
+    check(r#"{"failed":[]}"#, "confirmed");
+    check(r#"{"failed":0}"#, "confirmed");
+    check(r#"{"failed":[{"id":"b","retry":false}],"more":1}"#, "confirmed but b");
+    check(r#"{"failed":[{"id":"c","retry":true},{"id":"a","retry":false}]}"#, "confirmed but a c+");
+    check(r#"{"failed":[{"id":"b","reason":"full"}]}"#, "confirmed but b+");
+    check(r#"{"failed":[{"id":"b","retry":false},{"id":"b","retry":true}]}"#, "confirmed but b+");
+    check(
+        r#"{"failed":["a",{"id":7},null,{"id":"b","retry":false},{"id":"c","retry":"no"}]}"#,
+        "confirmed but a+ b c+",
+    );
+    check(r#"{"failed":[{"id":"z","retry":true}]}"#, "confirmed");
+    check("{\"failed\":[{\"id\":\"\u{0}\",\"retry\":true}]}", "confirmed");
+    check(&"[".repeat(60_000), "confirmed");
+}
+
+#[test]
+fn an_endless_body_confirms_unless_it_may_hide_failures() {
+    let check = |body: &[u8], ids: &[&str], expected| {
+        let reply = Reply { status: 200, body, truncated: true, ..Reply::default() };
+        assert_eq!(brief(&classify(&reply, &sent(ids))), expected);
+    };
+    check(b"lorem ipsum", &["a", "b"], "confirmed");
+    check(br#"{"failed":[{"id":"a"},"#, &["a", "b"], "too large");
+    check(br#"{"failed":[{"id":"a"},"#, &["a"], "confirmed");
+}
+
+#[test]
+fn waits_that_are_asked_for() {
+    let now: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+    let check = |value, date, expected: Option<u64>| {
+        assert_eq!(retry_after(value, date, now), expected.map(Duration::from_secs), "{value} {date:?}");
+    };
+    check("120", None, Some(120));
+    check(" 0 ", None, Some(0));
+    check("99999", None, Some(3_600));
+    check("99999999999999999999999999", None, Some(3_600));
+    check("-5", None, None);
+    check("1.5", None, None);
+    check("", None, None);
+    check("soon", None, None);
+    check("Sun, 22 Nov 2026 10:00:30 GMT", None, Some(30));
+    check("Sun, 22 Nov 2026 09:00:00 GMT", None, Some(0));
+    // A gateway in 1970 still waits as long as the server means.
+    check("Sun, 22 Nov 2026 12:00:30 GMT", Some("Sun, 22 Nov 2026 12:00:00 GMT"), Some(30));
+    check("Sun, 22 Nov 2026 10:00:30 GMT", Some("nonsense"), Some(30));
+    check("Sun, 22 Nov 9999 10:00:30 GMT", None, Some(3_600));
+}
+
+#[test]
+fn words_say_what_to_do_and_carry_no_secrets() {
+    let why =
+        |status, location| match classify(&Reply { status, location, ..Reply::default() }, &sent(&["a"])) {
+            Answer::DestinationProblem { why } | Answer::RetryLater { why, .. } => why,
+            other => panic!("{status}: {other:?}"),
+        };
+    let check =
+        |status, part: &str| assert!(why(status, None).contains(part), "{status}: {}", why(status, None));
+    check(401, "token");
+    check(403, "may not call");
+    check(404, "the function is not there");
+    check(405, "POST");
+    check(415, "without `batch`");
+    check(429, "slows down");
+    check(503, "function's own log");
+    let moved = why(301, Some("https://other.example/f?code=secret"));
+    assert!(moved.contains("https://other.example/f:"), "{moved}");
+    assert!(!moved.contains("secret"));
+}
+
+#[test]
+fn a_refusal_carries_the_functions_words_on_one_line() {
+    let check = |body: &[u8], expected: &str| {
+        let reply = Reply { status: 422, body, ..Reply::default() };
+        let Answer::RefusedEvent { words } = classify(&reply, &sent(&["a"])) else { panic!() };
+        assert_eq!(words, expected);
+    };
+    check(b"", "HTTP 422");
+    check(b"no such\n\x1b[31mdevice\r\n", "HTTP 422: no such  [31mdevice");
+    check(b"\xff\xfe", "HTTP 422: \u{fffd}\u{fffd}");
+    check(&[b'x'; 5_000], &format!("HTTP 422: {}", "x".repeat(200)));
+}

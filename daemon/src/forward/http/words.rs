@@ -1,0 +1,130 @@
+//! What a request that got no answer means, in words. The URL is never shown: its query may carry a key.
+
+use super::super::answer::Answer;
+use reqwest::Url;
+use rustls::CertificateError;
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+/// What to make of a request that failed before a whole answer was there.
+pub(super) fn transport(error: &reqwest::Error, url: &Url, timeout: Duration) -> Answer {
+    let place = place(url);
+    if let Some(tls) = tls_error(error) {
+        return Answer::DestinationProblem { why: tls_words(tls, &place) };
+    }
+    if error.is_dns() {
+        let why = format!(
+            "the name {place} cannot be resolved: check the network and its DNS, and the name in `url`. Everything is kept"
+        );
+        return Answer::DestinationProblem { why };
+    }
+    if error.is_connect() {
+        return Answer::DestinationProblem { why: connect_words(error, &place) };
+    }
+    if error.is_builder() {
+        let why = format!("`url` cannot be used ({}): correct it. Everything is kept", chain(error));
+        return Answer::DestinationProblem { why };
+    }
+    if error.is_timeout() {
+        // It may have taken the events nevertheless; the same ids are sent again.
+        let why = format!(
+            "{place} gave no answer within {timeout:?}; tidegate keeps trying. If this stays, make the function quicker, \
+             raise `timeout` or lower `batch.events`"
+        );
+        return Answer::RetryLater { after: None, why, overload: true };
+    }
+    let why =
+        format!("the connection to {place} broke before the answer was complete; tidegate keeps trying");
+    tracing::debug!(error = chain(error), "{why}");
+    Answer::RetryLater { after: None, why, overload: false }
+}
+
+/// An error and its causes, without the URL that reqwest would add.
+pub(super) fn chain(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    if text.is_empty() { "no further cause given".into() } else { text }
+}
+
+/// The TLS error in `error`, if that is the cause.
+pub(super) fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+fn io_error(error: &reqwest::Error) -> Option<io::ErrorKind> {
+    let mut kinds = causes(error).filter_map(|cause| cause.downcast_ref().map(io::Error::kind));
+    kinds.find(|kind| *kind != io::ErrorKind::Other)
+}
+
+/// All causes, outermost first. An `io::Error` leaves what it wraps out of [`Error::source`], so that is asked first.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| {
+        match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => cause.source(),
+        }
+    })
+}
+
+fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("the host in `url`");
+    match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+fn connect_words(error: &reqwest::Error, place: &str) -> String {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    let what = match io_error(error) {
+        Some(ConnectionRefused) => {
+            "refuses connections: is the function running, and is the port in `url` right?"
+        }
+        Some(NetworkUnreachable | HostUnreachable) => "cannot be reached: is the uplink up?",
+        _ if error.is_timeout() => {
+            "cannot be reached in time: is the uplink up, and does no firewall stand in between?"
+        }
+        _ => "cannot be connected to: check the uplink and `url`.",
+    };
+    format!("{place} {what} Everything is kept")
+}
+
+fn tls_words(error: &rustls::Error, place: &str) -> String {
+    use CertificateError as Bad;
+    let advice = match error {
+        // What rustls says of these two holds the time of day, which would make each attempt a new problem.
+        rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+            return format!(
+                "TLS with {place} failed: its certificate has expired, or the gateway's clock is ahead: renew the one or set \
+                 the other. Everything is kept"
+            );
+        }
+        rustls::Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
+            return format!(
+                "TLS with {place} failed: its certificate is not valid yet, so the gateway's clock is probably behind: let \
+                 it synchronise. Everything is kept"
+            );
+        }
+        rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => {
+            "nobody we trust has signed its certificate: set `ca` to the authority's PEM file; or somebody (a captive \
+             portal, a proxy) stands in between"
+        }
+        rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+            "its certificate is for another name: correct the name in `url`, or the certificate"
+        }
+        rustls::Error::InvalidCertificate(_) => "its certificate is not acceptable: correct it",
+        rustls::Error::InvalidMessage(_) => {
+            "it does not speak TLS: `http://` instead of `https://`, or another port?"
+        }
+        _ => "no common ground was found: check the server's TLS settings",
+    };
+    format!("TLS with {place} failed ({error}): {advice}. Everything is kept")
+}

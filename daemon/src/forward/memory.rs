@@ -1,0 +1,112 @@
+//! An outbox in memory, for tests. Checks what it is told.
+
+use super::outbox::{Outbox, Outcome, Position, Queued, Settled};
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// Clones share one queue.
+#[derive(Clone, Default)]
+pub(super) struct Memory(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    queue: Mutex<BTreeMap<Position, Queued>>,
+    changed: Notify,
+    settled: watch::Sender<Vec<Settled>>,
+}
+
+/// The event number `n`: an alert when `priority` is 0.
+pub(super) fn event(priority: u8, n: u64) -> Queued {
+    let id = format!("e{n}");
+    let event = format!(r#"{{"specversion":"1.0","id":"{id}","data":{{"value":{n}}}}}"#).into_bytes();
+    Queued { position: Position { priority, sequence: n }, id, event }
+}
+
+impl Memory {
+    /// With the summaries 0 to `n` - 1.
+    pub(super) fn with(n: u64) -> Memory {
+        let memory = Memory::default();
+        (0..n).for_each(|n| memory.push(event(1, n)));
+        memory
+    }
+
+    pub(super) fn push(&self, queued: Queued) {
+        self.0.queue.lock().unwrap().insert(queued.position, queued);
+        self.0.changed.notify_one();
+    }
+
+    /// What the store does when it merges or drops an event.
+    pub(super) fn remove(&self, n: u64) {
+        self.0.queue.lock().unwrap().remove(&event(1, n).position);
+        self.0.changed.notify_one();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.queue.lock().unwrap().len()
+    }
+
+    /// Ids in the order in which they were delivered.
+    pub(super) fn delivered(&self) -> Vec<String> {
+        self.pick(|outcome| *outcome == Outcome::Delivered)
+    }
+
+    /// Ids in the order in which they were refused.
+    pub(super) fn refused(&self) -> Vec<String> {
+        self.pick(|outcome| *outcome != Outcome::Delivered)
+    }
+
+    fn pick(&self, want: impl Fn(&Outcome) -> bool) -> Vec<String> {
+        let settled = self.0.settled.borrow();
+        settled.iter().filter(|(_, _, outcome)| want(outcome)).map(|(_, id, _)| id.clone()).collect()
+    }
+
+    /// Waits until nothing is queued.
+    pub(super) async fn drained(&self) {
+        let mut settled = self.0.settled.subscribe();
+        let empty = settled.wait_for(|_| self.len() == 0);
+        tokio::time::timeout(Duration::from_secs(30), empty).await.expect("the queue drains").unwrap();
+    }
+}
+
+impl Outbox for Memory {
+    type Error = Infallible;
+
+    fn next(
+        &self,
+        except: &BTreeSet<Position>,
+        events: usize,
+        bytes: usize,
+    ) -> Result<Vec<Queued>, Infallible> {
+        assert!(except.len() <= crate::limits::SUSPECTS_MAX && events > 0);
+        let queue = self.0.queue.lock().unwrap();
+        let mut room = bytes;
+        let mut batch = Vec::new();
+        for queued in queue.values().filter(|queued| !except.contains(&queued.position)).take(events) {
+            match room.checked_sub(queued.event.len()) {
+                Some(rest) => room = rest,
+                None if batch.is_empty() => room = 0,
+                None => break,
+            }
+            batch.push(queued.clone());
+        }
+        Ok(batch)
+    }
+
+    fn settle(&self, outcomes: Vec<Settled>) {
+        let mut queue = self.0.queue.lock().unwrap();
+        for (position, id, _) in &outcomes {
+            let queued = queue.remove(position).expect("what is settled is queued");
+            assert_eq!(queued.id, *id);
+        }
+        drop(queue);
+        self.0.settled.send_modify(|settled| settled.extend(outcomes));
+    }
+
+    fn changed(&self) -> impl Future<Output = ()> + Send {
+        self.0.changed.notified()
+    }
+}

@@ -1,0 +1,96 @@
+//! What one output does at the moment, for `status` and `/metrics`.
+
+use serde::Serialize;
+use std::sync::{Mutex, PoisonError};
+use tidegate_pipeline::time::Time;
+
+/// The state of one output, written by its forwarder and read by whoever shows it.
+#[derive(Debug, Default)]
+pub struct OutputState(Mutex<Inner>);
+
+#[derive(Clone, Debug, Default)]
+struct Inner {
+    requests: u64,
+    bytes: u64,
+    last_success: Option<Time>,
+    last_error: Option<String>,
+    batch: usize,
+    retry_at: Option<Time>,
+    set_aside: usize,
+    note: Option<&'static str>,
+}
+
+/// [`OutputState`] at one moment. Counters start at 0 with the daemon.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OutputSnapshot {
+    /// Requests sent, or appends to the file.
+    pub requests: u64,
+    /// Bytes of their bodies as sent (after compression), or bytes appended.
+    pub bytes: u64,
+    /// When the destination last took an event, RFC 3339.
+    pub last_success: Option<String>,
+    /// What last went wrong; stays until something else does.
+    pub last_error: Option<String>,
+    /// Events that one request may hold at the moment.
+    pub batch: usize,
+    /// When the next attempt is due while backing off, RFC 3339.
+    pub retry_at: Option<String>,
+    /// Refused events that wait until the destination accepts another.
+    pub set_aside: usize,
+    /// What a person should know about how events are sent, though nothing is wrong.
+    pub note: Option<&'static str>,
+}
+
+/// What the forwarder reports after each step.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Report {
+    pub(super) batch: usize,
+    pub(super) retry_at: Option<Time>,
+    pub(super) set_aside: usize,
+    pub(super) note: Option<&'static str>,
+}
+
+impl OutputState {
+    /// The state now.
+    pub fn snapshot(&self) -> OutputSnapshot {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        OutputSnapshot {
+            requests: inner.requests,
+            bytes: inner.bytes,
+            last_success: inner.last_success.map(Time::rfc3339),
+            last_error: inner.last_error,
+            batch: inner.batch,
+            retry_at: inner.retry_at.map(Time::rfc3339),
+            set_aside: inner.set_aside,
+            note: inner.note,
+        }
+    }
+
+    pub(super) fn sent(&self, bytes: usize) {
+        self.change(|inner| {
+            inner.requests += 1;
+            inner.bytes += bytes as u64;
+        });
+    }
+
+    pub(super) fn succeeded(&self, now: Time) {
+        self.change(|inner| inner.last_success = Some(now));
+    }
+
+    pub(super) fn went_wrong(&self, error: String) {
+        self.change(|inner| inner.last_error = Some(error));
+    }
+
+    pub(super) fn report(&self, report: Report) {
+        self.change(|inner| {
+            inner.batch = report.batch;
+            inner.retry_at = report.retry_at;
+            inner.set_aside = report.set_aside;
+            inner.note = report.note;
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Inner)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
