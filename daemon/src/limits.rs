@@ -93,3 +93,11 @@ pub const SINGLES_MAX: u32 = 10_240;
 pub const FILE_EVENTS_MAX: usize = 500;
 /// Bytes that a file output appends with one sync; a single event may be larger.
 pub const FILE_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a configuration file.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// Errors and warnings about a configuration that are shown; all are counted.
+pub const CONFIG_FINDINGS_MAX: usize = 100;
+/// Tables of one kind (sources, streams, summaries, outputs) in a configuration.
+pub const CONFIG_SECTIONS_MAX: usize = 1_000;
+/// The largest `max_packet` that a source can be given, in bytes.
+pub const PACKET_BYTES_LIMIT: u64 = 64 << 20;
