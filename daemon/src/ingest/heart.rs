@@ -80,6 +80,14 @@ struct Batch {
     messages: usize,
 }
 
+/// What a transaction did that others want to know.
+#[derive(Debug, Default)]
+struct Done {
+    traces: Vec<Trace>,
+    /// Outboxes may have changed.
+    outboxes: bool,
+}
+
 #[derive(Debug, Default)]
 struct LinkState {
     waiting: u32,
@@ -224,7 +232,7 @@ impl Heart {
         loop {
             let number = self.parts.store.next_entry();
             let error = match self.attempt(&mail, &waiting) {
-                Ok(traces) => return self.committed(&mail, traces),
+                Ok(done) => return self.committed(&mail, done),
                 Err(error) => error,
             };
             self.parts.figures.failures.fetch_add(1, Ordering::Relaxed);
@@ -236,7 +244,7 @@ impl Heart {
                 tracing::error!(%error, "cannot commit; nothing is acknowledged until the disk takes it");
             }
             match self.recover(number) {
-                Ok(true) => return self.committed(&mail, Vec::new()),
+                Ok(true) => return self.committed(&mail, Done { outboxes: true, ..Done::default() }),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(%error, "cannot open the store again yet"),
             }
@@ -250,7 +258,7 @@ impl Heart {
     }
 
     /// One try: decide, load what is to be amended, decide on that, write.
-    fn attempt(&mut self, mail: &Mail, waiting: &BTreeSet<String>) -> Result<Vec<Trace>, StoreError> {
+    fn attempt(&mut self, mail: &Mail, waiting: &BTreeSet<String>) -> Result<Done, StoreError> {
         let tapped = self.parts.taps.receiver_count() > 0;
         let now = self.parts.clock.now();
         let instant = Instant::now();
@@ -273,7 +281,11 @@ impl Heart {
             self.parts.store.commit(&commit)?;
             self.parts.figures.commits.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(traces)
+        let outboxes = !(commit.changes.closed.is_empty()
+            && commit.settled.is_empty()
+            && commit.letters.is_empty()
+            && commit.reach.is_empty());
+        Ok(Done { traces, outboxes })
     }
 
     fn with_mail(
@@ -297,7 +309,7 @@ impl Heart {
     }
 
     /// On disk: acknowledge, in the order of arrival.
-    fn committed(&mut self, mail: &Mail, traces: Vec<Trace>) {
+    fn committed(&mut self, mail: &Mail, done: Done) {
         let now = Instant::now();
         let paused = self.pace.deadline().is_some_and(|_| self.pace.paused_for(now) >= PAUSE);
         for (link, state) in &mut self.links {
@@ -321,12 +333,12 @@ impl Heart {
         }
         self.batch.inputs.clear();
         self.batch.messages = 0;
-        self.parts.mailbox.committed(&mail.settled);
+        self.parts.mailbox.committed(&mail.settled, done.outboxes);
         if self.parts.health.clear("store") {
             tracing::info!("the disk takes writes again");
         }
-        if !traces.is_empty() {
-            let _ = self.parts.taps.send(Arc::new(traces));
+        if !done.traces.is_empty() {
+            let _ = self.parts.taps.send(Arc::new(done.traces));
         }
         self.parts.store.checkpoint_if_due(&self.parts.pipeline);
         self.publish();
