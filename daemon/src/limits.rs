@@ -34,3 +34,13 @@ pub const SERIES_MAX: u32 = 100_000;
 pub const RETRY_MIN: Duration = Duration::from_millis(200);
 /// See [`RETRY_MIN`].
 pub const RETRY_MAX: Duration = Duration::from_secs(60);
+/// Bytes of a configuration file.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// Errors and warnings about a configuration that are shown; all are counted.
+pub const CONFIG_FINDINGS_MAX: usize = 100;
+/// Tables of one kind (sources, streams, summaries, outputs) in a configuration.
+pub const CONFIG_SECTIONS_MAX: usize = 1_000;
+/// Elements of one list in a configuration.
+pub const CONFIG_LIST_MAX: usize = 4_096;
+/// The largest `max_packet` that a source can be given, in bytes.
+pub const PACKET_BYTES_LIMIT: u64 = 64 << 20;

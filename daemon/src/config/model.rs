@@ -44,7 +44,7 @@ pub enum SourceKind {
 /// A broker to subscribe to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mqtt {
-    /// Host name or address.
+    /// Host name or address; an IPv6 address without brackets.
     pub host: String,
     /// TCP port.
     pub port: u16,
@@ -105,7 +105,8 @@ pub struct Login {
 /// Where a secret is. The configuration file never holds one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Secret {
-    /// `{ file = "…" }`: the file's text without trailing newline; relative to the configuration file.
+    /// `{ file = "…" }`: the file's text without trailing newline. A relative path is joined to the folder of the
+    /// configuration file already, as all paths here are.
     File(PathBuf),
     /// `{ credential = "…" }`: a systemd credential (`$CREDENTIALS_DIRECTORY/NAME`).
     Credential(String),

@@ -1,0 +1,156 @@
+//! Which keys there are, and which a later version will have. docs/configuration.md is held to this by a test.
+
+/// The keys of one table of the file.
+#[derive(Debug)]
+pub(super) struct Schema {
+    /// Where the table stands: `streams.NAME`. Empty for the file itself.
+    pub(super) place: &'static str,
+    /// The `type` that has these keys, where tables at one place differ by `type`.
+    pub(super) kind: Option<&'static str>,
+    pub(super) keys: &'static [&'static str],
+}
+
+const fn at(place: &'static str, keys: &'static [&'static str]) -> Schema {
+    Schema { place, kind: None, keys }
+}
+
+const fn of_type(place: &'static str, kind: &'static str, keys: &'static [&'static str]) -> Schema {
+    Schema { place, kind: Some(kind), keys }
+}
+
+pub(super) static ROOT: Schema =
+    at("", &["gateway", "sources", "streams", "summaries", "outputs", "buffer", "clock", "status"]);
+pub(super) static GATEWAY: Schema = at("gateway", &["id", "data_dir"]);
+pub(super) static SOURCE_MQTT: Schema = of_type(
+    "sources.NAME",
+    "mqtt",
+    &[
+        "type",
+        "url",
+        "username",
+        "password",
+        "protocol",
+        "qos",
+        "session",
+        "session_expiry",
+        "client_id",
+        "shared_group",
+        "keep_alive",
+        "receive_maximum",
+        "max_packet",
+        "ca",
+        "cert",
+        "key",
+    ],
+);
+pub(super) static SOURCE_LISTEN: Schema = of_type(
+    "sources.NAME",
+    "listen",
+    &[
+        "type",
+        "listen",
+        "users",
+        "subscriptions",
+        "max_clients",
+        "max_packet",
+        "max_rate",
+        "receive_maximum",
+        "ca",
+        "cert",
+        "key",
+    ],
+);
+pub(super) static USER: Schema = at("sources.NAME.users", &["username", "password"]);
+pub(super) static SECRET: Schema = at("secret", &["file", "credential", "env"]);
+pub(super) static STREAM: Schema = at(
+    "streams.NAME",
+    &[
+        "sources",
+        "topic",
+        "exclude",
+        "format",
+        "value",
+        "time",
+        "sequence",
+        "unique",
+        "retained",
+        "tags",
+        "expected_every",
+        "clean",
+        "metrics",
+    ],
+);
+pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format"]);
+pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
+pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
+pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit"]);
+pub(super) static CLEAN: Schema = at("streams.NAME.clean", &["range", "scale", "metrics"]);
+pub(super) static RANGE: Schema = at("streams.NAME.clean.range", &["min", "max"]);
+pub(super) static SCALE: Schema = at("streams.NAME.clean.scale", &["factor", "offset"]);
+pub(super) static SUMMARY: Schema =
+    at("summaries.NAME", &["streams", "metrics", "window", "by", "lateness", "amend", "aggregates", "to"]);
+pub(super) static WINDOW: Schema = at("summaries.NAME.window", &["tumbling"]);
+pub(super) static OUTPUT_HTTP: Schema =
+    of_type("outputs.NAME", "http", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
+pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
+pub(super) static AUTH: Schema = at("outputs.NAME.auth", &["bearer"]);
+pub(super) static BATCH: Schema = at("outputs.NAME.batch", &["events", "bytes", "linger"]);
+pub(super) static BUFFER: Schema = at("buffer", &["max_size", "commit_interval", "flash_budget", "history"]);
+pub(super) static CLOCK: Schema = at("clock", &["max_future"]);
+pub(super) static STATUS: Schema = at("status", &["listen"]);
+
+/// Every table, in the order of the document.
+pub(super) static ALL: &[&Schema] = &[
+    &ROOT,
+    &GATEWAY,
+    &SOURCE_MQTT,
+    &SOURCE_LISTEN,
+    &USER,
+    &SECRET,
+    &STREAM,
+    &TIME,
+    &SEQUENCE,
+    &TAG,
+    &METRIC,
+    &CLEAN,
+    &RANGE,
+    &SCALE,
+    &SUMMARY,
+    &WINDOW,
+    &OUTPUT_HTTP,
+    &OUTPUT_FILE,
+    &AUTH,
+    &BATCH,
+    &BUFFER,
+    &CLOCK,
+    &STATUS,
+];
+
+/// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
+static LATER: &[(&str, &[&str])] = &[
+    ("", &["alerts"]),
+    ("gateway", &["timezone"]),
+    ("sources.NAME", &["backlog"]),
+    ("sources.NAME.type", &["http", "websocket", "kafka"]),
+    ("sources.NAME.url", &["ws", "wss"]),
+    ("streams.NAME", &["availability"]),
+    ("streams.NAME.format", &["csv", "influx", "senml", "cbor", "msgpack", "sparkplug", "tidegate"]),
+    ("streams.NAME.time", &["zone"]),
+    ("streams.NAME.time.format", &["local", "strftime"]),
+    ("streams.NAME.metrics", &["kind"]),
+    (
+        "streams.NAME.clean",
+        &["spike", "convert", "stuck", "rate_limit", "deadband", "duplicate", "map", "where", "derive"],
+    ),
+    ("summaries.NAME", &["layout"]),
+    ("summaries.NAME.window", &["hopping", "every", "session", "count", "calendar", "state"]),
+    ("summaries.NAME.aggregates", &["percentiles", "increase"]),
+    ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
+    ("buffer", &["when_full"]),
+    ("clock", &["unsynchronised", "hold_max"]),
+];
+
+/// Whether `word` is planned as a key or value at `place`.
+pub(super) fn is_later(place: &str, word: &str) -> bool {
+    LATER.iter().any(|(at, words)| *at == place && words.contains(&word))
+}

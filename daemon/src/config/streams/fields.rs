@@ -1,0 +1,105 @@
+//! `value` and `[streams.NAME.metrics]`: which values a message carries.
+
+use crate::config::field::Field;
+use crate::config::reader::{Named, Section};
+use crate::config::schema;
+use std::ops::Range;
+use tidegate_pipeline::plan::{Fields, Format, METRIC, MetricPlan, Pointer};
+use tidegate_pipeline::topic::TopicPattern;
+
+/// What `[streams.NAME.metrics]` lists.
+#[derive(Default)]
+struct Listed {
+    metrics: Vec<MetricPlan>,
+    /// Where each metric's name stands.
+    places: Vec<Range<usize>>,
+    /// `"*" = {}`: what is not listed is kept too.
+    star: bool,
+}
+
+pub(super) fn read(section: &Section<'_>, topics: &[TopicPattern], format: Format) -> Fields {
+    let value = section.get("value");
+    let at = value.as_ref().and_then(|field| field.pointer());
+    let listed = section.get("metrics").map(|field| listed(&field)).unwrap_or_default();
+    let rest = listed.star || listed.metrics.is_empty();
+    let by_topic = topics.iter().any(|topic| topic.names().any(|name| name == METRIC));
+    if !by_topic && value.is_none() && format != Format::Text {
+        return Fields::Leaves { listed: listed.metrics, rest };
+    }
+    let reason = match by_topic {
+        true => "the topic names the metric",
+        false if value.is_some() => "`value` says where the value is",
+        false => "a text payload is one value",
+    };
+    refuse_places(section, &listed, reason);
+    if !by_topic && listed.metrics.len() > 1 {
+        let at = listed.places.get(1).cloned().unwrap_or_else(|| section.span.clone());
+        section
+            .cx
+            .error(at, "one value cannot be several metrics")
+            .label(reason)
+            .help("list one metric, or name it in the topic with {metric}, or give each an `at` and remove `value`")
+            .report();
+    }
+    let metric = match listed.metrics.as_slice() {
+        [only] if !by_topic => only.name.clone(),
+        _ => default_name(at.as_ref()),
+    };
+    Fields::Value { at, metric, listed: listed.metrics, rest }
+}
+
+/// How the value is called in the document; `value` for a bare one or an element of a list.
+fn default_name(at: Option<&Pointer>) -> String {
+    let last = at.and_then(Pointer::last).filter(|name| !name.is_empty());
+    last.filter(|name| name.parse::<u64>().is_err()).unwrap_or("value").to_owned()
+}
+
+fn refuse_places(section: &Section<'_>, listed: &Listed, reason: &str) {
+    for (metric, place) in listed.metrics.iter().zip(&listed.places) {
+        if metric.at.is_some() {
+            section
+                .cx
+                .error(place.clone(), format!("the metric `{}` cannot have an `at` of its own", metric.name))
+                .label(reason)
+                .help("remove `at` here; `unit` may stay")
+                .report();
+        }
+    }
+}
+
+fn listed(field: &Field<'_>) -> Listed {
+    let mut listed = Listed::default();
+    for entry in field.entries().unwrap_or_default() {
+        if entry.name == "*" {
+            listed.star = true;
+            rest(&entry);
+        } else if let Some(metric) = metric(&entry) {
+            listed.metrics.push(metric);
+            listed.places.push(entry.at);
+        }
+    }
+    listed
+}
+
+fn rest(entry: &Named<'_>) {
+    if entry.field.value.as_table().is_none_or(|table| !table.is_empty()) {
+        entry.field.bad("stands for all other metrics and takes no settings", "write \"*\" = {}");
+    }
+}
+
+fn metric(entry: &Named<'_>) -> Option<MetricPlan> {
+    if entry.name.is_empty() || entry.name.len() > 128 || entry.name.chars().any(char::is_control) {
+        entry
+            .field
+            .cx
+            .error(entry.at.clone(), "this cannot be the name of a metric")
+            .label("empty, longer than 128 bytes, or with control characters")
+            .help("write a name such as temperature")
+            .report();
+    }
+    let section = entry.field.section(&schema::METRIC, "temperature = { at = \"/t\", unit = \"°C\" }")?;
+    let at = section.get("at").and_then(|field| field.pointer());
+    let unit = section.get("unit").and_then(|field| field.filled());
+    section.finish();
+    Some(MetricPlan { name: entry.name.to_owned(), at, unit: unit.map(str::to_owned) })
+}

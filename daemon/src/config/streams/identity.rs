@@ -1,0 +1,77 @@
+//! `time`, `sequence` and `unique`: when a reading was taken, and how one that comes again is recognised.
+
+use crate::config::field::Field;
+use crate::config::reader::Section;
+use crate::config::schema;
+use tidegate_pipeline::plan::{TimeFormat, TimePlan, Unique};
+
+const FORMATS: &[(&str, TimeFormat)] = &[
+    ("s", TimeFormat::Seconds),
+    ("ms", TimeFormat::Millis),
+    ("us", TimeFormat::Micros),
+    ("ns", TimeFormat::Nanos),
+    ("rfc3339", TimeFormat::Rfc3339),
+];
+
+pub(super) fn time(field: &Field<'_>) -> Option<TimePlan> {
+    let example = "time = { at = \"/ts\", format = \"ms\" }";
+    let section = field.section(&schema::TIME, example)?;
+    section.require("at", example);
+    section.require("format", &format!("{example}; s, ms, us and ns count from 1970"));
+    let at = section.get("at").and_then(|field| field.pointer());
+    let format = section.get("format").and_then(|field| time_format(&field));
+    section.finish();
+    Some(TimePlan { at: at?, format: format? })
+}
+
+fn time_format(field: &Field<'_>) -> Option<TimeFormat> {
+    if let Some(pattern) = field.value.as_str().filter(|text| text.contains('%')) {
+        field.cx.not_yet(field.span.clone(), pattern);
+        return None;
+    }
+    field.choice("streams.NAME.time.format", FORMATS)
+}
+
+/// `sequence` or `unique`; `tags` are the names that `per` may list.
+pub(super) fn unique(section: &Section<'_>, tags: &[&str]) -> Unique {
+    let sequence = section.get("sequence");
+    let unique = section.get("unique");
+    if let (Some(sequence), Some(unique)) = (&sequence, &unique) {
+        section
+            .cx
+            .error(unique.span.clone(), "`sequence` and `unique` exclude each other")
+            .label("one way to recognise a reading that comes again")
+            .also(sequence.span.clone(), "another")
+            .help("keep `sequence` where the sensor counts its messages; it is the stronger one")
+            .report();
+    }
+    let by_time = unique.as_ref().and_then(|field| field.choice("streams.NAME.unique", &[("time", ())]));
+    if let (Some(unique), Some(())) = (&unique, by_time)
+        && !section.has("time")
+    {
+        unique.bad("needs `time`", "say where the time stamp is: time = { at = \"/ts\", format = \"ms\" }");
+    }
+    match (sequence, by_time) {
+        (Some(field), _) => read_sequence(&field, tags).unwrap_or_default(),
+        (None, Some(())) => Unique::Time,
+        (None, None) => Unique::Content,
+    }
+}
+
+fn read_sequence(field: &Field<'_>, tags: &[&str]) -> Option<Unique> {
+    if field.value.as_table().is_none() {
+        return Some(Unique::Sequence { at: field.pointer()?, boot: None, per: None });
+    }
+    let example = "sequence = { at = \"/seq\", boot = \"/boot\" }";
+    let section = field.section(&schema::SEQUENCE, example)?;
+    section.require("at", example);
+    let at = section.get("at").and_then(|field| field.pointer());
+    let boot = section.get("boot").and_then(|field| field.pointer());
+    let per = section.get("per").map(|field| {
+        let words = field.words();
+        let known = |(word, span)| field.cx.resolve(word, span, tags, "tag").map(|_| word.to_owned());
+        words.into_iter().filter_map(known).collect()
+    });
+    section.finish();
+    Some(Unique::Sequence { at: at?, boot, per })
+}

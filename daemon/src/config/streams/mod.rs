@@ -1,0 +1,187 @@
+//! `[streams.NAME]`: what to listen to and how to read it.
+
+mod clean;
+mod fields;
+mod identity;
+
+use super::buffer::span;
+use super::context::Context;
+use super::field::Field;
+use super::model::Source;
+use super::reader::{Named, Section};
+use super::schema;
+use std::time::Duration;
+use tidegate_pipeline::plan::{Fields, Format, METRIC, Retained, StreamPlan, TagPlan};
+use tidegate_pipeline::topic::TopicPattern;
+
+/// The longest topic filter that MQTT can carry (MQTT 5, 1.5.4), in bytes.
+const FILTER_BYTES_MAX: usize = 65_535;
+
+/// All streams in the order of the file. There has to be one.
+pub(super) fn read(root: &Section<'_>, sources: &[Source]) -> Vec<StreamPlan> {
+    let entries = root.named("streams");
+    let given =
+        root.get("streams").is_some_and(|field| field.value.as_table().is_none_or(|table| !table.is_empty()));
+    if !given && !root.misspelt("streams") {
+        root.cx
+            .file_error("there is no stream, so nothing to listen to")
+            .help("add [streams.climate] with topic = \"sensors/{device}/{metric}\"")
+            .absence()
+            .report();
+    }
+    let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+    entries.iter().map(|entry| one(entry, &names)).collect()
+}
+
+fn one(entry: &Named<'_>, sources: &[&str]) -> StreamPlan {
+    // A stream that could not be read keeps its name, so that what refers to it is not reported too.
+    let mut stream = StreamPlan {
+        name: entry.name.to_owned(),
+        sources: Vec::new(),
+        topics: Vec::new(),
+        exclude: Vec::new(),
+        format: Format::Auto,
+        fields: Fields::Leaves { listed: Vec::new(), rest: true },
+        time: None,
+        unique: Default::default(),
+        retained: Retained::Latest,
+        tags: Vec::new(),
+        expected_every: None,
+        clean: Vec::new(),
+    };
+    let Some(section) = entry.field.section(&schema::STREAM, "[streams.NAME]") else { return stream };
+    stream.sources = references(section.get("sources"), sources, "source");
+    section.require("topic", "topic = \"sensors/{device}/{metric}\"");
+    stream.topics = section.get("topic").map(|field| patterns(&field)).unwrap_or_default();
+    stream.exclude = section.get("exclude").map(|field| patterns(&field)).unwrap_or_default();
+    let formats = [("auto", Format::Auto), ("json", Format::Json), ("text", Format::Text)];
+    stream.format = section.choice("format", &formats).unwrap_or_default();
+    stream.fields = fields::read(&section, &stream.topics, stream.format);
+    stream.tags = section.get("tags").map(|field| tags(&field, &stream.topics)).unwrap_or_default();
+    stream.time = section.get("time").and_then(|field| identity::time(&field));
+    stream.unique = identity::unique(&section, &stream.tag_names());
+    let retained = [("latest", Retained::Latest), ("ignore", Retained::Ignore), ("count", Retained::Count)];
+    stream.retained = section.choice("retained", &retained).unwrap_or_default();
+    let every =
+        section.duration("expected_every", Duration::from_millis(1)..=Duration::from_secs(366 * 86_400));
+    stream.expected_every = every.map(span);
+    stream.clean = clean::read(section.get("clean"), metrics(&stream).as_deref());
+    if stream.format == Format::Text {
+        refuse_pointers(&section);
+    }
+    section.finish();
+    stream
+}
+
+/// The metrics that a stream can have, when the configuration lists them all; `None` when any can come.
+pub(super) fn metrics(stream: &StreamPlan) -> Option<Vec<&str>> {
+    let names_metric = stream.topics.iter().any(|topic| topic.names().any(|name| name == METRIC));
+    match &stream.fields {
+        Fields::Value { metric, .. } if !names_metric => Some(vec![metric]),
+        Fields::Value { rest: true, .. } | Fields::Leaves { rest: true, .. } => None,
+        Fields::Value { listed, .. } | Fields::Leaves { listed, .. } => {
+            Some(listed.iter().map(|metric| metric.name.as_str()).collect())
+        }
+    }
+}
+
+/// Indices of the named things; all of them when the key is absent.
+pub(super) fn references(field: Option<Field<'_>>, names: &[&str], what: &str) -> Vec<u16> {
+    let Some(field) = field else {
+        return (0..names.len()).filter_map(|index| u16::try_from(index).ok()).collect();
+    };
+    let resolve = |(word, at)| field.cx.resolve(word, at, names, what);
+    field.words().into_iter().filter_map(resolve).collect()
+}
+
+/// Checks the names of metrics against those that can come.
+pub(super) fn known_metrics(
+    cx: &Context<'_>,
+    words: &[(&str, std::ops::Range<usize>)],
+    known: Option<&[&str]>,
+) {
+    let Some(known) = known else { return };
+    for (word, at) in words {
+        cx.resolve(word, at.clone(), known, "metric");
+    }
+}
+
+fn patterns(field: &Field<'_>) -> Vec<TopicPattern> {
+    let elements = field.elements();
+    if elements.is_empty() {
+        field.bad("is an empty list", "list at least one topic");
+    }
+    elements.iter().filter_map(pattern).collect()
+}
+
+fn pattern(field: &Field<'_>) -> Option<TopicPattern> {
+    let text = field.text()?;
+    if text.starts_with("$share/") {
+        field.bad(
+            "cannot be a shared subscription",
+            "write the topic alone, and shared_group = \"…\" at the source",
+        );
+        return None;
+    }
+    if text.len() > FILTER_BYTES_MAX {
+        field.bad("is longer than a topic can be", "MQTT allows 65,535 bytes");
+        return None;
+    }
+    match TopicPattern::parse(text) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            field
+                .cx
+                .error(field.inner(error.at), format!("`{text}` is not a topic pattern"))
+                .label(error.message)
+                .help("levels are words, `+`, `{name}`, `{name#}` for several, and `#` at the end: sensors/{device}/{metric}")
+                .report();
+            None
+        }
+    }
+}
+
+fn tags(field: &Field<'_>, topics: &[TopicPattern]) -> Vec<(String, TagPlan)> {
+    let entries = field.entries().unwrap_or_default();
+    entries.iter().filter_map(|entry| Some((tag_name(entry, topics)?, tag(&entry.field)?))).collect()
+}
+
+fn tag_name(entry: &Named<'_>, topics: &[TopicPattern]) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let (what, help) = if entry.name == METRIC {
+        ("is not a tag", "`metric` names the measurement; choose another name")
+    } else if entry.name.is_empty() || entry.name.len() > 64 || !entry.name.chars().all(plain) {
+        ("cannot be the name of a tag", "use letters, digits, `_` and `-`, at most 64 of them")
+    } else if topics.iter().any(|topic| topic.names().any(|name| name == entry.name)) {
+        ("is given by the topic already", "choose another name here or in the topic's braces")
+    } else {
+        return Some(entry.name.to_owned());
+    };
+    let at = entry.at.clone();
+    entry.field.cx.error(at, format!("`{}` {what}", entry.name)).help(help).report();
+    None
+}
+
+fn tag(field: &Field<'_>) -> Option<TagPlan> {
+    if field.value.as_table().is_none() {
+        return field.filled().map(|text| TagPlan::Constant(text.to_owned()));
+    }
+    let section = field.section(&schema::TAG, "{ at = \"/room\" }")?;
+    section.require("at", "room = { at = \"/room\" }");
+    let at = section.get("at").and_then(|field| field.pointer());
+    section.finish();
+    at.map(TagPlan::At)
+}
+
+/// A text payload is one value: there is nothing that a pointer could point into.
+fn refuse_pointers(section: &Section<'_>) {
+    let tables = |key| section.get(key).and_then(|field| field.entries_quietly()).unwrap_or_default();
+    let nested = tables("tags").into_iter().chain(tables("metrics")).map(|entry| entry.field);
+    let nested = nested.filter(|field| field.value.get("at").is_some());
+    for field in ["value", "time", "sequence"].into_iter().filter_map(|key| section.get(key)).chain(nested) {
+        field.bad(
+            "points into a document, but format = \"text\" has none",
+            "remove it, or write format = \"json\" if the payload is JSON",
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! `[summaries.NAME]`: what to make of the readings.
+
+use super::buffer::span;
+use super::field::Field;
+use super::reader::{Named, Section};
+use super::streams::{known_metrics, metrics, references};
+use super::{model::Output, schema};
+use std::time::Duration;
+use tidegate_pipeline::aggregate::Aggregate;
+use tidegate_pipeline::plan::{StreamPlan, SummaryPlan, Window};
+use tidegate_pipeline::time::Span;
+
+const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Window = Window::Tumbling { length: Span::from_secs(60) };
+
+/// All summaries in the order of the file; one minute of everything to every output where there is none.
+pub(super) fn read(root: &Section<'_>, streams: &[StreamPlan], outputs: &[Output]) -> Vec<SummaryPlan> {
+    let entries = root.named("summaries");
+    if entries.is_empty() {
+        return vec![default("minute", streams, outputs)];
+    }
+    entries.iter().map(|entry| one(entry, streams, outputs)).collect()
+}
+
+fn default(name: &str, streams: &[StreamPlan], outputs: &[Output]) -> SummaryPlan {
+    let all = |count: usize| (0..count).filter_map(|index| u16::try_from(index).ok()).collect::<Vec<_>>();
+    let used = all(streams.len());
+    SummaryPlan {
+        name: name.to_owned(),
+        lateness: default_lateness(&used, streams),
+        streams: used,
+        metrics: None,
+        window: MINUTE,
+        by: None,
+        amend: Span::from_secs(3_600),
+        aggregates: Aggregate::DEFAULT.to_vec(),
+        to: all(outputs.len()),
+    }
+}
+
+fn one(entry: &Named<'_>, streams: &[StreamPlan], outputs: &[Output]) -> SummaryPlan {
+    let mut summary = default(entry.name, streams, outputs);
+    let Some(section) = entry.field.section(&schema::SUMMARY, "[summaries.NAME]") else { return summary };
+    let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
+    summary.streams = references(section.get("streams"), &names, "stream");
+    let used: Vec<&StreamPlan> =
+        summary.streams.iter().filter_map(|&index| streams.get(usize::from(index))).collect();
+    summary.metrics = section.get("metrics").map(|field| selected(&field, &used));
+    if let Some(window) = section.get("window").and_then(|field| window(&field)) {
+        summary.window = window;
+    }
+    summary.by = section.get("by").map(|field| by(&field, &used));
+    let lateness = section.duration("lateness", Duration::ZERO..=31 * DAY);
+    summary.lateness = lateness.map_or_else(|| default_lateness(&summary.streams, streams), span);
+    if let Some(amend) = section.duration("amend", Duration::ZERO..=366 * DAY) {
+        summary.amend = span(amend);
+    }
+    if let Some(field) = section.get("aggregates") {
+        summary.aggregates = aggregates(&field);
+    }
+    let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
+    summary.to = references(section.get("to"), &names, "output");
+    section.finish();
+    summary
+}
+
+/// Readings that carry their own time arrive later than it; those stamped on arrival never do.
+fn default_lateness(used: &[u16], streams: &[StreamPlan]) -> Span {
+    let stamped = |index: &u16| streams.get(usize::from(*index)).is_some_and(|stream| stream.time.is_some());
+    if used.iter().any(stamped) { Span::from_secs(10) } else { Span::ZERO }
+}
+
+fn selected(field: &Field<'_>, used: &[&StreamPlan]) -> Vec<String> {
+    let words = field.words();
+    let known: Option<Vec<Vec<&str>>> = used.iter().map(|stream| metrics(stream)).collect();
+    let known = known.map(|lists| {
+        let mut names = lists.concat();
+        names.sort_unstable();
+        names.dedup();
+        names
+    });
+    known_metrics(field.cx, &words, known.as_deref());
+    words.into_iter().map(|(word, _)| word.to_owned()).collect()
+}
+
+/// An empty list is a summary over all devices.
+fn by(field: &Field<'_>, used: &[&StreamPlan]) -> Vec<String> {
+    if field.value.as_array().is_some_and(|list| list.is_empty()) {
+        return Vec::new();
+    }
+    let mut known: Vec<&str> = used.iter().flat_map(|stream| stream.tag_names()).collect();
+    known.sort_unstable();
+    known.dedup();
+    let resolve = |(word, at)| field.cx.resolve(word, at, &known, "tag").map(|_| word.to_owned());
+    field.words().into_iter().filter_map(resolve).collect()
+}
+
+fn window(field: &Field<'_>) -> Option<Window> {
+    let allowed = Duration::from_millis(1)..=366 * DAY;
+    let length = if field.value.as_table().is_none() {
+        field.duration(allowed)
+    } else {
+        let section = field.section(&schema::WINDOW, "window = \"1m\" or window = { tumbling = \"1m\" }")?;
+        if !section.has_unknown() {
+            section.require("tumbling", "window = { tumbling = \"1m\" }");
+        }
+        let length = section.duration("tumbling", allowed);
+        section.finish();
+        length
+    };
+    length.map(|length| Window::Tumbling { length: span(length) })
+}
+
+fn aggregates(field: &Field<'_>) -> Vec<Aggregate> {
+    if field.value.as_table().is_some() {
+        field.cx.not_yet(field.span.clone(), "aggregates by metric");
+        return Vec::new();
+    }
+    let elements = field.elements();
+    if elements.is_empty() {
+        field.bad("is an empty list", "list at least one, or remove the key to get count, mean, min and max");
+    }
+    let mut kinds = Vec::new();
+    for element in elements {
+        let Some(kind) = aggregate(&element) else { continue };
+        if kinds.contains(&kind) {
+            element.bad(&format!("has `{}` twice", kind.name()), "remove one of them");
+        }
+        kinds.push(kind);
+    }
+    kinds
+}
+
+fn aggregate(field: &Field<'_>) -> Option<Aggregate> {
+    let percentile = |text: &str| text.strip_prefix('p').is_some_and(|rest| rest.parse::<f64>().is_ok());
+    if let Some(text) = field.value.as_str().filter(|text| percentile(text)) {
+        field.cx.not_yet(field.span.clone(), text);
+        return None;
+    }
+    let words: Vec<(&'static str, Aggregate)> =
+        Aggregate::ALL.iter().map(|(kind, name)| (*name, *kind)).collect();
+    field.choice("summaries.NAME.aggregates", &words)
+}

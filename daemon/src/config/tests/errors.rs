@@ -1,0 +1,377 @@
+//! What is refused, and in which words. The rendered text is what users see, so that is what is compared.
+
+use super::{BASE, read};
+use crate::config::Severity;
+
+/// The lines have to occur in this order in what is rendered; there are as many errors as lines that begin with `error`.
+fn check_error(text: &str, expected: &[&str]) {
+    let rendered = match read(text) {
+        Ok(loaded) => panic!("accepted: {text}\n{loaded:?}"),
+        Err(report) => report.render(false),
+    };
+    let mut lines = rendered.lines();
+    for line in expected {
+        assert!(
+            lines.any(|found| found.trim_end() == *line),
+            "{line:?} is not (or not there) in\n{rendered}"
+        );
+    }
+    let count =
+        |lines: &mut dyn Iterator<Item = &str>| lines.filter(|line| line.starts_with("error")).count();
+    assert_eq!(count(&mut rendered.lines()), count(&mut expected.iter().copied()), "{rendered}");
+}
+
+/// `text` and what is right give exactly these errors: `line: message: label`, the line counted from the start of `text`.
+fn check(text: &str, expected: &[&str]) {
+    let report = read(&format!("{text}{BASE}")).expect_err(text);
+    let errors = report.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+    let lines: Vec<String> = errors.map(|found| found.one_line().replacen("tidegate.toml:", "", 1)).collect();
+    assert_eq!(lines, expected, "{text}\n{report}");
+}
+
+#[test]
+fn everything_at_once_with_line_and_caret() {
+    check_error(
+        r#"[gateway]
+id = 7
+[streams.climate]
+topic = "sensors/{device}/{device}"
+excluded = "a"
+[summaries.minute]
+window = { tubling = "1m" }
+to = "ingets"
+[outputs.ingest]
+urll = "https://f.example/"
+"#,
+        &[
+            "error: `id` has to be text",
+            " --> tidegate.toml:2:6",
+            "  |",
+            "2 | id = 7",
+            "  |      ^ this is a whole number",
+            "  = help: write it in quotes: id = \"7\"",
+            "error: `sensors/{device}/{device}` is not a topic pattern",
+            "4 | topic = \"sensors/{device}/{device}\"",
+            "  |                           ^^^^^^^^ this name is already used in the pattern",
+            "error: unknown key `excluded`",
+            "5 | excluded = \"a\"",
+            "  | ^^^^^^^^ did you mean `exclude`?",
+            "error: unknown key `tubling`",
+            "7 | window = { tubling = \"1m\" }",
+            "  |            ^^^^^^^ did you mean `tumbling`?",
+            "  = help: known here: tumbling",
+            "error: there is no output `ingets`",
+            "8 | to = \"ingets\"",
+            "  |      ^^^^^^^^ did you mean `ingest`?",
+            "error: unknown key `urll`",
+            "  --> tidegate.toml:10:1",
+            "10 | urll = \"https://f.example/\"",
+            "   | ^^^^ did you mean `url`?",
+            "tidegate.toml: 6 errors",
+        ],
+    );
+}
+
+#[test]
+fn nothing_to_listen_to() {
+    for text in ["", "[gateway]\nid = \"x\"\n", "[streams]\n"] {
+        check_error(
+            text,
+            &[
+                "error: there is no stream, so nothing to listen to",
+                "--> tidegate.toml",
+                "tidegate.toml: 1 error, 1 warning",
+            ],
+        );
+    }
+    // A misspelling is said once, not also as what is missing for it.
+    check_error(
+        "[stream.x]\ntopic = \"a\"\n",
+        &["error: unknown key `stream`", "  |  ^^^^^^ did you mean `streams`?"],
+    );
+    check_error(
+        "[streams.x]\ntopics = \"a\"\n",
+        &["error: unknown key `topics`", "  | ^^^^^^ did you mean `topic`?"],
+    );
+    check_error("[streams.x]\n", &["error: `topic` is missing", "  | ^^^^^^^^^^^ needs `topic`"]);
+    check_error("streams = 1\n", &["error: `streams` has to be a table of names"]);
+}
+
+#[test]
+fn what_is_not_toml() {
+    check_error(
+        "[gateway]\nidd = \"x\"\n[streams.x]\ntopic = \"a\nformat = jsn\nvalu = 1\n",
+        &[
+            "error: unknown key `idd`",
+            "error: invalid basic string",
+            "4 | topic = \"a",
+            "  |           ^ expected `\"`",
+            "error: string values must be quoted",
+            "5 | format = jsn",
+            "  |          ^^^ needs quotes",
+            "  = help: write text in quotes: key = \"text\"",
+            "tidegate.toml: 3 errors",
+        ],
+    );
+    check_error(
+        "[streams.x]\ntopic = \"a\"\ntopic = \"b\"\n",
+        &["error: duplicate key", "3 | topic = \"b\""],
+    );
+    check_error("[streams.x\ntopic = \"a\"\n", &["error: unclosed table", "1 | [streams.x"]);
+}
+
+#[test]
+fn secrets_are_refused_and_never_shown() {
+    for text in [
+        "[outputs.b]\nurl = \"https://f.example\"\nauth = { bearer = \"hunter2\", beaerr = 1 }\n",
+        "[sources.b]\nusername = \"u\"\npassword = \"hunter2\"\n",
+        "[sources.b]\nurl = \"mqtt://u:hunter2@h\"\n",
+        "[sources.b]\nurl = \"u:hunter2@h\"\n",
+        "[sources.b]\nusername = \"u\"\npassword = hunter2\n",
+        "[outputs.b]\nurl = \"https://u:hunter2@f.example:x\"\n",
+        "[outputs.b]\nurl = \"u:hunter2@f.example\"\n",
+        "[sources.b]\nlisten = \"[::1]:1\"\nusers = [{ username = \"u\", password = 'hunter2', x = 1 }]\n",
+    ] {
+        let report = read(&format!("{text}{BASE}")).expect_err(text);
+        let shown = report.render(false);
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(report.diagnostics.iter().all(|found| !found.one_line().contains("hunter2")));
+        assert!(shown.contains("*******"), "{shown}");
+    }
+    check(
+        "[outputs.b]\nurl = \"https://f.example\"\nauth = { bearer = { file = \"a\", env = \"B\" } }\n",
+        &["3: `bearer` names more than one place"],
+    );
+    check(
+        "[sources.b]\nusername = \"u\"\npassword = { credential = \"../x\" }\n",
+        &["3: `credential` is not a name"],
+    );
+    check(
+        "[sources.b]\nusername = \"u\"\npassword = {}\n",
+        &["3: `password` does not say where the secret is"],
+    );
+}
+
+#[test]
+fn what_later_versions_bring() {
+    let later = |what: &str| format!("`{what}` is not in this version yet: planned for a later version");
+    for (text, line, what) in [
+        ("[alerts.hot]\nmetric = \"t\"\n", 1, "alerts"),
+        ("[gateway]\ntimezone = \"Europe/Amsterdam\"\n", 2, "timezone"),
+        ("[sources.b]\ntype = \"kafka\"\nbrokers = 1\n", 2, "kafka"),
+        ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
+        ("[sources.b]\nbacklog = \"mark\"\n", 2, "backlog"),
+        ("[streams.s]\ntopic = \"t\"\nformat = \"csv\"\n", 3, "csv"),
+        ("[streams.s]\ntopic = \"t\"\navailability = {}\n", 3, "availability"),
+        ("[streams.s]\ntopic = \"t\"\ntime = { at = \"/t\", format = \"%Y-%m\" }\n", 3, "%Y-%m"),
+        ("[streams.s]\ntopic = \"t\"\ntime = { at = \"/t\", format = \"local\" }\n", 3, "local"),
+        ("[streams.s]\ntopic = \"t\"\nclean = [{ spike = { window = 7 } }]\n", 3, "spike"),
+        ("[streams.s]\ntopic = \"t\"\n[streams.s.metrics]\nenergy = { kind = \"counter\" }\n", 4, "kind"),
+        ("[summaries.s]\nwindow = { session = \"30s\" }\n", 2, "session"),
+        ("[summaries.s]\naggregates = [\"count\", \"p95\"]\n", 2, "p95"),
+        ("[summaries.s]\naggregates = { \"*\" = [\"mean\"] }\n", 2, "aggregates by metric"),
+        ("[summaries.s]\nlayout = \"wide\"\n", 2, "layout"),
+        ("[outputs.s]\ntype = \"aws-lambda\"\nfunction = \"x\"\n", 2, "aws-lambda"),
+        ("[outputs.s]\nurl = \"mqtt://h\"\n", 2, "mqtt"),
+        ("[buffer]\nwhen_full = \"roll-up\"\n", 2, "when_full"),
+        ("[clock]\nhold_max = \"10m\"\n", 2, "hold_max"),
+    ] {
+        check(text, &[&format!("{line}: {}", later(what))]);
+    }
+    check(
+        "[summaries.s]\nwindow = { hopping = \"5m\", every = \"1m\" }\n",
+        &[&format!("2: {}", later("hopping")), &format!("2: {}", later("every"))],
+    );
+}
+
+#[test]
+fn sources() {
+    for (text, expected) in [
+        ("type = \"mqqt\"", "2: unknown `type`: `mqqt`: did you mean `mqtt`?"),
+        ("qos = 2", "2: `qos` can be 0 or 1"),
+        ("qos = \"1\"", "2: `qos` has to be a whole number: this is text"),
+        ("protocol = 5", "2: `protocol` has to be text: this is a whole number"),
+        ("protocol = \"3.1\"", "2: unknown `protocol`: `3.1`: did you mean `3.1.1`?"),
+        ("keep_alive = \"1s\"", "2: `keep_alive` has to be between 5s and 18h"),
+        ("keep_alive = \"5500ms\"", "2: `keep_alive` has to be whole seconds"),
+        ("session_expiry = \"0s\"", "2: `session_expiry` has to be between 1s and 49710d6h28m14s"),
+        (
+            "session = \"clean\"\nsession_expiry = \"1d\"",
+            "3: `session_expiry` has no meaning with session = \"clean\"",
+        ),
+        ("client_id = \"\"", "2: `client_id` is empty"),
+        ("shared_group = \"a/b\"", "2: `shared_group` cannot hold `/`, `+` or `#`"),
+        ("receive_maximum = 0", "2: `receive_maximum` has to be between 1 and 65535"),
+        ("max_packet = 1024", "2: `max_packet` has to be a size: this is a whole number"),
+        ("password = { env = \"P\" }", "2: `password` has no `username`"),
+        (
+            "url = \"localhost\"",
+            "2: `localhost` is not the address of a broker: did you mean `mqtt://localhost`?",
+        ),
+        ("ca = \"ca.pem\"\nurl = \"mqtt://h\"", "3: `url` does not use TLS, but `ca` or `cert` is given"),
+        ("cert = \"c.pem\"\nurl = \"mqtts://h\"", "2: `cert` needs `key` too"),
+        ("users = []", "2: unknown key `users`: belongs to type = \"listen\""),
+        ("listen = \"1883\"", "2: `1883` is not an address to listen on: the port is missing"),
+        (
+            "listen = \"host:1883\"",
+            "2: `host:1883` is not an address to listen on: `host` is not an IP address",
+        ),
+    ] {
+        check(&format!("[sources.b]\n{text}\n"), &[expected]);
+    }
+    check(
+        "[sources.a]\nclient_id = \"x\"\n[sources.b]\nclient_id = \"x\"\n",
+        &["3: `a` and `b` use one client id at one broker: also `x`"],
+    );
+    check(
+        "[sources.a]\nlisten = \"127.0.0.1:1\"\nusers = [{ username = \"u\" }]\n",
+        &["3: `password` is missing: needs `password`"],
+    );
+    check(
+        "[sources.Main]\n",
+        &["1: `Main` cannot be a name here: not made of a-z, 0-9, `_` and `-`, at most 64 of them"],
+    );
+    check("[sources.a]\nlisten = \"127.0.0.1:1\"\nca = \"ca.pem\"\n", &["3: `ca` needs `cert` and `key`"]);
+}
+
+#[test]
+fn streams() {
+    for (text, expected) in [
+        ("topic = []", "2: `topic` is an empty list"),
+        (
+            "topic = \"a/#/b\"",
+            "2: `a/#/b` is not a topic pattern: `#` can only be the last level; in the middle write `{name#}`",
+        ),
+        ("topic = \"$share/g/a\"", "2: `topic` cannot be a shared subscription"),
+        ("topic = \"a\"\nsources = [\"lokal\"]", "3: there is no source `lokal`: did you mean `local`?"),
+        ("topic = \"a\"\nsources = []", "3: `sources` is an empty list"),
+        (
+            "topic = \"a\"\nsources = [\"local\", \"local\"]",
+            "3: `local` is listed twice in `sources`: again here",
+        ),
+        ("topic = \"a\"\nformat = \"jsno\"", "3: unknown `format`: `jsno`: did you mean `json`?"),
+        (
+            "topic = \"a\"\nvalue = \"v\"",
+            "3: `v` is not a JSON pointer: a JSON pointer starts with `/`: write `/v`",
+        ),
+        (
+            "topic = \"a\"\nformat = \"text\"\nvalue = \"/v\"",
+            "4: `value` points into a document, but format = \"text\" has none",
+        ),
+        (
+            "topic = \"a\"\nformat = \"text\"\ntags = { r = { at = \"/r\" } }",
+            "4: `r` points into a document, but format = \"text\" has none",
+        ),
+        ("topic = \"a\"\ntime = \"/ts\"", "3: `time` has to be a table: this is text"),
+        ("topic = \"a\"\ntime = { at = \"/ts\" }", "3: `format` is missing: needs `format`"),
+        ("topic = \"a\"\nunique = \"time\"", "3: `unique` needs `time`"),
+        ("topic = \"a\"\nunique = \"tiem\"", "3: unknown `unique`: `tiem`: did you mean `time`?"),
+        (
+            "topic = \"a/{device}\"\nsequence = { at = \"/s\", per = [\"dev\"] }",
+            "3: there is no tag `dev`: did you mean `device`?",
+        ),
+        ("topic = \"a/{device}\"\ntags = { device = \"x\" }", "3: `device` is given by the topic already"),
+        ("topic = \"a\"\ntags = { metric = \"x\" }", "3: `metric` is not a tag"),
+        ("topic = \"a\"\ntags = { n = 1 }", "3: `n` has to be text: this is a whole number"),
+        ("topic = \"a\"\nexpected_every = \"0s\"", "3: `expected_every` has to be between 1ms and 366d"),
+        ("topic = \"a\"\nclean = [{}]", "3: `clean` has a step that does nothing"),
+        (
+            "topic = \"a\"\nclean = [{ range = { min = 2, max = 1 } }]",
+            "3: `range` refuses everything: `min` is greater than `max`",
+        ),
+        ("topic = \"a\"\nclean = [{ range = { min = nan } }]", "3: `min` has to be a finite number"),
+        (
+            "topic = \"a\"\nclean = [{ scale = { factor = 0 } }]",
+            "3: `scale` makes every value the same: `factor` is 0",
+        ),
+        (
+            "topic = \"a\"\nclean = [{ scale = { factr = 2 } }]",
+            "3: unknown key `factr`: did you mean `factor`?",
+        ),
+        (
+            "topic = \"a\"\nmetrics = { t = { at = \"/t\" }, \"*\" = { unit = \"x\" } }",
+            "3: `*` stands for all other metrics and takes no settings",
+        ),
+        (
+            "topic = \"a/{metric}\"\nmetrics = { t = { at = \"/t\" } }",
+            "3: the metric `t` cannot have an `at` of its own: the topic names the metric",
+        ),
+        (
+            "topic = \"a\"\nvalue = \"/v\"\nmetrics = { t = {}, u = {} }",
+            "4: one value cannot be several metrics: `value` says where the value is",
+        ),
+        (
+            "topic = \"a\"\nmetrics = { temp = {} }\nclean = [{ range = { min = 0 }, metrics = \"tmep\" }]",
+            "4: there is no metric `tmep`: did you mean `temp`?",
+        ),
+    ] {
+        check(&format!("[streams.s]\n{text}\n"), &[expected]);
+    }
+    check(
+        "[streams.s]\ntopic = \"a\"\ntime = { at = \"/t\", format = \"s\" }\nsequence = \"/s\"\nunique = \"time\"\n",
+        &["5: `sequence` and `unique` exclude each other: one way to recognise a reading that comes again"],
+    );
+}
+
+#[test]
+fn summaries_and_outputs() {
+    for (text, expected) in [
+        ("[summaries.s]\nwindow = \"0s\"", "2: `window` has to be between 1ms and 366d"),
+        ("[summaries.s]\nwindow = 60", "2: `window` has to be a length of time: this is a whole number"),
+        (
+            "[summaries.s]\nwindow = { tumbling = 60 }",
+            "2: `tumbling` has to be a length of time: this is a whole number",
+        ),
+        ("[summaries.s]\nwindow = {}", "2: `tumbling` is missing: needs `tumbling`"),
+        ("[summaries.s]\nby = [\"devcie\"]", "2: there is no tag `devcie`: did you mean `device`?"),
+        ("[summaries.s]\naggregates = [\"maen\"]", "2: unknown `aggregates`: `maen`: did you mean `mean`?"),
+        ("[summaries.s]\naggregates = [\"mean\", \"mean\"]", "2: `aggregates` has `mean` twice"),
+        ("[summaries.s]\naggregates = []", "2: `aggregates` is an empty list"),
+        ("[summaries.s]\nlateness = \"-1s\"", "2: `-1s` is not a length of time: it cannot be negative"),
+        ("[summaries.s]\nstreams = \"climat\"", "2: there is no stream `climat`: did you mean `climate`?"),
+        ("[outputs.o]", "1: `url` is missing: needs `url`"),
+        ("[outputs.o]\ntype = \"file\"", "1: `path` is missing: needs `path`"),
+        (
+            "[outputs.o]\ntype = \"file\"\npath = \"-\"\nurl = \"x\"",
+            "4: unknown key `url`: belongs to type = \"http\"",
+        ),
+        (
+            "[outputs.o]\nurl = \"ftp://x\"",
+            "2: `ftp://x` is not the address of a function: `ftp` is not http or https",
+        ),
+        (
+            "[outputs.o]\nurl = \"f.example/x\"",
+            "2: `f.example/x` is not the address of a function: did you mean `https://f.example/x`?",
+        ),
+        (
+            "[outputs.o]\nurl = \"https://f.example/#x\"",
+            "2: `https://f.example/#x` is not the address of a function: a part after `#` is never sent",
+        ),
+        (
+            "[outputs.o]\nurl = \"https://f\"\ncompression = \"zstd\"",
+            "3: unknown `compression`: `zstd`: not known here",
+        ),
+        (
+            "[outputs.o]\nurl = \"https://f\"\nbatch = { events = 0 }",
+            "3: `events` has to be between 1 and 10000",
+        ),
+        (
+            "[outputs.o]\nurl = \"https://f\"\nbatch = true",
+            "3: `batch` has to be a table: this is true or false",
+        ),
+        ("[buffer]\nmax_size = \"1MB\"", "2: `max_size` has to be between 16MiB and 1TiB"),
+        ("[buffer]\nmax_size = \"512M\"", "2: `512M` is not a size: `M` is not a unit of size"),
+        ("[buffer]\nflash_budget = \"2GB\"", "2: `2GB` is not a size a day: it does not end in `/day`"),
+        ("[buffer]\ncommit_interval = \"3s\"", "2: `commit_interval` has to be between 1ms and 2s"),
+        (
+            "[status]\nlisten = \":8380\"",
+            "2: `:8380` is not an address to listen on: the address before the port is missing",
+        ),
+        (
+            "[gateway]\nid = \"a b\"",
+            "2: `id` has to be made of letters, digits, `.`, `_` and `-`, at most 64 of them",
+        ),
+    ] {
+        check(&format!("{text}\n"), &[expected]);
+    }
+}

@@ -1,0 +1,260 @@
+//! What a valid configuration means.
+
+use super::{machine, read, valid};
+use crate::config::model::{
+    Batch, Buffer, Http, Login, Output, OutputKind, Protocol, Secret, Source, SourceKind, Tls,
+};
+use crate::config::{Config, Environment, load, parse};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tidegate_pipeline::aggregate::Aggregate;
+use tidegate_pipeline::plan::{Fields, MetricPlan, Pointer, TagPlan, TimeFormat, Unique, Window};
+use tidegate_pipeline::time::Span;
+
+const OUTPUT: &str = "[outputs.ingest]\nurl = \"https://f.example/\"\n";
+
+fn mqtt(config: &Config) -> &crate::config::model::Mqtt {
+    match &config.sources[0].kind {
+        SourceKind::Mqtt(mqtt) => mqtt,
+        SourceKind::Listen(_) => panic!("not a broker"),
+    }
+}
+
+fn stream(text: &str) -> tidegate_pipeline::plan::StreamPlan {
+    valid(&format!("[streams.s]\n{text}\n{OUTPUT}")).plan.streams.remove(0)
+}
+
+fn summary(text: &str, streams: &str) -> tidegate_pipeline::plan::SummaryPlan {
+    valid(&format!("{streams}\n{OUTPUT}[summaries.s]\n{text}\n")).plan.summaries.remove(0)
+}
+
+#[test]
+fn four_lines_are_enough() {
+    let loaded = read(include_str!("../../../../config/minimal.toml")).unwrap();
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let config = loaded.config;
+    assert_eq!(config.gateway, "pi-b50e");
+    assert_eq!(config.data_dir, Path::new("./tidegate-data"));
+    assert_eq!(config.plan.sources, ["local"]);
+    let mqtt = mqtt(&config);
+    assert_eq!((mqtt.host.as_str(), mqtt.port, mqtt.qos), ("127.0.0.1", 1883, 1));
+    assert_eq!(mqtt.client_id, "tidegate-pi-b50e-local");
+    assert_eq!(mqtt.filters, ["sensors/+/+"]);
+    assert_eq!(mqtt.session_expiry, Some(Duration::from_secs(7 * 86_400)));
+    let summary = &config.plan.summaries[0];
+    assert_eq!(summary.name, "minute");
+    assert_eq!(summary.window, Window::Tumbling { length: Span::from_secs(60) });
+    assert_eq!((&summary.streams[..], &summary.to[..]), (&[0][..], &[0][..]));
+    assert_eq!((summary.lateness, summary.amend), (Span::ZERO, Span::from_secs(3_600)));
+    assert_eq!(summary.aggregates, Aggregate::DEFAULT);
+    assert_eq!(config.plan.max_future, Span::from_secs(300));
+    assert_eq!(config.status.map(|status| status.listen.to_string()).as_deref(), Some("127.0.0.1:8380"));
+    let http = Http {
+        url: "https://functions.example/ingest".into(),
+        bearer: None,
+        batch: None,
+        gzip: false,
+        timeout: Duration::from_secs(30),
+        ca: None,
+    };
+    assert_eq!(config.outputs, [Output { name: "ingest".into(), kind: OutputKind::Http(http) }]);
+    let buffer = Buffer {
+        bytes_max: 512 << 20,
+        commit_interval: Duration::from_millis(250),
+        flash_bytes_per_day: 2_000_000_000,
+        history: Duration::from_secs(7 * 86_400),
+    };
+    assert_eq!(config.buffer, buffer);
+}
+
+#[test]
+fn names_stay_in_the_order_of_the_file() {
+    let text = "[streams.z]\ntopic = \"z\"\n[streams.a]\ntopic = \"a\"\n[outputs.z]\npath = \"-\"\n[outputs.a]\npath = \"a.jsonl\"\n\
+                [summaries.s]\nstreams = [\"a\"]\nto = \"a\"\n[summaries.b]\n";
+    let config = valid(text);
+    assert_eq!(config.plan.outputs, ["z", "a"]);
+    assert_eq!(config.plan.streams[0].name, "z");
+    assert_eq!(config.plan.summaries[0].streams, [1]);
+    assert_eq!(config.plan.summaries[0].to, [1]);
+    assert_eq!(config.plan.summaries[1].name, "b");
+    assert_eq!(config.plan.summaries[1].streams, [0, 1]);
+    assert_eq!(config.outputs[0].kind, OutputKind::File(None));
+    assert_eq!(config.outputs[1].kind, OutputKind::File(Some("/etc/tidegate/a.jsonl".into())));
+}
+
+#[test]
+fn brokers() {
+    let text = "[streams.s]\ntopic = \"a\"\nsources = [\"b\"]\n[sources.b]\nurl = \"mqtts://h\"\nusername = \"u\"\npassword = { env = \"P\" }\n\
+                protocol = \"3.1.1\"\nqos = 0\nsession = \"clean\"\nclient_id = \"me\"\nshared_group = \"g\"\nkeep_alive = \"1m\"\n\
+                receive_maximum = 10\nmax_packet = \"64KiB\"\nca = \"ca.pem\"\n";
+    let config = valid(text);
+    let mqtt = mqtt(&config);
+    assert_eq!((mqtt.host.as_str(), mqtt.port), ("h", 8883));
+    assert_eq!(mqtt.tls, Some(Tls { ca: Some("/etc/tidegate/ca.pem".into()), cert: None, key: None }));
+    assert_eq!(mqtt.login, Some(Login { user: "u".into(), password: Some(Secret::Env("P".into())) }));
+    assert_eq!((mqtt.protocol, mqtt.qos, mqtt.session_expiry), (Protocol::V4, 0, None));
+    assert_eq!((mqtt.client_id.as_str(), mqtt.shared_group.as_deref()), ("me", Some("g")));
+    assert_eq!(
+        (mqtt.keep_alive, mqtt.receive_max, mqtt.packet_bytes_max),
+        (Duration::from_secs(60), 10, 65_536)
+    );
+}
+
+#[test]
+fn a_listener() {
+    let text = "[streams.s]\ntopic = \"a\"\n[sources.l]\nlisten = \"127.0.0.1:0\"\nsubscriptions = \"refuse\"\nmax_clients = 3\nmax_rate = 5\n\
+                users = [{ username = \"u\", password = { credential = \"c\" } }]\ncert = \"c\"\nkey = \"/k\"\n";
+    let Source { kind: SourceKind::Listen(listen), .. } = &valid(text).sources[0] else {
+        panic!("no listener")
+    };
+    assert_eq!(listen.listen.to_string(), "127.0.0.1:0");
+    assert!(listen.refuse_subscriptions);
+    assert_eq!((listen.clients_max, listen.rate_max), (3, 5));
+    assert_eq!(listen.users, [Login { user: "u".into(), password: Some(Secret::Credential("c".into())) }]);
+    let tls = Tls { ca: None, cert: Some("/etc/tidegate/c".into()), key: Some("/k".into()) };
+    assert_eq!(listen.tls, Some(tls));
+}
+
+#[test]
+fn subscriptions_follow_the_streams() {
+    let text = "[sources.a]\nurl = \"mqtt://a\"\n[sources.b]\nurl = \"mqtt://b\"\n[streams.x]\ntopic = [\"s/{d}/t\", \"s/d1/#\"]\n\
+                [streams.y]\ntopic = \"$SYS/{x#}\"\nsources = \"b\"\n";
+    let config = valid(text);
+    let filters = |index: usize| match &config.sources[index].kind {
+        SourceKind::Mqtt(mqtt) => mqtt.filters.clone(),
+        SourceKind::Listen(_) => Vec::new(),
+    };
+    assert_eq!(filters(0), ["s/+/#"]);
+    assert_eq!(filters(1), ["$SYS/+/#", "s/+/#"]);
+}
+
+fn pointer(text: &str) -> Option<Pointer> {
+    Some(Pointer::parse(text).unwrap())
+}
+
+#[test]
+fn which_values_a_message_carries() {
+    let metric = |name: &str, at: Option<&str>, unit: Option<&str>| MetricPlan {
+        name: name.into(),
+        at: at.map(|at| Pointer::parse(at).unwrap()),
+        unit: unit.map(Into::into),
+    };
+    let value = |at: Option<&str>, metric: &str, listed: Vec<MetricPlan>, rest: bool| Fields::Value {
+        at: at.map(|at| Pointer::parse(at).unwrap()),
+        metric: metric.into(),
+        listed,
+        rest,
+    };
+    let check = |text: &str, expected: Fields| assert_eq!(stream(text).fields, expected, "{text}");
+    check("topic = \"a\"", Fields::Leaves { listed: vec![], rest: true });
+    check("topic = \"a/{metric}\"", value(None, "value", vec![], true));
+    check("topic = \"a/{metric}\"\nvalue = \"/v\"", value(Some("/v"), "v", vec![], true));
+    check("topic = \"a\"\nvalue = \"/x/temp\"", value(Some("/x/temp"), "temp", vec![], true));
+    check("topic = \"a\"\nvalue = \"/x/0\"", value(Some("/x/0"), "value", vec![], true));
+    check("topic = \"a\"\nformat = \"text\"", value(None, "value", vec![], true));
+    check(
+        "topic = \"a\"\nformat = \"text\"\nmetrics = { t = { unit = \"K\" } }",
+        value(None, "t", vec![metric("t", None, Some("K"))], false),
+    );
+    check(
+        "topic = \"a/{metric}\"\nmetrics = { t = { unit = \"K\" }, \"*\" = {} }",
+        value(None, "value", vec![metric("t", None, Some("K"))], true),
+    );
+    check(
+        "topic = \"a\"\nmetrics = { t = { at = \"/x\" }, \"ENERGY/Power\" = {} }",
+        Fields::Leaves {
+            listed: vec![metric("t", Some("/x"), None), metric("ENERGY/Power", None, None)],
+            rest: false,
+        },
+    );
+    check(
+        "topic = \"a\"\nmetrics = { \"*\" = {}, t = {} }",
+        Fields::Leaves { listed: vec![metric("t", None, None)], rest: true },
+    );
+}
+
+#[test]
+fn how_a_reading_is_recognised() {
+    let sequence = |boot: Option<&str>, per: Option<Vec<String>>| Unique::Sequence {
+        at: Pointer::parse("/s").unwrap(),
+        boot: boot.and_then(pointer),
+        per,
+    };
+    let check = |text: &str, expected: Unique| {
+        assert_eq!(stream(&format!("topic = \"a/{{d}}\"\n{text}")).unique, expected, "{text}");
+    };
+    check("", Unique::Content);
+    check("sequence = \"/s\"", sequence(None, None));
+    check("sequence = { at = \"/s\", boot = \"/b\" }", sequence(Some("/b"), None));
+    check("sequence = { at = \"/s\", per = \"d\" }", sequence(None, Some(vec!["d".into()])));
+    check("unique = \"time\"\ntime = { at = \"/t\", format = \"ns\" }", Unique::Time);
+    let stamped = stream("topic = \"a\"\ntime = { at = \"/t\", format = \"rfc3339\" }");
+    assert_eq!(stamped.time.map(|time| time.format), Some(TimeFormat::Rfc3339));
+    let tagged = stream("topic = \"a\"\ntags = { z = \"1\", a = { at = \"/r\" } }").tags;
+    let expected = [
+        ("z".to_owned(), TagPlan::Constant("1".into())),
+        ("a".to_owned(), TagPlan::At(Pointer::parse("/r").unwrap())),
+    ];
+    assert_eq!(tagged, expected);
+}
+
+#[test]
+fn summaries() {
+    let plain = "[streams.a]\ntopic = \"a/{d}\"";
+    let stamped = "[streams.a]\ntopic = \"a/{d}\"\ntime = { at = \"/t\", format = \"s\" }";
+    let minute = Window::Tumbling { length: Span::from_secs(60) };
+    assert_eq!(summary("window = \"1m\"", plain).window, minute);
+    assert_eq!(summary("window = { tumbling = \"60s\" }", plain).window, minute);
+    assert_eq!(summary("", plain).lateness, Span::ZERO);
+    assert_eq!(summary("", stamped).lateness, Span::from_secs(10));
+    assert_eq!(summary("lateness = \"1m30s\"", stamped).lateness, Span::from_secs(90));
+    assert_eq!(summary("by = []", plain).by, Some(vec![]));
+    assert_eq!(summary("by = \"d\"", plain).by, Some(vec!["d".into()]));
+    assert_eq!(
+        summary("aggregates = [\"max\", \"count\"]", plain).aggregates,
+        [Aggregate::Max, Aggregate::Count]
+    );
+    assert_eq!(summary("metrics = [\"t\"]", plain).metrics, Some(vec!["t".into()]));
+}
+
+#[test]
+fn outputs_and_the_rest() {
+    let text = "[streams.s]\ntopic = \"a\"\n[outputs.o]\nurl = \"http://[::1]:80/x?code=1\"\nauth = { bearer = { file = \"/t\" } }\nbatch = {}\n\
+                compression = \"gzip\"\ntimeout = \"5s\"\n[status]\nlisten = \"off\"\n[buffer]\nhistory = \"0\"\nflash_budget = \"500MB/day\"\n\
+                [clock]\nmax_future = \"1h\"\n[gateway]\nid = \"g-1\"\ndata_dir = \"data\"\n";
+    let loaded = read(text).unwrap();
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let config = loaded.config;
+    let OutputKind::Http(http) = &config.outputs[0].kind else { panic!("not http") };
+    let batch = Batch { events: 500, bytes: 256 << 10, linger: Duration::from_millis(100) };
+    assert_eq!(
+        (http.bearer.clone(), http.batch, http.gzip),
+        (Some(Secret::File("/t".into())), Some(batch), true)
+    );
+    assert_eq!((config.status, config.buffer.history), (None, Duration::ZERO));
+    assert_eq!(config.buffer.flash_bytes_per_day, 500_000_000);
+    assert_eq!(config.plan.max_future, Span::from_secs(3_600));
+    assert_eq!((config.gateway.as_str(), config.data_dir), ("g-1", PathBuf::from("/etc/tidegate/data")));
+}
+
+#[test]
+fn systemd_says_where_the_store_is() {
+    let env = Environment { state_directory: Some("/var/lib/tidegate".into()), ..machine() };
+    let config = parse("[streams.s]\ntopic = \"a\"", "t", Path::new(""), &env).unwrap().config;
+    assert_eq!(config.data_dir, Path::new("/var/lib/tidegate"));
+}
+
+#[test]
+fn files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.toml");
+    let refused = || load(&path).expect_err("refused").diagnostics[0].message.clone();
+    assert!(refused().starts_with("cannot read "));
+    std::fs::write(&path, b"a = 1\nb = \"\xff\"\n").unwrap();
+    assert!(refused().ends_with("is not UTF-8 text, first on line 2"));
+    std::fs::write(&path, "#".repeat((1 << 20) + 1)).unwrap();
+    assert!(refused().ends_with("is larger than 1MiB"));
+    std::fs::write(&path, "[streams.s]\ntopic = \"a\"\n[outputs.o]\npath = \"o.jsonl\"\n").unwrap();
+    let config = load(&path).unwrap().config;
+    assert_eq!(config.outputs[0].kind, OutputKind::File(Some(dir.path().join("o.jsonl"))));
+}
