@@ -109,5 +109,3 @@ pub const HEART_STALLED_AFTER: Duration = Duration::from_secs(10);
 pub const WATCHDOG_LOOK: Duration = Duration::from_secs(5);
 /// Elements of one list in a configuration.
 pub const CONFIG_LIST_MAX: usize = 4_096;
-/// The largest `max_packet` that a source can be given, in bytes.
-pub const PACKET_BYTES_LIMIT: u64 = 64 << 20;

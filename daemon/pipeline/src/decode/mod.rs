@@ -145,14 +145,17 @@ fn keep<'p>(
     if !shape.leaves {
         return Ok(());
     }
-    // Among the leaves only numbers and truth values are readings; the rest is description.
-    if let (Scalar::Bool(_) | Scalar::Int(_) | Scalar::Float(_), Ok(Some(value))) = (&scalar, scalar.value())
-    {
-        if found.leaves.len() == READINGS_PER_MESSAGE_MAX {
-            return Err(TooMany);
-        }
-        found.leaves.push(if path.is_empty() { ROOT_NAME } else { path }, value);
+    let value = match (&scalar, scalar.value()) {
+        // A document that is nothing but a scalar should have been a value.
+        (_, Err(reason)) if path.is_empty() => return Err(DecodeError::NoReading(reason)),
+        // Among the leaves only numbers and truth values are readings; the rest is description.
+        (Scalar::Bool(_) | Scalar::Int(_) | Scalar::Float(_), Ok(Some(value))) => value,
+        _ => return Ok(()),
+    };
+    if found.leaves.len() == READINGS_PER_MESSAGE_MAX {
+        return Err(DecodeError::TooMany);
     }
+    found.leaves.push(if path.is_empty() { ROOT_NAME } else { path }, value);
     Ok(())
 }
 
