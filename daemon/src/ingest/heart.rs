@@ -111,6 +111,7 @@ impl Heart {
             vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
         let heart = Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default() };
         heart.publish();
+        heart.beat();
         heart
     }
 
@@ -187,12 +188,15 @@ impl Heart {
                 }
             }
             Input::Opened(link) => {
-                self.backlog_of(link.source, Some(now + BACKLOG_HOLD_MAX));
                 self.link(link);
                 self.pace.arrived(now);
             }
             Input::Closed(link) => {
                 self.links.retain(|(known, _)| !Arc::ptr_eq(known, link));
+                return;
+            }
+            Input::Backlog { source } => {
+                self.backlog_of(*source, Some(now + BACKLOG_HOLD_MAX));
                 return;
             }
             Input::Drained { source } => {
@@ -433,7 +437,7 @@ fn apply(
             }
             Input::Opened(link) => step.opened(link.source, &link.session, link.doubt_max),
             Input::Refused { reason, count } => step.refused(*reason, *count),
-            Input::Closed(_) | Input::Drained { .. } => {}
+            Input::Closed(_) | Input::Backlog { .. } | Input::Drained { .. } => {}
         }
     }
     for order in batch.orders.iter().flat_map(|order| &order.letters) {

@@ -217,7 +217,6 @@ impl Daemon {
             SourceKind::Listen(cfg) => {
                 let listener = Listener::bind(cfg.clone()).await?;
                 let address = listener.local_addr();
-                tracing::info!(source = source.name, %address, "listening for sensors");
                 (Some(address), tokio::spawn(listener.serve(context, stopped)))
             }
         };
