@@ -11,4 +11,5 @@ pub mod store;
 pub mod limits;
 pub mod mqtt;
 pub mod secret;
+pub mod status;
 pub mod tls;
