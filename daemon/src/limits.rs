@@ -124,3 +124,11 @@ pub const CONFIG_FINDINGS_MAX: usize = 100;
 pub const CONFIG_SECTIONS_MAX: usize = 1_000;
 /// The largest `max_packet` that a source can be given, in bytes.
 pub const PACKET_BYTES_LIMIT: u64 = 64 << 20;
+/// Transactions that a slow `tap` may lag behind before it loses lines.
+pub const TAP_BATCHES_MAX: usize = 256;
+/// A writer that has not turned for so long, without a disk that is known to refuse, is stuck.
+pub const HEART_STALLED_AFTER: Duration = Duration::from_secs(10);
+/// How often that is looked at where systemd grants no watchdog.
+pub const WATCHDOG_LOOK: Duration = Duration::from_secs(5);
+/// Elements of one list in a configuration.
+pub const CONFIG_LIST_MAX: usize = 4_096;

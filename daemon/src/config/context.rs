@@ -90,13 +90,20 @@ impl<'a> Context<'a> {
 
 /// The same text, of the same length, with stars at `secrets`.
 fn masked(text: &str, secrets: &[Range<usize>]) -> String {
-    let hidden = |at: usize| secrets.iter().any(|span| span.contains(&at));
-    let star = |(at, c): (usize, char)| match c {
-        '\n' | '\r' | '"' | '\'' => c.to_string(),
-        _ if hidden(at) => "*".repeat(c.len_utf8()),
-        _ => c.to_string(),
-    };
-    text.char_indices().map(star).collect()
+    let mut hidden = vec![false; text.len()];
+    for span in secrets {
+        hidden.get_mut(span.clone()).into_iter().flatten().for_each(|byte| *byte = true);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        match c {
+            // Quotes and line ends stay, so that the line looks like what it is.
+            '\n' | '\r' | '"' | '\'' => shown.push(c),
+            _ if hidden[at] => shown.extend(std::iter::repeat_n('*', c.len_utf8())),
+            _ => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// A finding that is not reported yet.

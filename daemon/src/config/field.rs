@@ -5,6 +5,7 @@ use super::reader::{Named, Section};
 use super::schema::{self, Schema};
 use super::suggest::{either, nearest};
 use super::units;
+use crate::limits::CONFIG_LIST_MAX;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 use tidegate_pipeline::plan::Pointer;
@@ -183,7 +184,10 @@ impl<'a> Field<'a> {
             value: value.get_ref(),
             span: value.span(),
         };
-        array.iter().map(element).collect()
+        if array.len() > CONFIG_LIST_MAX {
+            self.bad(&format!("has more than {CONFIG_LIST_MAX} elements"), "a pattern can stand for many");
+        }
+        array.iter().take(CONFIG_LIST_MAX).map(element).collect()
     }
 
     /// Texts with their places: a list of at least one, none twice, none empty; a single text is a list of one.

@@ -109,12 +109,20 @@ pub fn parse(text: &str, file_name: &str, base_dir: &Path, env: &Environment) ->
 
 /// Reports what is not TOML: the first complaint of each line, as others follow from it. Gives the first place.
 fn report_syntax(cx: &Context<'_>, errors: &[toml::de::Error]) -> Option<usize> {
-    let place = |error: &toml::de::Error| error.span().unwrap_or(cx.text().len()..cx.text().len());
-    let mut errors: Vec<_> = errors.iter().map(|error| (place(error), error.message())).collect();
-    errors.sort_by_key(|(span, _)| span.start);
-    let line = |at: usize| cx.text().as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count();
-    errors.dedup_by_key(|(span, _)| line(span.start));
-    for (span, message) in &errors {
+    let text = cx.text();
+    let place = |error: &toml::de::Error| error.span().unwrap_or(text.len()..text.len());
+    let mut errors: Vec<_> = errors.iter().map(|error| (place(error), error.message(), 0)).collect();
+    errors.sort_by_key(|(span, ..)| span.start);
+    // One pass over the text, because a damaged file can give a complaint for each of its lines.
+    let (mut line, mut counted) = (0, 0);
+    for (span, _, its_line) in &mut errors {
+        let at = span.start.clamp(counted, text.len());
+        line += text.as_bytes()[counted..at].iter().filter(|byte| **byte == b'\n').count();
+        counted = at;
+        *its_line = line;
+    }
+    errors.dedup_by_key(|(_, _, line)| *line);
+    for (span, message, _) in &errors {
         let help = match message {
             _ if message.starts_with("string values must be quoted") => {
                 "write text in quotes: key = \"text\""
@@ -131,7 +139,7 @@ fn report_syntax(cx: &Context<'_>, errors: &[toml::de::Error]) -> Option<usize> 
         };
         cx.error(span.clone(), message).label(label).help(help).syntax().report();
     }
-    errors.first().map(|(span, _)| span.start)
+    errors.first().map(|(span, ..)| span.start)
 }
 
 fn read(root: Section<'_>) -> Config {

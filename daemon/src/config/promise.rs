@@ -52,13 +52,13 @@ fn one(config: &Config, stream: &StreamPlan) -> StreamPromise {
         SourceKind::Listen(_) => None,
     });
     let (promise, how) = match group {
-        Some(group) if alone == Promise::ExactlyOnce => (
-            Promise::AtLeastOnce,
+        Some(group) => (
+            if alone == Promise::ExactlyOnce { Promise::AtLeastOnce } else { alone },
             format!(
                 "across the group `{group}` at least once (on fail-over the other gateway has no marks); on this gateway {how}"
             ),
         ),
-        _ => (alone, how),
+        None => (alone, how),
     };
     let ways: Vec<String> = sources.iter().map(|(name, kind)| way(name, kind)).collect();
     let mut warnings: Vec<String> = sources.iter().flat_map(|(name, kind)| absences(name, kind)).collect();

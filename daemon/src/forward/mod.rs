@@ -1,6 +1,6 @@
 //! Forwarding: from the outbox on disk to functions, whenever there is a connection.
 //!
-//! [`outbox`] is what the store gives, [`courier`] decides, [`driver`] does, and [`http`] and [`file`] are the
+//! [`outbox`] is what the store gives, [`courier`] decides, [`driver`] does, and [`http`] and [`mod@file`] are the
 //! destinations; an [`answer::Answer`] is all that a destination says. A new kind of output is a new [`Destination`] and
 //! an arm in [`run_output`].
 //!

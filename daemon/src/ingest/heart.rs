@@ -82,6 +82,14 @@ struct Batch {
     pending: u64,
 }
 
+/// What a transaction did that others want to know.
+#[derive(Debug, Default)]
+struct Done {
+    traces: Vec<Trace>,
+    /// Outboxes may have changed.
+    outboxes: bool,
+}
+
 #[derive(Debug, Default)]
 struct LinkState {
     waiting: u32,
@@ -105,6 +113,7 @@ impl Heart {
             vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
         let mut heart = Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default() };
         heart.publish();
+        heart.beat();
         heart
     }
 
@@ -176,12 +185,15 @@ impl Heart {
                 }
             }
             Input::Opened(link) => {
-                self.backlog_of(link.source, Some(now + BACKLOG_HOLD_MAX));
                 self.link(link);
                 self.pace.arrived(now);
             }
             Input::Closed(link) => {
                 self.links.retain(|(known, _)| !Arc::ptr_eq(known, link));
+                return;
+            }
+            Input::Backlog { source } => {
+                self.backlog_of(*source, Some(now + BACKLOG_HOLD_MAX));
                 return;
             }
             Input::Drained { source } => {
@@ -221,7 +233,7 @@ impl Heart {
         loop {
             let number = self.parts.store.next_entry();
             let error = match self.attempt(&mail, &waiting) {
-                Ok(traces) => return self.committed(&mail, traces),
+                Ok(done) => return self.committed(&mail, done),
                 Err(error) => error,
             };
             self.parts.figures.failures.fetch_add(1, Ordering::Relaxed);
@@ -233,7 +245,7 @@ impl Heart {
                 tracing::error!(%error, "cannot commit; nothing is acknowledged until the disk takes it");
             }
             match self.recover(number) {
-                Ok(true) => return self.committed(&mail, Vec::new()),
+                Ok(true) => return self.committed(&mail, Done { outboxes: true, ..Done::default() }),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(%error, "cannot open the store again yet"),
             }
@@ -247,7 +259,7 @@ impl Heart {
     }
 
     /// One try: decide, load what is to be amended, decide on that, write.
-    fn attempt(&mut self, mail: &Mail, waiting: &BTreeSet<String>) -> Result<Vec<Trace>, StoreError> {
+    fn attempt(&mut self, mail: &Mail, waiting: &BTreeSet<String>) -> Result<Done, StoreError> {
         let tapped = self.parts.taps.receiver_count() > 0;
         let now = self.parts.clock.now();
         let instant = Instant::now();
@@ -270,7 +282,11 @@ impl Heart {
             self.parts.store.commit(&commit)?;
             self.parts.figures.commits.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(traces)
+        let outboxes = !(commit.changes.closed.is_empty()
+            && commit.settled.is_empty()
+            && commit.letters.is_empty()
+            && commit.reach.is_empty());
+        Ok(Done { traces, outboxes })
     }
 
     fn with_mail(
@@ -294,7 +310,7 @@ impl Heart {
     }
 
     /// On disk: acknowledge, in the order of arrival.
-    fn committed(&mut self, mail: &Mail, traces: Vec<Trace>) {
+    fn committed(&mut self, mail: &Mail, done: Done) {
         let now = Instant::now();
         let paused = self.pace.deadline().is_some_and(|_| self.pace.paused_for(now) >= PAUSE);
         for (link, state) in &mut self.links {
@@ -318,12 +334,12 @@ impl Heart {
         }
         self.batch.inputs.clear();
         self.batch.messages = 0;
-        self.parts.mailbox.committed(&mail.settled);
+        self.parts.mailbox.committed(&mail.settled, done.outboxes);
         if self.parts.health.clear("store") {
             tracing::info!("the disk takes writes again");
         }
-        if !traces.is_empty() {
-            let _ = self.parts.taps.send(Arc::new(traces));
+        if !done.traces.is_empty() {
+            let _ = self.parts.taps.send(Arc::new(done.traces));
         }
         self.parts.store.checkpoint_if_due(&self.parts.pipeline);
         self.publish();
@@ -419,7 +435,7 @@ fn apply(
             }
             Input::Opened(link) => step.opened(link.source, &link.session, link.doubt_max),
             Input::Refused { reason, count } => step.refused(*reason, *count),
-            Input::Closed(_) | Input::Drained { .. } => {}
+            Input::Closed(_) | Input::Backlog { .. } | Input::Drained { .. } => {}
         }
     }
     for order in batch.orders.iter().flat_map(|order| &order.letters) {

@@ -94,8 +94,13 @@ pub enum Input {
     Opened(Arc<Link>),
     /// A connection ended, or was never made: the reason is for the log.
     Closed(Arc<Link>),
-    /// The source has delivered what waited for us since the last connection. Until it says so, windows are not closed
-    /// by the wall clock (with a limit).
+    /// A broker has kept messages for us, or may have: windows of this source stay open until it is drained, or for a
+    /// limited time.
+    Backlog {
+        /// Index of the source.
+        source: u16,
+    },
+    /// The source has delivered what waited for us since the last connection.
     Drained {
         /// Index of the source.
         source: u16,

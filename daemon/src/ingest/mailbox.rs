@@ -1,7 +1,7 @@
 //! The mailbox: what forwarders and operators want written, until the writer takes it into its next transaction.
 
 use crate::ingest::intake::Intake;
-use crate::store::{Fate, Settlement};
+use crate::store::Settlement;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -133,23 +133,17 @@ impl Mailbox {
         (std::mem::take(&mut inner.mail), inner.waiting.clone())
     }
 
-    /// These are on disk. Wakes all outputs: their outboxes may have changed.
-    pub fn committed(&self, settled: &[Settlement]) {
+    /// These are on disk. Wakes all outputs if their outboxes may have changed.
+    pub fn committed(&self, settled: &[Settlement], changed: bool) {
         let mut inner = self.lock();
         for settlement in settled {
             if let Some(places) = inner.unconfirmed.get_mut(&settlement.output) {
                 places.remove(&(settlement.priority, settlement.sequence));
             }
         }
-        inner.changed.values().for_each(|notify| notify.notify_one());
-    }
-
-    /// How many events `output` has delivered, and how many it has refused, that the account does not know yet.
-    pub fn uncounted(&self, output: &str) -> (u64, u64) {
-        let inner = self.lock();
-        let of = inner.mail.settled.iter().filter(|settlement| settlement.output == output);
-        let (delivered, refused): (Vec<_>, Vec<_>) = of.partition(|s| s.fate == Fate::Delivered);
-        (delivered.len() as u64, refused.len() as u64)
+        if changed {
+            inner.changed.values().for_each(|notify| notify.notify_one());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -4,20 +4,18 @@
 
 use super::shape::{Place, Shape};
 use super::{DecodeError, Found, Scalar};
-use crate::limits::READINGS_PER_MESSAGE_MAX;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
 pub(super) fn decode<'p>(shape: &Shape, payload: &'p [u8], found: &mut Found<'p>) -> Result<(), DecodeError> {
     let mut reader = serde_json::Deserializer::from_slice(payload);
-    let mut walk = Walk { shape, found, path: String::new(), too_many: false };
+    let mut walk = Walk { shape, found, path: String::new(), error: None };
     let read = At { walk: &mut walk, place: shape.root() }.deserialize(&mut reader);
-    let too_many = walk.too_many;
+    let stopped = walk.error;
     match read.and_then(|()| reader.end()) {
         Ok(()) => Ok(()),
-        Err(_) if too_many => Err(DecodeError::TooMany),
-        Err(error) => Err(DecodeError::Json(error.to_string())),
+        Err(error) => Err(stopped.unwrap_or_else(|| DecodeError::Json(error.to_string()))),
     }
 }
 
@@ -26,7 +24,8 @@ struct Walk<'w, 'p> {
     found: &'w mut Found<'p>,
     /// The names from the root to here, joined by `/`; kept only where leaves are collected.
     path: String,
-    too_many: bool,
+    /// Why we stopped, where it was not the parser that did.
+    error: Option<DecodeError>,
 }
 
 impl Walk<'_, '_> {
@@ -57,24 +56,11 @@ struct At<'a, 'w, 'p> {
 impl<'p> At<'_, '_, 'p> {
     fn keep<E: Error>(self, scalar: Scalar<'p>) -> Result<(), E> {
         let walk = self.walk;
-        if let Some(slot) = walk.shape.slot(self.place) {
-            walk.found.slots[slot] = scalar;
-            return Ok(());
-        }
-        if !walk.shape.leaves {
-            return Ok(());
-        }
-        // Among the leaves only numbers and truth values are readings; the rest is description.
-        if let (Scalar::Bool(_) | Scalar::Int(_) | Scalar::Float(_), Ok(Some(value))) =
-            (&scalar, scalar.value())
-        {
-            if walk.found.leaves.len() == READINGS_PER_MESSAGE_MAX {
-                walk.too_many = true;
-                return Err(E::custom("too many leaves"));
-            }
-            walk.found.leaves.push(&walk.path, value);
-        }
-        Ok(())
+        super::keep(walk.shape, self.place, &walk.path, scalar, walk.found).map_err(|error| {
+            let words = E::custom(&error);
+            walk.error = Some(error);
+            words
+        })
     }
 
     fn mark_nested(&mut self) {
@@ -190,6 +176,7 @@ impl<'p> Visitor<'p> for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::READINGS_PER_MESSAGE_MAX;
     use crate::plan::{Fields, Format, MetricPlan, Pointer};
 
     fn metric(name: &str, at: Option<&str>) -> MetricPlan {
@@ -247,6 +234,11 @@ mod tests {
         );
         check(&all, &"[".repeat(1_000), Err("recursion"));
         check(&all, &format!("[{}0]", "0,".repeat(READINGS_PER_MESSAGE_MAX)), Err("more readings"));
+    }
+
+    #[test]
+    fn a_bare_scalar_is_called_value() {
+        check(&Fields::Leaves { listed: vec![], rest: true }, " 21.5", Ok(("[]", &[("value", 21.5)])));
     }
 
     #[test]

@@ -11,7 +11,9 @@ mod text;
 pub use shape::Shape;
 pub use stamp::parse as parse_time;
 
+use crate::limits::READINGS_PER_MESSAGE_MAX;
 use crate::plan::Format;
+use crate::verdict::Reason;
 use std::borrow::Cow;
 
 /// What stands at a place in a payload.
@@ -94,6 +96,9 @@ pub enum DecodeError {
     /// More leaves than one message may carry.
     #[error("more readings than one message may carry")]
     TooMany,
+    /// The document is a single scalar that is no reading.
+    #[error("the payload is no reading")]
+    NoReading(Reason),
 }
 
 impl<'p> Found<'p> {
@@ -115,11 +120,43 @@ impl<'p> Found<'p> {
         self.slots.resize(shape.slots(), Scalar::Absent);
         match format {
             Format::Json => json::decode(shape, payload, self),
-            Format::Text => text::decode(payload, self),
+            Format::Text => text::decode(shape, payload, self),
             Format::Auto if looks_like_json(payload) => json::decode(shape, payload, self),
-            Format::Auto => text::decode(payload, self),
+            Format::Auto => text::decode(shape, payload, self),
         }
     }
+}
+
+/// The metric of a leaf that is the whole document.
+const ROOT_NAME: &str = "value";
+
+/// Keeps what stands at `place`: in its slot, or among the leaves under the name `path`.
+fn keep<'p>(
+    shape: &Shape,
+    place: shape::Place,
+    path: &str,
+    scalar: Scalar<'p>,
+    found: &mut Found<'p>,
+) -> Result<(), DecodeError> {
+    if let Some(slot) = shape.slot(place) {
+        found.slots[slot] = scalar;
+        return Ok(());
+    }
+    if !shape.leaves {
+        return Ok(());
+    }
+    let value = match (&scalar, scalar.value()) {
+        // A document that is nothing but a scalar should have been a value.
+        (_, Err(reason)) if path.is_empty() => return Err(DecodeError::NoReading(reason)),
+        // Among the leaves only numbers and truth values are readings; the rest is description.
+        (Scalar::Bool(_) | Scalar::Int(_) | Scalar::Float(_), Ok(Some(value))) => value,
+        _ => return Ok(()),
+    };
+    if found.leaves.len() == READINGS_PER_MESSAGE_MAX {
+        return Err(DecodeError::TooMany);
+    }
+    found.leaves.push(if path.is_empty() { ROOT_NAME } else { path }, value);
+    Ok(())
 }
 
 fn looks_like_json(payload: &[u8]) -> bool {
@@ -132,8 +169,7 @@ impl Scalar<'_> {
     ///
     /// # Errors
     /// The reason to reject it; `Ok(None)` when there is nothing and nothing is wrong.
-    pub fn value(&self) -> Result<Option<f64>, crate::verdict::Reason> {
-        use crate::verdict::Reason;
+    pub fn value(&self) -> Result<Option<f64>, Reason> {
         match self {
             Scalar::Absent => Ok(None),
             Scalar::Null => Err(Reason::NoValue),

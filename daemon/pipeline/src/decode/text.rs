@@ -1,24 +1,22 @@
 //! `text`: one number, or one two-state word, per message.
 
-use super::{DecodeError, Found, Scalar, number};
+use super::shape::Shape;
+use super::{DecodeError, Found, Scalar, keep, number};
 use std::borrow::Cow;
 
-pub(super) fn decode<'p>(payload: &'p [u8], found: &mut Found<'p>) -> Result<(), DecodeError> {
+pub(super) fn decode<'p>(shape: &Shape, payload: &'p [u8], found: &mut Found<'p>) -> Result<(), DecodeError> {
     let text = std::str::from_utf8(payload).map_err(|_| DecodeError::NotUtf8)?.trim();
     let scalar = match text.parse::<f64>() {
         Ok(number) => Scalar::Float(number),
         Err(_) => number::truth(text).map_or(Scalar::Text(Cow::Borrowed(text)), Scalar::Bool),
     };
-    // A text payload is one scalar; the value is always the first slot.
-    if let Some(slot) = found.slots.first_mut() {
-        *slot = scalar;
-    }
-    Ok(())
+    // A text is the whole document, as a bare JSON scalar would be.
+    keep(shape, shape.root(), "", scalar, found)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Found, Shape};
+    use super::super::{DecodeError, Found, Shape};
     use crate::plan::{Fields, Format};
     use crate::verdict::Reason;
 
@@ -28,6 +26,21 @@ mod tests {
         let mut found = Found::default();
         found.decode(Format::Text, &shape, payload.as_bytes()).unwrap();
         assert_eq!(found.slots[0].value(), expected, "{payload}");
+    }
+
+    #[test]
+    fn a_text_is_no_listed_metric() {
+        let listed = vec![crate::plan::MetricPlan { name: "t".into(), at: None, unit: None }];
+        for (rest, leaves) in [(false, vec![]), (true, vec![("value", 21.5)])] {
+            let shape = Shape::of_fields(&Fields::Leaves { listed: listed.clone(), rest });
+            let mut found = Found::default();
+            found.decode(Format::Auto, &shape, b"21.5").unwrap();
+            assert_eq!(found.slots[0].value(), Ok(None));
+            assert_eq!(found.leaves.iter().collect::<Vec<_>>(), leaves);
+        }
+        let shape = Shape::of_fields(&Fields::Leaves { listed: vec![], rest: true });
+        let error = Found::default().decode(Format::Auto, &shape, b"unavailable");
+        assert_eq!(error, Err(DecodeError::NoReading(Reason::NoValue)));
     }
 
     #[test]

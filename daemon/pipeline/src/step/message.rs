@@ -134,6 +134,7 @@ impl Step<'_> {
             Err(DecodeError::TooMany) => {
                 self.unread(origin, Some(part.stream), Reason::TooManyReadings, "", true);
             }
+            Err(DecodeError::NoReading(reason)) => self.unread(origin, Some(part.stream), reason, "", false),
             Err(error) => {
                 self.unread(origin, Some(part.stream), Reason::Malformed, &error.to_string(), true);
             }

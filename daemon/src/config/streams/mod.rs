@@ -25,7 +25,7 @@ pub(super) fn read(root: &Section<'_>, sources: &[Source]) -> Vec<StreamPlan> {
     if !given && !root.misspelt("streams") {
         root.cx
             .file_error("there is no stream, so nothing to listen to")
-            .help("add [streams.climate] with topic = \"sensors/{device}/{metric}\"; `tidegate discover` shows what is there")
+            .help("add [streams.climate] with topic = \"sensors/{device}/{metric}\"")
             .absence()
             .report();
     }

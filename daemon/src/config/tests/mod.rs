@@ -4,6 +4,7 @@ mod documents;
 mod errors;
 mod promises;
 mod values;
+mod warnings;
 
 use super::{Config, Environment, Loaded, Report, parse};
 use std::path::Path;
@@ -20,6 +21,9 @@ fn machine() -> Environment {
 fn read(text: &str) -> Result<Loaded, Report> {
     parse(text, "tidegate.toml", Path::new("/etc/tidegate"), &machine())
 }
+
+/// Streams and outputs that are right, for tests about something else.
+const BASE: &str = "[streams.climate]\ntopic = \"sensors/{device}/{metric}\"\n[outputs.ingest]\nurl = \"https://f.example/\"\n";
 
 /// The configuration that `text` means; it has to be valid.
 fn valid(text: &str) -> Config {

@@ -136,3 +136,12 @@ async fn it_leaves_when_nobody_is_left_to_tell_it_to() {
     drop(run.leave);
     tokio::time::timeout(Duration::from_secs(10), run.task).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_name_that_nobody_knows_is_named() {
+    // Reserved for this (RFC 6761 §6.4): it resolves nowhere, with a network or without.
+    let run = Running::http(http("http://no-such-host.invalid/?code=secret".into()), 1);
+    run.has_problem("no-such-host.invalid:80 cannot be resolved").await;
+    assert!(!run.problem().unwrap().contains("secret"));
+    run.stop().await;
+}

@@ -1,0 +1,5 @@
+//! The `tidegate` command.
+
+pub mod check;
+pub mod exit;
+pub mod run;

@@ -1,0 +1,136 @@
+//! `tidegate run`: the daemon, from start to SIGTERM.
+
+use super::exit::{self, Exit};
+use crate::config;
+use crate::limits::{HEART_STALLED_AFTER, WATCHDOG_LOOK};
+use crate::wiring::Daemon;
+use sd_notify::NotifyState;
+use std::path::Path;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(path: &Path, drop_outputs: Vec<String>) -> Exit {
+    let loaded = match config::load(path) {
+        Ok(loaded) => loaded,
+        Err(report) => return exit::config(&report),
+    };
+    loaded.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.one_line()));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::failed(exit::OS, &format!("cannot start the runtime: {error}")),
+    };
+    let exit = runtime.block_on(serve(path, loaded.config, drop_outputs));
+    // A reader of standard output that does not read may hold a thread for ever; all that matters is on disk.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    exit
+}
+
+async fn serve(path: &Path, config: config::Config, drop_outputs: Vec<String>) -> Exit {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => return exit::failed(exit::OS, &format!("cannot receive signals: {error}")),
+    };
+    let status = config.status;
+    let mut daemon = match Daemon::start(config, drop_outputs).await {
+        Ok(daemon) => daemon,
+        Err(error) => return exit::start(&error),
+    };
+    if let Some(status) = status
+        && let Err(error) = daemon.serve_status(status.listen).await
+    {
+        daemon.stop().await;
+        let text = format!("cannot listen on {} for status: {error}. Set status.listen", status.listen);
+        return exit::failed(exit::UNAVAILABLE, &text);
+    }
+    tracing::info!(config = %path.display(), gateway = daemon.config.gateway, "running");
+    say(&[NotifyState::Ready]);
+    loop {
+        match signals.next().await {
+            Event::Stop => break,
+            Event::Reload => reload(path, &mut daemon).await,
+            Event::Look => feed_watchdog(&daemon),
+        }
+    }
+    tracing::info!("stopping: committing and acknowledging what was received");
+    say(&[NotifyState::Stopping]);
+    daemon.stop().await;
+    tracing::info!("stopped");
+    Exit::OK
+}
+
+async fn reload(path: &Path, daemon: &mut Daemon) {
+    // systemd wants the time with the announcement (sd_notify(3), Type=notify-reload).
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        say(&[NotifyState::Reloading, now]);
+    }
+    let result = match config::load(path) {
+        Ok(loaded) => daemon.reload(loaded.config).await.map_err(|error| error.to_string()),
+        Err(report) => Err(report.render(false)),
+    };
+    match result {
+        Ok(()) => {
+            daemon.health.clear("configuration");
+            tracing::info!(config = %path.display(), "configuration reloaded");
+        }
+        Err(error) => {
+            let text = format!("the changed configuration is not in force, the old one is: {error}");
+            tracing::error!("{text}");
+            daemon.health.raise("configuration", text);
+        }
+    }
+    say(&[NotifyState::Ready]);
+}
+
+/// Feeds the watchdog while the writer turns, or waits for a disk that is known to refuse: a restart would not mend that.
+fn feed_watchdog(daemon: &Daemon) {
+    let stalled = daemon.stalled_for();
+    let named = daemon.health.problems().iter().any(|problem| problem.at == "store");
+    if stalled < HEART_STALLED_AFTER || named {
+        say(&[NotifyState::Watchdog]);
+    } else {
+        tracing::error!(seconds = stalled.as_secs(), "the writer does not turn; the watchdog is not fed");
+    }
+}
+
+/// Tells systemd, where it listens. Elsewhere nothing happens.
+fn say(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
+enum Event {
+    Stop,
+    Reload,
+    Look,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    look: tokio::time::Interval,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        // Half of what systemd grants, as sd_watchdog_enabled(3) advises.
+        let period = sd_notify::watchdog_enabled().map_or(WATCHDOG_LOOK, |granted| granted / 2);
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            look: tokio::time::interval(period.max(Duration::from_millis(100))),
+        })
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            _ = self.terminate.recv() => Event::Stop,
+            _ = self.interrupt.recv() => Event::Stop,
+            _ = self.hangup.recv() => Event::Reload,
+            _ = self.look.tick() => Event::Look,
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The wiring: the one place that knows all rooms and puts them together.
+
+mod outbox;
+mod reload;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::model::{Output, OutputKind, Source, SourceKind};
+use crate::forward::retry::Retry;
+use crate::forward::state::OutputState;
+use crate::forward::{Bearer, run_output};
+use crate::health::Health;
+use crate::ingest::figures::Figures;
+use crate::ingest::heart::{Heart, NewPlan, Parts, put_in_force};
+use crate::ingest::intake::Intake;
+use crate::ingest::mailbox::Mailbox;
+use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, TAP_BATCHES_MAX};
+use crate::mqtt::{self, BindError, Listener, SourceState};
+use crate::store::{self, Commit, Opened, Shared, Store, StoreError};
+use outbox::StoreOutbox;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tidegate_pipeline::message::Trace;
+use tidegate_pipeline::plan::Plan;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle as Task;
+
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be made.
+    #[error(
+        "cannot make the data directory {path}: {source}. Make it, or set gateway.data_dir to one that may be written"
+    )]
+    DataDir {
+        /// Which.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A listener.
+    #[error(transparent)]
+    Listen(#[from] BindError),
+    /// The writer's thread.
+    #[error("cannot start the writer's thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// The running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    /// What it runs.
+    pub config: Config,
+    /// The way in.
+    pub intake: Arc<Intake>,
+    /// The writer's mailbox.
+    pub mailbox: Arc<Mailbox>,
+    /// The readers' side of the store.
+    pub store: Arc<Shared>,
+    /// What is wrong.
+    pub health: Arc<Health>,
+    /// What the writer says of itself.
+    pub figures: Arc<Figures>,
+    /// Where the writer tells what became of readings.
+    pub taps: broadcast::Sender<Arc<Vec<Trace>>>,
+    sources: Vec<RunningSource>,
+    outputs: Vec<RunningOutput>,
+    plans: mpsc::Sender<NewPlan>,
+    heart: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct RunningSource {
+    source: Source,
+    state: Arc<SourceState>,
+    /// Where a listener listens.
+    address: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    task: Task<()>,
+}
+
+#[derive(Debug)]
+struct RunningOutput {
+    output: Output,
+    state: Arc<OutputState>,
+    stop: watch::Sender<bool>,
+    task: Task<()>,
+}
+
+impl Daemon {
+    /// Opens the store, puts the configuration in force and starts everything. Must be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// When the store cannot be opened or an address is taken.
+    pub async fn start(config: Config, drop_outputs: Vec<String>) -> Result<Daemon, StartError> {
+        let clock = Clock;
+        let Opened { mut store, mut pipeline } = open(&config)?;
+        let plan = full_plan(&config, store.shared().name());
+        put_in_force(&mut store, &mut pipeline, plan, &clock)?;
+        let before = store.shared().subscriptions()?;
+        let subscriptions = Some(subscriptions(&config)).filter(|now| *now != before);
+        let commit = Commit { drop_outputs, subscriptions, at: clock.now(), ..Commit::default() };
+        if !commit.is_empty() {
+            store.commit(&commit)?;
+        }
+        let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
+        let mailbox = Mailbox::new(Arc::clone(&intake));
+        let (health, figures) = (Arc::new(Health::default()), Arc::new(Figures::default()));
+        let (taps, _) = broadcast::channel(TAP_BATCHES_MAX);
+        let (plans, new_plans) = mpsc::channel(1);
+        let shared = Arc::clone(store.shared());
+        let heart = Heart::new(Parts {
+            intake: Arc::clone(&intake),
+            mailbox: Arc::clone(&mailbox),
+            store,
+            pipeline,
+            health: Arc::clone(&health),
+            figures: Arc::clone(&figures),
+            taps: taps.clone(),
+            clock,
+            interval: config.buffer.commit_interval,
+            flash_bytes_per_day: config.buffer.flash_bytes_per_day,
+            plans: new_plans,
+        });
+        let heart = std::thread::Builder::new().name("writer".into()).spawn(|| heart.run());
+        let mut daemon = Daemon {
+            config,
+            intake,
+            mailbox,
+            store: shared,
+            health,
+            figures,
+            taps,
+            sources: Vec::new(),
+            outputs: Vec::new(),
+            plans,
+            heart: heart.map_err(StartError::Thread)?,
+        };
+        for at in 0..daemon.config.outputs.len() {
+            daemon.start_output(at);
+        }
+        for at in 0..daemon.config.sources.len() {
+            daemon.start_source(at, &before).await?;
+        }
+        Ok(daemon)
+    }
+
+    /// By name: the state of each source, and where a listener listens.
+    pub fn source_states(&self) -> Vec<(String, Arc<SourceState>, Option<SocketAddr>)> {
+        let of = |running: &RunningSource| {
+            (running.source.name.clone(), Arc::clone(&running.state), running.address)
+        };
+        self.sources.iter().map(of).collect()
+    }
+
+    /// By name: the state of each output.
+    pub fn output_states(&self) -> Vec<(String, Arc<OutputState>)> {
+        self.outputs.iter().map(|running| (running.output.name.clone(), Arc::clone(&running.state))).collect()
+    }
+
+    /// How long the writer's loop has not turned.
+    pub fn stalled_for(&self) -> std::time::Duration {
+        let turned = self.figures.get(|figures| &figures.turned_ms);
+        let now = u64::try_from(Clock.now().as_millis()).unwrap_or(0);
+        std::time::Duration::from_millis(now.saturating_sub(turned))
+    }
+
+    /// Leaves: sources stop reading, everything taken is committed and acknowledged, then outputs stop, and what they have
+    /// confirmed is committed.
+    pub async fn stop(mut self) {
+        self.stop_sources().await;
+        for running in self.outputs.drain(..) {
+            stop_output(running).await;
+        }
+        self.intake.close();
+        let heart = self.heart;
+        // Joining blocks, and the runtime has nothing else to do: what it would run has ended.
+        let _ = tokio::task::spawn_blocking(move || heart.join()).await;
+    }
+
+    async fn stop_sources(&mut self) {
+        for running in &self.sources {
+            let _ = running.stop.send(true);
+        }
+        for running in self.sources.drain(..) {
+            let _ = running.task.await;
+        }
+    }
+
+    async fn start_source(
+        &mut self,
+        at: usize,
+        before: &BTreeMap<String, Vec<String>>,
+    ) -> Result<(), StartError> {
+        let source = self.config.sources[at].clone();
+        let state = Arc::new(SourceState::default());
+        let context = mqtt::Context {
+            name: source.name.clone(),
+            index: u16::try_from(at).unwrap_or(u16::MAX),
+            intake: Arc::clone(&self.intake),
+            health: Arc::clone(&self.health),
+            state: Arc::clone(&state),
+        };
+        let (stop, stopped) = watch::channel(false);
+        let (address, task) = match &source.kind {
+            SourceKind::Mqtt(cfg) => {
+                let wanted = mqtt::subscriptions(cfg);
+                let known = before.get(&source.name).cloned().unwrap_or_default();
+                let removed = known.into_iter().filter(|filter| !wanted.contains(filter)).collect();
+                (None, tokio::spawn(mqtt::run_source(cfg.clone(), removed, context, stopped)))
+            }
+            SourceKind::Listen(cfg) => {
+                let listener = Listener::bind(cfg.clone()).await?;
+                let address = listener.local_addr();
+                (Some(address), tokio::spawn(listener.serve(context, stopped)))
+            }
+        };
+        self.sources.push(RunningSource { source, state, address, stop, task });
+        Ok(())
+    }
+
+    fn start_output(&mut self, at: usize) {
+        let output = self.config.outputs[at].clone();
+        let state = Arc::new(OutputState::default());
+        let outbox = StoreOutbox::new(&output.name, Arc::clone(&self.store), Arc::clone(&self.mailbox));
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(run_output(
+            output.clone(),
+            bearer(&output),
+            Retry::default(),
+            outbox,
+            Arc::clone(&self.health),
+            Arc::clone(&state),
+            stopped,
+        ));
+        self.outputs.push(RunningOutput { output, state, stop, task });
+    }
+}
+
+async fn stop_output(running: RunningOutput) {
+    let _ = running.stop.send(true);
+    let _ = running.task.await;
+}
+
+fn open(config: &Config) -> Result<Opened, StartError> {
+    std::fs::create_dir_all(&config.data_dir)
+        .map_err(|source| StartError::DataDir { path: config.data_dir.display().to_string(), source })?;
+    let path = config.data_dir.join("tidegate.redb");
+    let name: String = std::iter::repeat_with(fastrand::alphanumeric).take(6).collect();
+    let name = name.to_lowercase();
+    Ok(Store::open(&path.display().to_string(), store::file(&path), &name, |name| full_plan(config, name))?)
+}
+
+/// The plan with the events' `source`, which ends in the store's random name.
+fn full_plan(config: &Config, store: &str) -> Plan {
+    Plan { source: format!("/gateways/{}/{store}", config.gateway), ..config.plan.clone() }
+}
+
+fn subscriptions(config: &Config) -> BTreeMap<String, Vec<String>> {
+    let of = |source: &Source| match &source.kind {
+        SourceKind::Mqtt(cfg) => Some((source.name.clone(), mqtt::subscriptions(cfg))),
+        SourceKind::Listen(_) => None,
+    };
+    config.sources.iter().filter_map(of).collect()
+}
+
+fn bearer(output: &Output) -> Option<Bearer> {
+    let OutputKind::Http(http) = &output.kind else { return None };
+    let secret = http.bearer.clone()?;
+    Some(Box::new(move || {
+        let text = crate::secret::read(&secret).map_err(|error| error.to_string())?;
+        Ok(text.reveal().to_owned())
+    }))
+}
+
+impl Daemon {
+    /// Serves status; see `status`.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub async fn serve_status(&mut self, _address: SocketAddr) -> std::io::Result<()> {
+        Ok(())
+    }
+}

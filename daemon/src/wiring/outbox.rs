@@ -1,0 +1,78 @@
+//! Between store and forwarder, which do not know each other: the queue of one output.
+
+use crate::forward::outbox::{Outbox, Outcome, Position, Queued, Settled};
+use crate::ingest::mailbox::Mailbox;
+use crate::store::{Fate, Settlement, Shared, StoreError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// The outbox of one output: read from the store, settled through the writer's mailbox.
+#[derive(Debug)]
+pub struct StoreOutbox {
+    name: String,
+    store: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
+    changes: Arc<Notify>,
+}
+
+impl StoreOutbox {
+    /// The outbox of the output `name`.
+    pub fn new(name: &str, store: Arc<Shared>, mailbox: Arc<Mailbox>) -> StoreOutbox {
+        let changes = mailbox.changes(name);
+        StoreOutbox { name: name.to_owned(), store, mailbox, changes }
+    }
+}
+
+impl Outbox for StoreOutbox {
+    type Error = StoreError;
+
+    fn next(
+        &self,
+        except: &BTreeSet<Position>,
+        events: usize,
+        bytes: usize,
+    ) -> Result<Vec<Queued>, StoreError> {
+        let skip = |priority, sequence| {
+            except.contains(&Position { priority, sequence })
+                || self.mailbox.is_settled(&self.name, (priority, sequence))
+        };
+        let waiting = self.store.waiting(&self.name, &skip, events, bytes)?;
+        if waiting.len() < events && self.store.has_unreached(&self.name) {
+            self.mailbox.want_more(&self.name);
+        }
+        // Whoever finds nothing will send the next event as soon as it is there.
+        self.mailbox.set_waiting(&self.name, waiting.is_empty() && except.is_empty());
+        let queued = waiting.into_iter().map(|row| Queued {
+            position: Position { priority: row.priority, sequence: row.sequence },
+            id: row.id,
+            event: row.event,
+        });
+        Ok(queued.collect())
+    }
+
+    fn settle(&self, outcomes: Vec<Settled>) {
+        let settlement = |(position, id, outcome): Settled| Settlement {
+            output: self.name.clone(),
+            priority: position.priority,
+            sequence: position.sequence,
+            id,
+            fate: match outcome {
+                Outcome::Delivered => Fate::Delivered,
+                Outcome::Refused(why) => Fate::Refused(why),
+            },
+        };
+        self.mailbox.settle(outcomes.into_iter().map(settlement).collect());
+    }
+
+    async fn changed(&self) {
+        self.changes.notified().await;
+    }
+}
+
+impl Drop for StoreOutbox {
+    fn drop(&mut self) {
+        // Nobody waits any more: what is queued from here on was never attempted.
+        self.mailbox.set_waiting(&self.name, false);
+    }
+}
