@@ -64,8 +64,6 @@ pub const STATUS_CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
 pub const STATUS_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a request's head, and of its body, that the status endpoint reads.
 pub const STATUS_REQUEST_BYTES_MAX: usize = 16 << 10;
-/// The writer is taken for stuck when it was silent for this long.
-pub const WRITER_SILENT_MAX: Duration = Duration::from_secs(10);
 /// Readers of `tap` at a time.
 pub const TAPS_MAX: usize = 8;
 /// Lines that wait for a slow reader of `tap` before it loses some.

@@ -113,7 +113,7 @@ impl Heart {
             vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
         let mut heart = Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default() };
         heart.publish();
-        heart.beat();
+        heart.parts.figures.beat();
         heart
     }
 

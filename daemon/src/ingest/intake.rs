@@ -127,7 +127,7 @@ impl Input {
         match self {
             Input::Run(run) => run.messages.len() as u64,
             Input::Refused { count, .. } => *count,
-            Input::Opened(_) | Input::Closed(_) | Input::Drained { .. } => 0,
+            Input::Opened(_) | Input::Closed(_) | Input::Backlog { .. } | Input::Drained { .. } => 0,
         }
     }
 }

@@ -49,8 +49,8 @@ pub(super) fn refusal(code: StatusCode, why: impl Into<String>) -> Response {
 /// The running daemon, or why there is none yet.
 pub(super) fn running(view: &View) -> Result<Arc<Running>, Response> {
     view.running().ok_or_else(|| {
-        let what = view.awaited().unwrap_or_default();
-        refusal(StatusCode::SERVICE_UNAVAILABLE, format!("tidegate is starting: waits for {what}"))
+        let why = view.unready().unwrap_or_default();
+        refusal(StatusCode::SERVICE_UNAVAILABLE, format!("tidegate is not ready: {why}"))
     })
 }
 
@@ -62,9 +62,9 @@ async fn healthz(State(view): State<Arc<View>>) -> (StatusCode, String) {
 }
 
 async fn readyz(State(view): State<Arc<View>>) -> (StatusCode, String) {
-    match view.awaited() {
+    match view.unready() {
         None => (StatusCode::OK, "ready\n".into()),
-        Some(what) => (StatusCode::SERVICE_UNAVAILABLE, format!("waits for {what}\n")),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }
 
@@ -82,7 +82,7 @@ async fn prometheus(State(view): State<Arc<View>>) -> Result<Response, Response>
 async fn human(State(view): State<Arc<View>>) -> Html<String> {
     Html(match view.document() {
         Some(document) => page::page(&document),
-        None => page::waiting(&view.awaited().unwrap_or_default()),
+        None => page::waiting(&view.unready().unwrap_or_default()),
     })
 }
 

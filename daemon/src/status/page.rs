@@ -22,10 +22,10 @@ pub(super) fn page(document: &Document) -> String {
 }
 
 /// The page before the daemon runs.
-pub(super) fn waiting(what: &str) -> String {
+pub(super) fn waiting(why: &str) -> String {
     let body = format!(
-        "<header><h1>tidegate</h1><span class=\"pill warn\">starting</span></header><p>Waits for {}.",
-        escaped(what)
+        "<header><h1>tidegate</h1><span class=\"pill warn\">starting</span></header><p>{}",
+        escaped(why)
     );
     frame("tidegate", &body)
 }

@@ -6,7 +6,7 @@ use crate::health::Health;
 use crate::ingest::figures::{Account, Figures};
 use crate::ingest::intake::Intake;
 use crate::ingest::mailbox::Mailbox;
-use crate::limits::{TAPS_MAX, WRITER_SILENT_MAX};
+use crate::limits::{HEART_STALLED_AFTER, TAPS_MAX};
 use crate::mqtt::SourceState;
 use crate::store::Shared;
 use std::net::SocketAddr;
@@ -54,7 +54,7 @@ pub struct View {
 #[derive(Debug)]
 struct Inner {
     running: Option<Arc<Running>>,
-    waits_for: Option<String>,
+    unready: Option<String>,
 }
 
 impl View {
@@ -62,7 +62,7 @@ impl View {
     pub fn new() -> Arc<View> {
         Arc::new(View {
             started: Instant::now(),
-            inner: Mutex::new(Inner { running: None, waits_for: Some("the store to open".into()) }),
+            inner: Mutex::new(Inner { running: None, unready: Some("waits for the store to open".into()) }),
             taps: Arc::new(Semaphore::new(TAPS_MAX)),
             orders: tokio::sync::Mutex::default(),
         })
@@ -70,17 +70,17 @@ impl View {
 
     /// The store is open and the sources are started: ready. Again after a reload, with what changed.
     pub fn show(&self, running: Running) {
-        *self.lock() = Inner { running: Some(Arc::new(running)), waits_for: None };
+        *self.lock() = Inner { running: Some(Arc::new(running)), unready: None };
     }
 
-    /// Not ready (any more), and why: `/readyz` says "waits for …".
-    pub fn waits_for(&self, what: impl Into<String>) {
-        self.lock().waits_for = Some(what.into());
+    /// Not ready (any more), and why, for `/readyz` to say.
+    pub fn not_ready(&self, why: impl Into<String>) {
+        self.lock().unready = Some(why.into());
     }
 
-    /// What `/readyz` waits for; `None` when ready.
-    pub fn awaited(&self) -> Option<String> {
-        self.lock().waits_for.clone()
+    /// Why the daemon is not ready; `None` when it is.
+    pub fn unready(&self) -> Option<String> {
+        self.lock().unready.clone()
     }
 
     /// The running daemon.
@@ -105,7 +105,7 @@ impl View {
         let Some(running) = self.running() else { return Ok(()) };
         let silent = running.figures.silent_for();
         let waits_for_disk = running.health.problems().iter().any(|problem| problem.at == "store");
-        if silent > WRITER_SILENT_MAX && !waits_for_disk {
+        if silent > HEART_STALLED_AFTER && !waits_for_disk {
             return Err(format!("the writer was silent for {} s", silent.as_secs()));
         }
         Ok(())
