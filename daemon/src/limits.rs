@@ -56,6 +56,27 @@ pub const CONNECTING_MAX: usize = 64;
 pub const FILTERS_PER_PACKET_MAX: usize = 64;
 /// How long stopping waits for what was received to be committed and acknowledged.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections of the status endpoint.
+pub const STATUS_CONNECTIONS_MAX: usize = 64;
+/// After this long a connection of the status endpoint is closed when its request is answered. A `tap` may stay.
+pub const STATUS_CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
+/// How long one request to the status endpoint may take, its body and its answer included.
+pub const STATUS_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a request's head, and of its body, that the status endpoint reads.
+pub const STATUS_REQUEST_BYTES_MAX: usize = 16 << 10;
+/// Readers of `tap` at a time.
+pub const TAPS_MAX: usize = 8;
+/// Lines that wait for a slow reader of `tap` before it loses some.
+pub const TAP_LINES_MAX: usize = 2_048;
+/// A `tap` with nothing to say sends an empty line so often, to notice readers that are gone.
+pub const TAP_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Dead letters listed on one page.
+pub const LETTERS_PER_PAGE_MAX: usize = 100;
+/// Dead letters retried or dropped in one transaction: few enough that those that fail again find room in it (see
+/// [`DEAD_LETTERS_PER_COMMIT_MAX`]).
+pub const LETTERS_PER_ORDER_MAX: usize = 50;
+/// After this long an order about many dead letters says how far it came.
+pub const ORDER_TIMEOUT: Duration = Duration::from_secs(20);
 /// A connection that lived this long was a good one: the next failure is the first again.
 pub const STABLE_AFTER: Duration = Duration::from_secs(30);
 /// A broker's backlog is drained when it was silent for this long.

@@ -81,6 +81,8 @@ struct Batch {
     inputs: Vec<Input>,
     orders: Vec<Order>,
     messages: usize,
+    /// What the intake counts as pending until this is in the ledger.
+    pending: u64,
 }
 
 /// What a transaction did that others want to know.
@@ -115,9 +117,9 @@ impl Heart {
         // At the start everybody has a backlog until he says otherwise.
         let backlog =
             vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
-        let heart = Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default() };
+        let mut heart = Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default() };
         heart.publish();
-        heart.beat();
+        heart.parts.figures.beat();
         heart
     }
 
@@ -130,8 +132,7 @@ impl Heart {
             for input in inputs {
                 self.receive(input, now);
             }
-            self.parts.figures.held.store(self.batch.messages as u64, Ordering::Relaxed);
-            self.beat();
+            self.parts.figures.beat();
             if let Ok(plan) = self.parts.plans.try_recv() {
                 self.change_plan(plan);
             }
@@ -142,11 +143,6 @@ impl Heart {
                 return;
             }
         }
-    }
-
-    fn beat(&self) {
-        let ms = u64::try_from(self.parts.clock.now().as_millis()).unwrap_or(0);
-        self.parts.figures.turned_ms.store(ms, Ordering::Relaxed);
     }
 
     /// When to look again, whatever comes.
@@ -179,6 +175,7 @@ impl Heart {
     }
 
     fn receive(&mut self, input: Input, now: Instant) {
+        self.batch.pending += input.pending();
         match &input {
             Input::Run(run) => {
                 self.batch.messages += run.messages.len();
@@ -266,7 +263,7 @@ impl Heart {
             }
             std::thread::sleep(wait);
             wait = (wait * 2).min(RETRY_MAX);
-            self.beat();
+            self.parts.figures.beat();
         }
     }
 
@@ -358,10 +355,11 @@ impl Heart {
         self.parts.store.has_entry(number)
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let figures = &self.parts.figures;
-        figures.set_ledger(self.parts.pipeline.ledger());
-        figures.held.store(0, Ordering::Relaxed);
+        let letters = self.parts.store.shared().letter_counts();
+        let committed = std::mem::take(&mut self.batch.pending);
+        figures.publish(self.parts.pipeline.ledger(), letters, &self.parts.intake, committed);
         figures.series.store(self.parts.pipeline.state().series.len() as u64, Ordering::Relaxed);
         figures.windows.store(self.parts.pipeline.open_windows() as u64, Ordering::Relaxed);
         figures.overspent.store(u64::from(self.pace.is_overspent()), Ordering::Relaxed);

@@ -121,6 +121,15 @@ impl Input {
             _ => (1, 0),
         }
     }
+
+    /// What this adds to the ledger's `pending` until it is committed.
+    pub fn pending(&self) -> u64 {
+        match self {
+            Input::Run(run) => run.messages.len() as u64,
+            Input::Refused { count, .. } => *count,
+            Input::Opened(_) | Input::Closed(_) | Input::Backlog { .. } | Input::Drained { .. } => 0,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -132,6 +141,8 @@ struct Queue {
     waits_for: usize,
     /// The writer is to look up, whatever waits.
     woken: bool,
+    /// Messages that wait here or that the writer has taken and not committed.
+    pending: u64,
 }
 
 /// The bounded queue between sources and the writer.
@@ -198,6 +209,7 @@ impl Intake {
         let (messages, bytes) = input.weight();
         queue.messages += messages;
         queue.bytes += bytes;
+        queue.pending += input.pending();
         queue.inputs.push_back(input);
         let enough = queue.messages >= queue.waits_for || queue.bytes >= self.bytes_max / 2;
         drop(queue);
@@ -212,7 +224,18 @@ impl Intake {
         self.has_room(&self.lock())
     }
 
-    /// Messages waiting: part of the ledger's `pending`.
+    /// The ledger's `pending`: messages that wait, and those that were taken and not [`Intake::release`]d.
+    pub fn pending(&self) -> u64 {
+        self.lock().pending
+    }
+
+    /// The writer's side: so many of the messages that it took are in the ledger now.
+    pub fn release(&self, messages: u64) {
+        let mut queue = self.lock();
+        queue.pending = queue.pending.saturating_sub(messages);
+    }
+
+    /// Messages waiting to be taken.
     pub fn messages(&self) -> usize {
         self.lock().messages
     }

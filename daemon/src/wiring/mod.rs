@@ -2,6 +2,7 @@
 
 mod outbox;
 mod reload;
+mod status;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -16,8 +17,10 @@ use crate::ingest::intake::Intake;
 use crate::ingest::mailbox::Mailbox;
 use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, TAP_BATCHES_MAX};
 use crate::mqtt::{self, BindError, Listener, SourceState};
+use crate::status::View;
 use crate::store::{self, Commit, Opened, Shared, Store, StoreError};
 use outbox::StoreOutbox;
+use status::StatusServer;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -82,6 +85,8 @@ pub struct Daemon {
     retry: Retry,
     plans: mpsc::Sender<NewPlan>,
     heart: JoinHandle<()>,
+    view: Arc<View>,
+    status: Option<StatusServer>,
 }
 
 #[derive(Debug)]
@@ -152,6 +157,8 @@ impl Daemon {
             retry,
             plans,
             heart: heart.map_err(StartError::Thread)?,
+            view: View::new(),
+            status: None,
         };
         for at in 0..daemon.config.outputs.len() {
             daemon.start_output(at);
@@ -159,6 +166,7 @@ impl Daemon {
         for at in 0..daemon.config.sources.len() {
             daemon.start_source(at, &before).await?;
         }
+        daemon.show();
         Ok(daemon)
     }
 
@@ -177,14 +185,13 @@ impl Daemon {
 
     /// How long the writer's loop has not turned.
     pub fn stalled_for(&self) -> std::time::Duration {
-        let turned = self.figures.get(|figures| &figures.turned_ms);
-        let now = u64::try_from(Clock.now().as_millis()).unwrap_or(0);
-        std::time::Duration::from_millis(now.saturating_sub(turned))
+        self.figures.silent_for()
     }
 
     /// Leaves: sources stop reading, everything taken is committed and acknowledged, then outputs stop, and what they have
     /// confirmed is committed.
     pub async fn stop(mut self) {
+        self.view.not_ready("stopping");
         self.stop_sources().await;
         for running in self.outputs.drain(..) {
             stop_output(running).await;
@@ -193,6 +200,9 @@ impl Daemon {
         let heart = self.heart;
         // Joining blocks, and the runtime has nothing else to do: what it would run has ended.
         let _ = tokio::task::spawn_blocking(move || heart.join()).await;
+        if let Some(status) = self.status {
+            status.stop().await;
+        }
     }
 
     async fn stop_sources(&mut self) {
@@ -288,14 +298,4 @@ fn bearer(output: &Output) -> Option<Bearer> {
         let text = crate::secret::read(&secret).map_err(|error| error.to_string())?;
         Ok(text.reveal().to_owned())
     }))
-}
-
-impl Daemon {
-    /// Serves status; see `status`.
-    ///
-    /// # Errors
-    /// When the address is taken.
-    pub async fn serve_status(&mut self, _address: SocketAddr) -> std::io::Result<()> {
-        Ok(())
-    }
 }

@@ -27,7 +27,9 @@ impl Screen {
         println!("4 sensors ──MQTT──▶ tidegate ──windows on disk──▶ uplink ──HTTP──▶ your function");
         println!("{broker:>29}                                {}", uplink.address());
         println!();
-        println!("An acknowledged reading is on disk and counted once. Every reading stands in one column of the");
+        println!(
+            "An acknowledged reading is on disk and counted once. Every reading stands in one column of the"
+        );
         println!("ledger, every event in one column of the output. While this runs: http://{status}/");
         println!();
         println!("       ─────────────── readings ────────────────  ──── events to the function ────");
@@ -84,7 +86,8 @@ impl Screen {
         let number = |of: &Value, name: &str| of[name].as_u64().unwrap_or(0);
         let readings = ["counted", "duplicate", "dead_lettered", "pending"].map(|name| number(ledger, name));
         let rejected = sum(&ledger["rejected"]);
-        let sides = ["delivered", "queued", "merged", "superseded", "refused"].map(|name| number(output, name));
+        let sides =
+            ["delivered", "queued", "merged", "superseded", "refused"].map(|name| number(output, name));
         let dropped = sum(&output["dropped"]);
         let (received, made) = (number(ledger, "received"), number(output, "made"));
         let balanced = received == readings.iter().sum::<u64>() + rejected
@@ -106,7 +109,9 @@ impl Screen {
             "  made {made} = delivered {delivered} + queued {queued} + merged {merged} + superseded {superseded} + \
              refused {refused} + dropped {dropped}"
         );
-        println!("  the function received {events} events (an event whose answer was lost comes again, same id)");
+        println!(
+            "  the function received {events} events (an event whose answer was lost comes again, same id)"
+        );
         println!("  {}", if balanced { "Both balance: nothing vanished." } else { "THIS DOES NOT BALANCE." });
         balanced
     }

@@ -92,7 +92,8 @@ impl Device {
                     _ = stopped.changed() => break,
                 }
                 phase += 0.05;
-                let values = [("temperature", 21.0 + 3.0 * phase.sin()), ("humidity", 60.0 + 8.0 * phase.cos())];
+                let values =
+                    [("temperature", 21.0 + 3.0 * phase.sin()), ("humidity", 60.0 + 8.0 * phase.cos())];
                 for (metric, value) in values {
                     let payload = reading(value, 0, counter.fetch_add(1, Ordering::Relaxed));
                     let topic = format!("greenhouse/{topic}/{metric}");
