@@ -51,15 +51,18 @@ fn what_comes_late_amends_the_whole_window() {
 /// forget what is to be amended, or revision 0 would be made a second time.
 #[test]
 fn a_window_that_is_being_amended_is_not_forgotten() {
-    let mut world = World::new(plan());
+    let mut plan = plan();
+    plan.summaries[0].lateness = Span::from_secs(100);
+    let mut world = World::new(plan);
     world.send(0.0, "s/d1/t", &payload(1.0, 0.0));
-    world.send(3_669.0, "s/d1/t", &payload(2.0, 1.0));
-    world.send(3_675.0, "s/d2/t", &payload(2.0, 3_675.0));
+    world.step(200.0, |_| {});
+    world.send(3_759.0, "s/d1/t", &payload(2.0, 1.0));
+    world.send(3_850.0, "s/d2/t", &payload(2.0, 3_850.0));
     assert_eq!(world.kept.len(), 1, "still there");
     world.settle();
     assert_eq!(world.last()["minute/t/d1/2026-11-22T10:00:00Z/60s"], [2.0, 3.0, 1.0, 2.0]);
     world.send(1e6, "s/d2/t", &payload(2.0, 1e6));
-    world.send(1e6 + 100.0, "s/d2/t", &payload(2.0, 1e6 + 100.0));
+    world.send(1e6 + 200.0, "s/d2/t", &payload(2.0, 1e6 + 200.0));
     assert!(world.kept.keys().all(|key| key.end > at(9e5)), "forgotten in the end");
 }
 
