@@ -274,6 +274,19 @@ impl Intake {
         taken.into()
     }
 
+    /// Waits until `deadline`, or until woken or closed, and takes nothing.
+    pub fn wait(&self, deadline: Instant) {
+        let mut queue = self.lock();
+        while !queue.woken && !self.is_closed() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left == Duration::ZERO {
+                break;
+            }
+            queue = self.filled.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        queue.woken = false;
+    }
+
     /// Wakes the writer without input.
     pub fn wake(&self) {
         self.lock().woken = true;
