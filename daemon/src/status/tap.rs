@@ -3,7 +3,7 @@
 //! A task per reader takes batches from the writer at once and drops what the reader has no room for, so that a slow
 //! reader costs a bounded number of lines and never holds the writer's batches.
 
-use super::api::{refusal, running};
+use super::api::{Refusal, refusal, running};
 use super::server::Connection;
 use super::trace::TraceLine;
 use super::view::View;
@@ -54,7 +54,7 @@ pub(super) async fn tap(
     State((view, shutdown)): State<(Arc<View>, watch::Receiver<bool>)>,
     Extension(connection): Extension<Arc<Connection>>,
     Query(params): Query<Params>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let running = running(&view)?;
     let Ok(place) = Arc::clone(&view.taps).try_acquire_owned() else {
         let why = format!("{TAPS_MAX} readers of tap are connected already; end one");
