@@ -2,6 +2,7 @@
 
 pub mod check;
 mod deadletters;
+pub mod demo;
 pub mod exit;
 pub mod run;
 mod status;
@@ -16,6 +17,7 @@ use crate::telemetry::{self, LogFormat};
 use clap::{Args, Parser, Subcommand};
 use exit::Exit;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where the configuration is looked for when nobody says, in this order.
 const CONFIG_PLACES: [&str; 2] = ["./tidegate.toml", "/etc/tidegate/tidegate.toml"];
@@ -58,6 +60,15 @@ enum Command {
         filter: Option<String>,
         #[command(flatten)]
         daemon: DaemonArgs,
+    },
+    /// See it work: simulated sensors, a local function, a cut uplink; needs nothing and leaves nothing behind
+    Demo {
+        /// End after so long with the ledger; a full round takes 12 s at least [default: until Ctrl-C]
+        #[arg(long = "for", value_name = "DURATION", value_parser = config::units::duration)]
+        length: Option<Duration>,
+        /// Print JSON lines
+        #[arg(long)]
+        json: bool,
     },
     /// Show how the running daemon is
     Status {
@@ -103,6 +114,7 @@ pub fn main() -> Exit {
         Command::Check { json } => check::check(&config_path(path), json),
         Command::Try(args) => ended(try_run::try_run(&config_path(path), &args)),
         Command::Tap { filter, daemon } => ended(tap::tap(path, &daemon, filter.as_deref().unwrap_or(""))),
+        Command::Demo { length, json } => demo::demo(length, json),
         Command::Status { daemon } => ended(status::status(path, &daemon)),
         Command::DeadLetters { command } => ended(deadletters::deadletters(path, &command)),
     }
@@ -146,6 +158,8 @@ mod tests {
         check("tidegate try -", false);
         check("tidegate tap climate --address 127.0.0.1:1 --json", true);
         check("tidegate tap", true);
+        check("tidegate demo --for 30s --json", true);
+        check("tidegate demo --for 30", false);
         check("tidegate status --json", true);
         check("tidegate deadletters list --reason malformed", true);
         check("tidegate deadletters show 7", true);

@@ -7,7 +7,7 @@
 use super::figures::Figures;
 use super::intake::{Input, Intake, Link};
 use super::mailbox::{LetterOrder, Mail, Mailbox, Order};
-use super::pace::{PAUSE, Pace, Window};
+use super::pace::{MANY, PAUSE, Pace, Window};
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, RETRY_MAX, RETRY_MIN};
@@ -23,6 +23,9 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// The loop turns at least so often, to show that it is alive.
 const TURN_MAX: Duration = Duration::from_secs(1);
+
+/// What comes within this time is taken together: waking for each message would cost more than the message.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// Everything that the heart is given.
 #[derive(Debug)]
@@ -92,8 +95,11 @@ struct Done {
 
 #[derive(Debug, Default)]
 struct LinkState {
+    /// Messages that wait for their acknowledgement.
     waiting: u32,
+    /// The last run.
     highest: u64,
+    latest: Option<Instant>,
     window: Window,
 }
 
@@ -120,7 +126,7 @@ impl Heart {
     /// Beats until the intake is closed and empty; then everything is on disk, unless the disk refuses.
     pub fn run(mut self) {
         loop {
-            let inputs = self.parts.intake.take(self.deadline());
+            let inputs = self.parts.intake.take(self.deadline(), GATHER);
             let now = Instant::now();
             let closing = self.parts.intake.is_closed();
             for input in inputs {
@@ -176,12 +182,15 @@ impl Heart {
                 let state = self.link(&run.link);
                 state.waiting += count_acknowledged(&run.messages);
                 state.highest = run.number;
+                state.latest = Some(now);
                 let waiting = state.waiting;
-                let full = waiting >= u32::from(run.link.doubt_max) / 4 * 3;
-                if state.window.arrived(waiting, now) || (full && waiting > 0) {
+                let full = waiting > 0 && waiting >= u32::from(run.link.doubt_max) / 4 * 3;
+                if state.window.arrived(waiting, now) || full {
                     self.pace.urge(now);
-                } else {
-                    self.pace.arrived(now);
+                }
+                self.pace.arrived(now);
+                if waiting >= MANY {
+                    self.pace.many();
                 }
             }
             Input::Opened(link) => {
@@ -312,18 +321,13 @@ impl Heart {
     /// On disk: acknowledge, in the order of arrival.
     fn committed(&mut self, mail: &Mail, done: Done) {
         let now = Instant::now();
-        let paused = self.pace.deadline().is_some_and(|_| self.pace.paused_for(now) >= PAUSE);
         for (link, state) in &mut self.links {
-            if state.waiting > 0 || state.highest > link.committed() {
+            if state.highest > link.committed() {
                 link.commit(state.highest);
+                let paused =
+                    state.latest.is_some_and(|latest| now.saturating_duration_since(latest) >= PAUSE);
                 state.window.acknowledged(state.waiting, paused, now);
                 state.waiting = 0;
-            }
-        }
-        // A connection that has ended meanwhile is told too: nobody reads it.
-        for input in &self.batch.inputs {
-            if let Input::Run(run) = input {
-                run.link.commit(run.number);
             }
         }
         let bytes = self.parts.store.shared().wear().bytes();

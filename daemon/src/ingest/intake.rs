@@ -117,7 +117,7 @@ pub enum Input {
 impl Input {
     fn weight(&self) -> (usize, usize) {
         match self {
-            Input::Run(run) => (run.messages.len(), run.bytes.len()),
+            Input::Run(run) => (run.messages.len().max(1), run.bytes.len()),
             _ => (1, 0),
         }
     }
@@ -137,6 +137,10 @@ struct Queue {
     inputs: VecDeque<Input>,
     messages: usize,
     bytes: usize,
+    /// The writer is woken when so many messages wait.
+    waits_for: usize,
+    /// The writer is to look up, whatever waits.
+    woken: bool,
     /// Messages that wait here or that the writer has taken and not committed.
     pending: u64,
 }
@@ -207,8 +211,11 @@ impl Intake {
         queue.bytes += bytes;
         queue.pending += input.pending();
         queue.inputs.push_back(input);
+        let enough = queue.messages >= queue.waits_for || queue.bytes >= self.bytes_max / 2;
         drop(queue);
-        self.filled.notify_one();
+        if enough {
+            self.filled.notify_one();
+        }
         None
     }
 
@@ -233,16 +240,27 @@ impl Intake {
         self.lock().messages
     }
 
-    /// Takes all that waits; waits for something at most until `deadline`. Empty at the deadline, or when closed.
-    pub fn take(&self, deadline: Instant) -> Vec<Input> {
+    /// Takes all that waits; waits for something at most until `deadline`, and then `gather` for more to come with it.
+    /// Empty at the deadline, when woken, or when closed.
+    pub fn take(&self, deadline: Instant, gather: Duration) -> Vec<Input> {
         let mut queue = self.lock();
-        while queue.inputs.is_empty() && !self.is_closed() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left == Duration::ZERO {
+        queue.woken = false;
+        let mut until = deadline;
+        queue.waits_for = 1;
+        loop {
+            if queue.messages >= queue.waits_for && queue.waits_for == 1 {
+                // From here on only a good part of what fits is worth waking for.
+                until = deadline.min(Instant::now() + gather);
+                queue.waits_for = (self.messages_max / 16).max(1);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let enough = queue.messages >= queue.waits_for || queue.bytes >= self.bytes_max / 2;
+            if left == Duration::ZERO || enough || queue.woken || self.is_closed() {
                 break;
             }
             queue = self.filled.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        queue.waits_for = usize::MAX;
         let taken = std::mem::take(&mut queue.inputs);
         queue.messages = 0;
         queue.bytes = 0;
@@ -253,7 +271,7 @@ impl Intake {
 
     /// Wakes the writer without input.
     pub fn wake(&self) {
-        let _guard = self.lock();
+        self.lock().woken = true;
         self.filled.notify_one();
     }
 

@@ -9,7 +9,7 @@ use tidegate_pipeline::message::DeadLetter;
 use tidegate_pipeline::time::Time;
 
 /// Version of the whole file. One that is newer is refused and left untouched.
-pub const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// Small things by name: see the constants below.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");

@@ -54,6 +54,15 @@ pub enum StartError {
     Thread(std::io::Error),
 }
 
+/// How the daemon is started.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Outputs whose queues are given up.
+    pub drop_outputs: Vec<String>,
+    /// How outputs wait before they try again.
+    pub retry: Retry,
+}
+
 /// The running daemon.
 #[derive(Debug)]
 pub struct Daemon {
@@ -73,6 +82,7 @@ pub struct Daemon {
     pub taps: broadcast::Sender<Arc<Vec<Trace>>>,
     sources: Vec<RunningSource>,
     outputs: Vec<RunningOutput>,
+    retry: Retry,
     plans: mpsc::Sender<NewPlan>,
     heart: JoinHandle<()>,
     view: Arc<View>,
@@ -102,7 +112,8 @@ impl Daemon {
     ///
     /// # Errors
     /// When the store cannot be opened or an address is taken.
-    pub async fn start(config: Config, drop_outputs: Vec<String>) -> Result<Daemon, StartError> {
+    pub async fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
+        let Options { drop_outputs, retry } = options;
         let clock = Clock;
         let Opened { mut store, mut pipeline } = open(&config)?;
         let plan = full_plan(&config, store.shared().name());
@@ -143,6 +154,7 @@ impl Daemon {
             taps,
             sources: Vec::new(),
             outputs: Vec::new(),
+            retry,
             plans,
             heart: heart.map_err(StartError::Thread)?,
             view: View::new(),
@@ -242,7 +254,7 @@ impl Daemon {
         let task = tokio::spawn(run_output(
             output.clone(),
             bearer(&output),
-            Retry::default(),
+            self.retry,
             outbox,
             Arc::clone(&self.health),
             Arc::clone(&state),
