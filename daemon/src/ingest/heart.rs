@@ -154,7 +154,8 @@ impl Heart {
             // What is held closes when its sources have drained, or at the limit: no need to turn until then.
             if due > now { due } else { self.hold_ends(now) }
         });
-        let deadlines = [self.pace.deadline(), self.parts.mailbox.deadline(), window, Some(now + TURN_MAX)];
+        let deadlines =
+            [self.pace.deadline(), self.parts.mailbox.deadline(now), window, Some(now + TURN_MAX)];
         deadlines.into_iter().flatten().min().unwrap_or(now)
     }
 
@@ -170,7 +171,7 @@ impl Heart {
     fn is_due(&self, now: Instant) -> bool {
         let reached = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         reached(self.pace.deadline())
-            || reached(self.parts.mailbox.deadline())
+            || reached(self.parts.mailbox.deadline(now))
             || self.parts.pipeline.next_deadline().is_some_and(|due| due <= self.parts.clock.now())
     }
 

@@ -159,7 +159,10 @@ impl Bench {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         let read = stream.read_to_string(&mut answer);
-        tokio::time::timeout(PATIENCE, read).await.unwrap_or_else(|_| panic!("no answer to {request}")).unwrap();
+        tokio::time::timeout(PATIENCE, read)
+            .await
+            .unwrap_or_else(|_| panic!("no answer to {request}"))
+            .unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
         (code.unwrap_or(0), body.to_owned())
