@@ -73,7 +73,7 @@ fn ledger(ledger: &Value) -> Vec<Vec<String>> {
 }
 
 fn sources(sources: &Value) -> Vec<Vec<String>> {
-    let mut rows = vec![head(&["name", "state", "messages", "in flight", "clients", "last error"])];
+    let mut rows = vec![head(&["name", "state", "messages", "in flight", "clients"])];
     for (name, source) in entries(sources) {
         let state = match (source["connected"] == true, source["address"].as_str()) {
             (true, Some(address)) => format!("listens on {}", printable(address)),
@@ -91,7 +91,6 @@ fn sources(sources: &Value) -> Vec<Vec<String>> {
             grouped(count(&source["messages"])),
             grouped(count(&source["in_flight"])),
             clients,
-            word(&source["last_error"]),
         ]);
     }
     rows

@@ -333,10 +333,6 @@ impl Heart {
         }
         let bytes = self.parts.store.shared().wear().bytes();
         self.pace.committed(now, bytes);
-        for order in self.batch.orders.drain(..) {
-            // Whoever asked may be gone; it is done all the same.
-            let _ = order.done.send(());
-        }
         self.batch.inputs.clear();
         self.batch.messages = 0;
         self.parts.mailbox.committed(&mail.settled, done.outboxes);
@@ -348,6 +344,11 @@ impl Heart {
         }
         self.parts.store.checkpoint_if_due(&self.parts.pipeline);
         self.publish();
+        // After the figures: whoever asked may look at them next.
+        for order in self.batch.orders.drain(..) {
+            // Or may be gone; it is done all the same.
+            let _ = order.done.send(());
+        }
     }
 
     /// After a failed commit: memory becomes what is on disk. True when the batch is there after all.

@@ -132,3 +132,58 @@ fn give(lines: &mpsc::Sender<String>, trace: &Trace, lost: &mut u64) {
         *lost += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_pipeline::verdict::Verdict;
+
+    fn trace(topic: &str, stream: Option<&str>) -> Trace {
+        Trace {
+            topic: topic.into(),
+            payload: String::new(),
+            stream: stream.map(Into::into),
+            metric: None,
+            tags: Vec::new(),
+            raw: None,
+            value: None,
+            time: None,
+            verdict: Verdict::Counted,
+            detail: String::new(),
+        }
+    }
+
+    #[test]
+    fn filters() {
+        for (filter, topic, stream, expected) in [
+            ("", "a/b", None, true),
+            ("climate", "a/b", Some("climate"), true),
+            ("climate", "a/b", Some("other"), false),
+            ("a/+", "a/b", None, true),
+            ("a/{x}", "a/b", Some("other"), true),
+            ("a/#", "b", None, false),
+            ("#", "$SYS/x", None, false),
+            ("a/{", "a/{", None, false),
+        ] {
+            assert_eq!(Filter::new(filter.into()).takes(&trace(topic, stream)), expected, "{filter} {topic}");
+        }
+    }
+
+    /// A reader with room for three lines that takes none, then all, is told exactly how many it lost.
+    #[test]
+    fn slow_readers_are_told_what_they_lost() {
+        let (lines, mut reader) = mpsc::channel(3);
+        let mut lost = 0;
+        for _ in 0..5 {
+            give(&lines, &trace("t", None), &mut lost);
+        }
+        assert_eq!(lost, 2);
+        for _ in 0..3 {
+            assert!(reader.try_recv().unwrap().starts_with("{\"topic\":\"t\""));
+        }
+        give(&lines, &trace("t", None), &mut lost);
+        assert_eq!((lost, reader.try_recv().unwrap().as_str()), (0, "{\"lost\":2}\n"));
+        assert!(reader.try_recv().unwrap().starts_with("{\"topic\""));
+        assert!(reader.try_recv().is_err());
+    }
+}
