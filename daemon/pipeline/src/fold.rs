@@ -21,18 +21,20 @@ pub(crate) fn takes(
     if forgotten.is_some_and(|forgotten| end <= forgotten) {
         return false;
     }
-    end.plus(summary.horizon()) >= arrival || group.open.iter().any(|open| open.start == start)
+    end.plus(summary.horizon()) > arrival || group.open.iter().any(|open| open.start == start)
 }
 
 pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32, arrival: Time) {
     core.state.ledger.add(reading.verdict, 1);
-    let horizon = arrival.minus(core.horizon);
     let series = &mut core.state.series[reading.series as usize];
     series.heard = series.heard.max(arrival);
     if reading.verdict == Verdict::Counted
         && let Some(times) = &mut series.times
     {
-        times.note(reading.time, horizon);
+        // As long as a window can take a reading, its time must be known: also while it is held open.
+        let open = series.groups.iter().filter_map(|&at| core.state.groups[at as usize].group.open.first());
+        let held = open.map(|open| open.start).min().unwrap_or(Time::MAX);
+        times.note(reading.time, held.min(arrival.minus(core.reach)));
     }
     for &at in &series.groups {
         let group = &mut core.state.groups[at as usize].group;
@@ -85,8 +87,9 @@ fn window_for<'g>(
         return &mut group.open[found];
     }
     let place = before.map_or(0, |before| before + 1);
-    // A window that is past its time stays open for `lateness` more, so that what comes late comes in one amendment.
-    let due = end.max(arrival).plus(summary.lateness);
+    // A window that is past its time opens for `lateness` again, so that what comes late comes in one amendment.
+    let regular = end.plus(summary.lateness);
+    let due = if arrival <= regular { regular } else { arrival.plus(summary.lateness) };
     let late = end <= group.closed_max;
     order.insert(Due { due, group: at, start, late });
     group.open.insert(place, Open { start, end, due, late, content: Content::empty(summary) });

@@ -10,6 +10,8 @@ pub const DEAD_LETTER_BYTES_MAX: usize = 64 << 10;
 pub const DEAD_LETTERS_PER_STEP_MAX: usize = 100;
 /// Topics whose route is remembered. Only a cache: beyond it, all are forgotten and looked up again.
 pub const ROUTES_MAX: usize = 65_536;
+/// Series that are remembered with a route; more are looked up by name each time.
+pub const SERIES_PER_ROUTE_MAX: usize = 64;
 /// Sessions whose deliveries are remembered for the content check; the longest unheard makes room.
 pub const SESSIONS_MAX: usize = 10_000;
 /// Deliveries by sequence alone that are remembered per counter (promise 2).

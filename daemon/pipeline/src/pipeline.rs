@@ -13,6 +13,7 @@ use crate::series::{self, Group, Index, Series};
 use crate::state::{NumberedGroup, State};
 use crate::step::Step;
 use crate::time::{Span, Time};
+use crate::verdict::Reason;
 use crate::window::Content;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,8 @@ pub struct Pipeline {
     pub(crate) shapes: Arc<[Shape]>,
     /// The longest time after its end that any window takes readings.
     pub(crate) horizon: Span,
+    /// How old a reading can be that a window takes: the same, counted from the window's start.
+    pub(crate) reach: Span,
     pub(crate) state: State,
     pub(crate) routes: Routes,
     pub(crate) series_index: Index,
@@ -35,6 +38,8 @@ pub struct Pipeline {
     pub(crate) due: BTreeSet<Due>,
     pub(crate) found: Found<'static>,
     pub(crate) name: String,
+    /// Scratch: the series of one message's readings.
+    pub(crate) resolved: Vec<Result<u32, Reason>>,
     pub(crate) last_session: Option<u32>,
 }
 
@@ -91,6 +96,7 @@ impl Pipeline {
         let mut pipeline = Pipeline {
             shapes: plan.streams.iter().map(Shape::of).collect(),
             horizon: plan.summaries.iter().map(|summary| summary.horizon()).max().unwrap_or_default(),
+            reach: plan.summaries.iter().map(|summary| summary.reach()).max().unwrap_or_default(),
             plan: Arc::new(plan),
             state,
             routes: Routes::default(),
@@ -101,6 +107,7 @@ impl Pipeline {
             due: BTreeSet::new(),
             found: Found::default(),
             name: String::new(),
+            resolved: Vec::new(),
             last_session: None,
         };
         pipeline.index();
@@ -229,7 +236,7 @@ impl Pipeline {
     }
 
     /// The cleaned value.
-    pub(crate) fn clean(&self, series: u32, value: f64) -> Result<f64, crate::verdict::Reason> {
+    pub(crate) fn clean(&self, series: u32, value: f64) -> Result<f64, Reason> {
         let series = &self.state.series[series as usize];
         let steps = &self.plan.streams[usize::from(series.stream)].clean;
         steps.iter().try_fold(value, |value, clean| match &clean.metrics {

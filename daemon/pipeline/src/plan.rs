@@ -279,6 +279,12 @@ impl SummaryPlan {
         Span(self.lateness.0.saturating_add(self.amend.0))
     }
 
+    /// How old a reading can be at its arrival for a window to take it.
+    pub fn reach(&self) -> Span {
+        let Window::Tumbling { length } = self.window;
+        Span(self.horizon().0.saturating_add(length.0))
+    }
+
     /// Whether windows of this definition can go on under `other`: what makes a key is the same.
     pub fn same_keys(&self, streams: &[StreamPlan], other: &SummaryPlan, others: &[StreamPlan]) -> bool {
         self.name == other.name

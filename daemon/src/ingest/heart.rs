@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tidegate_pipeline::message::{Message, Trace};
 use tidegate_pipeline::plan::Plan;
+use tidegate_pipeline::verdict::Verdict;
 use tidegate_pipeline::{Changes, Pipeline, Step};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -210,7 +211,7 @@ impl Heart {
                 self.backlog_of(*source, None);
                 return;
             }
-            Input::Refused { .. } => self.pace.arrived(now),
+            Input::Repeated { .. } | Input::Refused { .. } => self.pace.arrived(now),
         }
         self.batch.inputs.push(input);
         if self.batch.messages >= COMMIT_MESSAGES_MAX {
@@ -440,7 +441,8 @@ fn apply(
                 }
             }
             Input::Opened(link) => step.opened(link.source, &link.session, link.doubt_max),
-            Input::Refused { reason, count } => step.refused(*reason, *count),
+            Input::Repeated { count } => step.account(Verdict::Duplicate, *count),
+            Input::Refused { reason, count } => step.account(Verdict::Rejected(*reason), *count),
             Input::Closed(_) | Input::Backlog { .. } | Input::Drained { .. } => {}
         }
     }

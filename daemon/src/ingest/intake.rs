@@ -105,6 +105,11 @@ pub enum Input {
         /// Index of the source.
         source: u16,
     },
+    /// Packets that came again on the connection that had brought them: duplicates, one each.
+    Repeated {
+        /// How many.
+        count: u64,
+    },
     /// Messages that were turned away before they could be read: counted, not kept.
     Refused {
         /// Why.
@@ -126,7 +131,7 @@ impl Input {
     pub fn pending(&self) -> u64 {
         match self {
             Input::Run(run) => run.messages.len() as u64,
-            Input::Refused { count, .. } => *count,
+            Input::Refused { count, .. } | Input::Repeated { count } => *count,
             Input::Opened(_) | Input::Closed(_) | Input::Backlog { .. } | Input::Drained { .. } => 0,
         }
     }

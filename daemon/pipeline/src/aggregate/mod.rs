@@ -121,6 +121,11 @@ impl State {
         states.into()
     }
 
+    /// Whether the two can merge.
+    pub fn is_like(&self, other: &State) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+
     /// Folds one reading in. `value` is finite.
     pub fn fold(&mut self, time: Time, value: f64) {
         match self {

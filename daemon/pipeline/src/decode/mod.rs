@@ -74,7 +74,7 @@ impl Leaves {
     }
 
     /// Names and values.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> + Clone {
         let mut start = 0;
         self.ends.iter().map(move |&(end, value)| {
             let name = &self.names[start..end];

@@ -10,6 +10,8 @@ pub(super) type Slot = usize;
 pub struct Shape {
     nodes: Vec<Node>,
     slots: usize,
+    /// Where the one value of a stream goes that reads one.
+    pub single: Option<Slot>,
     /// Whether leaves at other places are collected.
     pub leaves: bool,
     /// The slots of the values: one for a single value, else one per listed metric, in order.
@@ -58,6 +60,7 @@ impl Shape {
             Fields::Value { at, .. } => {
                 let slot = shape.add(&at.clone().unwrap_or_default());
                 shape.values.push(slot);
+                shape.single = Some(slot);
             }
             Fields::Leaves { listed, rest } => {
                 shape.leaves = *rest;

@@ -4,7 +4,8 @@ use super::Scalar;
 use crate::plan::TimeFormat;
 use crate::time::Time;
 
-/// The moment that `scalar` means, `None` when it means none. Finer than a microsecond is rounded down.
+/// The moment that `scalar` means, `None` when it means none or one outside the years -9999 to 9999. Finer than a
+/// microsecond is rounded down.
 pub fn parse(scalar: &Scalar<'_>, format: TimeFormat) -> Option<Time> {
     let micros_per_unit: f64 = match format {
         TimeFormat::Seconds => 1e6,
@@ -36,7 +37,8 @@ pub fn parse(scalar: &Scalar<'_>, format: TimeFormat) -> Option<Time> {
         Scalar::Text(text) => return parse_text(text, format),
         _ => return None,
     };
-    i64::try_from(micros).ok().map(Time)
+    let micros = i64::try_from(micros).ok()?;
+    jiff::Timestamp::from_microsecond(micros).ok().map(|_| Time(micros))
 }
 
 fn parse_text(text: &str, format: TimeFormat) -> Option<Time> {
@@ -67,6 +69,8 @@ mod tests {
         check(text("yesterday"), TimeFormat::Rfc3339, None);
         check(Scalar::Float(1e300), TimeFormat::Seconds, None);
         check(Scalar::Int(i128::MAX), TimeFormat::Seconds, None);
+        check(Scalar::Int(i64::MAX.into()), TimeFormat::Micros, None);
+        check(Scalar::Int(i64::MIN.into()), TimeFormat::Micros, None);
         check(Scalar::Float(f64::NAN), TimeFormat::Millis, None);
         check(Scalar::Absent, TimeFormat::Millis, None);
         check(Scalar::Bool(true), TimeFormat::Millis, None);

@@ -10,8 +10,13 @@ pub(super) fn decode<'p>(shape: &Shape, payload: &'p [u8], found: &mut Found<'p>
         Ok(number) => Scalar::Float(number),
         Err(_) => number::truth(text).map_or(Scalar::Text(Cow::Borrowed(text)), Scalar::Bool),
     };
-    // A text is the whole document, as a bare JSON scalar would be.
-    keep(shape, shape.root(), "", scalar, found)
+    match shape.single {
+        // Where its one value stands in a document means nothing to a text.
+        Some(slot) => found.slots[slot] = scalar,
+        // A text is the whole document, as a bare JSON scalar would be.
+        None => keep(shape, shape.root(), "", scalar, found)?,
+    }
+    Ok(())
 }
 
 #[cfg(test)]

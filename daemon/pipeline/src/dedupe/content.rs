@@ -24,6 +24,9 @@ pub struct Session {
     /// How many of the last deliveries can be in doubt.
     doubt_max: u32,
     recent: VecDeque<Print>,
+    /// In doubt, in the order of delivery …
+    order: VecDeque<Print>,
+    /// … and how often each.
     doubted: BTreeMap<Print, u32>,
     /// How many more messages the doubt lasts.
     left: u32,
@@ -35,8 +38,26 @@ impl Session {
         self.doubt_max = doubt_max;
         for print in self.recent.drain(..) {
             *self.doubted.entry(print).or_default() += 1;
+            self.order.push_back(print);
         }
-        self.left = self.doubted.values().sum();
+        // A connection that breaks again and again adds to the doubt each time. A sender cannot hold more than it may
+        // have in flight: what is older than twice that is not coming any more.
+        while self.order.len() > 2 * doubt_max as usize {
+            if let Some(oldest) = self.order.pop_front() {
+                self.trust(oldest);
+            }
+        }
+        self.left = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
+    }
+
+    /// One delivery of this content is not in doubt any more.
+    fn trust(&mut self, print: Print) {
+        if let Some(count) = self.doubted.get_mut(&print) {
+            *count -= 1;
+            if *count == 0 {
+                self.doubted.remove(&print);
+            }
+        }
     }
 
     /// Whether a message with this fingerprint is taken for one of those in doubt.
@@ -46,16 +67,16 @@ impl Session {
 
     /// A message was decided on: `cancelled` when it was taken for one in doubt.
     pub fn note(&mut self, print: Print, cancelled: bool) {
-        if cancelled && let Some(count) = self.doubted.get_mut(&print) {
-            *count -= 1;
-            if *count == 0 {
-                self.doubted.remove(&print);
-            }
+        // Deliveries come again in their order: the search ends soon.
+        if cancelled && let Some(at) = self.order.iter().position(|known| *known == print) {
+            self.order.remove(at);
+            self.trust(print);
         }
         if self.left > 0 {
             self.left -= 1;
             if self.left == 0 {
                 self.doubted.clear();
+                self.order.clear();
             }
         }
         self.recent.push_back(print);
@@ -99,6 +120,20 @@ mod tests {
         assert_eq!(deliver(&mut session, &[1]), [true]);
         session.open(2); // the acknowledgement of 1 may be lost again, and 2 has not come yet
         assert_eq!(deliver(&mut session, &[1, 2, 9]), [true, true, false]);
+    }
+
+    #[test]
+    fn a_flapping_connection_does_not_grow_the_doubt() {
+        let mut session = Session::default();
+        session.open(100);
+        deliver(&mut session, &(0..100).collect::<Vec<_>>());
+        for flap in 1..100 {
+            session.open(100);
+            deliver(&mut session, &[flap * 1_000, flap * 1_000 + 1]);
+        }
+        session.open(100);
+        assert!(session.order.len() <= 200 && session.doubted.len() <= 200);
+        assert_eq!(deliver(&mut session, &[99_000, 99_001, 0]), [true, true, false]);
     }
 
     #[test]

@@ -93,12 +93,22 @@ impl Step<'_> {
     }
 
     fn forget(&mut self, now: Time) {
+        let far = |upto: Time| {
+            upto > Time::MIN
+                && self.core.state.forgotten.is_none_or(|forgotten| upto >= forgotten.plus(FORGET_STEP))
+        };
         let horizon = now.minus(self.core.horizon);
-        let due = self.core.state.forgotten.is_none_or(|forgotten| horizon >= forgotten.plus(FORGET_STEP));
-        if due && horizon > Time::MIN {
-            self.changes.entry.forgotten = Some(horizon);
-            self.changes.forgotten = Some(horizon);
-            self.core.note_forgotten(Some(horizon));
+        if !far(horizon) {
+            return;
+        }
+        // What is being amended must still be in the store when its window closes.
+        let amending = self.core.due.iter().filter(|due| due.late);
+        let first = amending.map(|due| self.key(due.group, due.start).end).min().unwrap_or(Time::MAX);
+        let upto = horizon.min(first.minus(Span(1)));
+        if far(upto) {
+            self.changes.entry.forgotten = Some(upto);
+            self.changes.forgotten = Some(upto);
+            self.core.note_forgotten(Some(upto));
         }
     }
 }

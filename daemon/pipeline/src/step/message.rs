@@ -37,18 +37,18 @@ impl Step<'_> {
             _ => return self.unread(&self.fingerprinted(origin, true), None, Reason::BadTopic, "", true),
         };
         let Some((at, mut route)) = self.core.routes.take(&self.core.plan, message.source, topic) else {
-            return self.unread(&self.fingerprinted(origin, true), None, Reason::Unmatched, "", false);
+            // Nobody asked for it, unless somebody asks to retry it: then it is not thrown away for that.
+            let keep = self.retrying.is_some();
+            return self.unread(&self.fingerprinted(origin, true), None, Reason::Unmatched, "", keep);
         };
         let by_content =
             |part: &RoutePart| self.core.plan.streams[usize::from(part.stream)].unique == Unique::Content;
         let mut origin = self.fingerprinted(origin, route.parts.iter().any(by_content));
-        for part in &mut route.parts {
-            if let Some(Some(only)) = self.retrying
-                && part.stream != only
-            {
-                continue;
-            }
-            self.part(&mut origin, part);
+        let only = self.retrying.flatten();
+        let mut parts = route.parts.iter_mut().filter(|part| only.is_none_or(|only| part.stream == only));
+        match parts.next() {
+            Some(first) => std::iter::once(first).chain(parts).for_each(|part| self.part(&mut origin, part)),
+            None => self.unread(&origin, None, Reason::Unmatched, "the stream is gone", true),
         }
         self.core.routes.give_back(at, route);
     }
@@ -166,6 +166,7 @@ impl Step<'_> {
             _ if retained => Some(Verdict::Rejected(Reason::Retained)),
             _ if origin.cancelled && stream.unique == Unique::Content => Some(Verdict::Duplicate),
             Numbered::Unreadable => Some(Verdict::Rejected(Reason::BadSequence)),
+            Numbered::Full => Some(Verdict::Rejected(Reason::SeriesLimit)),
             Numbered::Yes(_, Seen::Before) => Some(Verdict::Duplicate),
             Numbered::Yes(_, Seen::TooOld) => Some(Verdict::DeadLettered(Reason::SequenceTooOld)),
             Numbered::Yes(_, Seen::New { .. }) | Numbered::No => None,

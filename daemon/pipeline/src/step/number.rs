@@ -15,6 +15,8 @@ pub(super) enum Numbered {
     No,
     /// It should have a number and has none that can be read.
     Unreadable,
+    /// There is no room for another counter.
+    Full,
     /// Its number, and whether it was seen before.
     Yes(Mark, Seen),
 }
@@ -39,10 +41,9 @@ impl Step<'_> {
         if with_boot && boot.is_none() {
             return Numbered::Unreadable;
         }
-        let counter = match part.counter {
-            Some(counter) => counter,
-            None => self.counter(part.stream, per.as_deref(), origin, tags, with_boot),
-        };
+        let known = part.counter;
+        let counter = known.or_else(|| self.counter(part.stream, per.as_deref(), origin, tags, with_boot));
+        let Some(counter) = counter else { return Numbered::Full };
         // With tags from the payload the next message of this topic can be another counter's.
         part.counter = (!from_payload).then_some(counter);
         #[expect(clippy::cast_possible_truncation, reason = "half of the hash is enough beside the number")]
@@ -51,6 +52,7 @@ impl Step<'_> {
         Numbered::Yes(mark, self.core.state.counters[counter as usize].1.look(&mark))
     }
 
+    /// The counter's number, made if it is new and there is room.
     fn counter(
         &mut self,
         stream: u16,
@@ -58,7 +60,7 @@ impl Step<'_> {
         origin: &Origin<'_>,
         tags: &[(String, String)],
         with_boot: bool,
-    ) -> u32 {
+    ) -> Option<u32> {
         let mut name = std::mem::take(&mut self.core.name);
         match per {
             Some(per) => {
@@ -70,10 +72,15 @@ impl Step<'_> {
                 crate::series::name(&mut name, stream, &topic, std::iter::empty());
             }
         }
-        let counter = self.core.counter_index.get(name.as_str()).copied().unwrap_or_else(|| {
-            let counter = number(self.core.state.counters.len());
-            self.event(Event::Counter { name: name.clone(), with_boot });
-            counter
+        let known = self.core.counter_index.get(name.as_str()).copied();
+        // Who numbers has a series, or will be refused one: there is no need for more counters.
+        let room = self.core.state.counters.len() < self.core.plan.series_max as usize;
+        let counter = known.or_else(|| {
+            room.then(|| {
+                let counter = number(self.core.state.counters.len());
+                self.event(Event::Counter { name: name.clone(), with_boot });
+                counter
+            })
         });
         self.core.name = name;
         counter

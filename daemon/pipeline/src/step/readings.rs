@@ -6,7 +6,7 @@ use crate::decode::{Found, Scalar};
 use crate::dedupe::Mark;
 use crate::entry::{Event, Reading};
 use crate::fold::takes;
-use crate::limits::NAME_BYTES_MAX;
+use crate::limits::{NAME_BYTES_MAX, SERIES_PER_ROUTE_MAX};
 use crate::message::Trace;
 use crate::pipeline::number;
 use crate::plan::{Fields, StreamPlan};
@@ -15,6 +15,7 @@ use crate::time::Time;
 use crate::verdict::{Reason, Verdict};
 
 /// A reading found in a message, before it is decided on.
+#[derive(Clone, Copy)]
 pub(super) struct Candidate<'c> {
     metric: &'c str,
     value: Result<f64, Reason>,
@@ -32,58 +33,55 @@ pub(super) struct Context<'c> {
 }
 
 impl Step<'_> {
-    pub(super) fn readings(
+    pub(super) fn readings<'c>(
         &mut self,
         origin: &Origin<'_>,
         part: &mut RoutePart,
-        candidates: Vec<Candidate<'_>>,
+        candidates: impl Iterator<Item = Candidate<'c>> + Clone,
         context: &Context<'_>,
     ) {
-        let count = candidates.len();
         let overruled = match context.overruled {
-            Some(Verdict::DeadLettered(reason)) if count > 0 => {
-                Some(self.keep(origin, Some(part.stream), reason, "", number(count)))
+            Some(Verdict::DeadLettered(reason)) if candidates.clone().next().is_some() => {
+                let count = number(candidates.clone().count());
+                Some(self.keep(origin, Some(part.stream), reason, "", count))
             }
             overruled => overruled,
         };
-        let mut kept: Vec<(Reading, f64)> = Vec::with_capacity(count);
         // Series are made before the part is noted: their events stand before it in the entry.
-        let mut without_series: Vec<(String, Verdict)> = Vec::new();
-        for candidate in candidates {
-            let known = self.series(part, candidate.metric, context);
-            let (time, value) = (context.time.unwrap_or(origin.message.arrival), candidate.value);
-            match known {
+        let mut resolved = std::mem::take(&mut self.core.resolved);
+        resolved.extend(candidates.clone().map(|candidate| self.series(part, &candidate, context)));
+        let known = resolved.iter().filter(|series| series.is_ok()).count();
+        let gap = self.add_part(origin, context.mark, number(known));
+        for (candidate, series) in candidates.zip(resolved.drain(..)) {
+            let (raw, arrival) = (candidate.value.ok(), origin.message.arrival);
+            let (verdict, value) = match (series, overruled) {
+                (Ok(_), Some(verdict)) => (verdict, None),
+                (Ok(series), None) => self.judge(series, context.time, candidate.value, arrival),
+                (Err(reason), _) => (overruled.unwrap_or(Verdict::Rejected(reason)), None),
+            };
+            match series {
                 Ok(series) => {
-                    let (verdict, cleaned) = match overruled {
-                        Some(verdict) => (verdict, f64::NAN),
-                        None => self.judge(series, context.time, value, origin.message.arrival),
-                    };
-                    kept.push((Reading { series, time, value: value.unwrap_or(f64::NAN), verdict }, cleaned));
+                    let time = context.time.unwrap_or(arrival);
+                    let reading = Reading { series, time, value: raw.unwrap_or(f64::NAN), verdict };
+                    self.changes.entry.readings.push(reading);
+                    self.core.note_reading(&reading, value.unwrap_or(f64::NAN), gap, arrival);
                 }
-                Err(reason) => {
-                    let verdict = overruled.unwrap_or(Verdict::Rejected(reason));
-                    without_series.push((candidate.metric.to_owned(), verdict));
-                }
+                Err(_) => self.event(Event::Account { verdict, count: 1 }),
             }
+            self.trace_reading(origin, part, candidate.metric, context, (raw, value), verdict);
         }
-        let gap = self.add_part(origin, context.mark, number(kept.len()));
-        for (metric, verdict) in without_series {
-            self.event(Event::Account { verdict, count: 1 });
-            self.trace_reading(origin, part, &metric, context, (None, None), verdict);
-        }
-        for (reading, cleaned) in kept {
-            self.changes.entry.readings.push(reading);
-            self.core.note_reading(&reading, cleaned, gap, origin.message.arrival);
-            if self.traces.is_some() {
-                let metric = self.core.state.series[reading.series as usize].metric.clone();
-                let values = (Some(reading.value), Some(cleaned));
-                self.trace_reading(origin, part, &metric, context, values, reading.verdict);
-            }
-        }
+        self.core.resolved = resolved;
     }
 
-    /// The number of the series, made if it is new and there is room.
-    fn series(&mut self, part: &mut RoutePart, metric: &str, context: &Context<'_>) -> Result<u32, Reason> {
+    /// The number of the series, made if it is new and there is room. Only what can be counted makes one: broken messages
+    /// leave nothing behind.
+    fn series(
+        &mut self,
+        part: &mut RoutePart,
+        candidate: &Candidate<'_>,
+        context: &Context<'_>,
+    ) -> Result<u32, Reason> {
+        let metric = candidate.metric;
         if context.cache
             && let Some((_, series)) = part.series.iter().find(|(known, _)| **known == *metric)
         {
@@ -93,21 +91,22 @@ impl Step<'_> {
             return Err(Reason::NameTooLong);
         }
         self.core.name_series(part.stream, metric, context.tags);
-        let series = match self.core.series_index.get(self.core.name.as_str()) {
-            Some(&series) => series,
-            // Only what can be counted makes a series: broken messages leave nothing behind.
-            None if context.overruled.is_some() => return Err(Reason::SeriesLimit),
-            None if self.core.state.series.len() >= self.core.plan.series_max as usize => {
-                return Err(Reason::SeriesLimit);
-            }
+        let known = self.core.series_index.get(self.core.name.as_str()).copied();
+        let series = match known {
+            Some(series) => series,
             None => {
+                candidate.value.and(context.time)?;
+                let room = self.core.state.series.len() < self.core.plan.series_max as usize;
+                if !room || context.overruled.is_some() {
+                    return Err(Reason::SeriesLimit);
+                }
                 let series = number(self.core.state.series.len());
                 let (metric, tags) = (metric.to_owned(), context.tags.to_vec());
                 self.event(Event::Series { stream: part.stream, metric, tags });
                 series
             }
         };
-        if context.cache {
+        if context.cache && part.series.len() < SERIES_PER_ROUTE_MAX {
             part.series.push((metric.into(), series));
         }
         Ok(series)
@@ -120,7 +119,7 @@ impl Step<'_> {
         time: Result<Time, Reason>,
         value: Result<f64, Reason>,
         arrival: Time,
-    ) -> (Verdict, f64) {
+    ) -> (Verdict, Option<f64>) {
         let decide = || -> Result<Option<f64>, Reason> {
             let (value, time) = (value?, time?);
             let known = &self.core.state.series[series as usize];
@@ -138,9 +137,9 @@ impl Step<'_> {
             if in_time { Ok(Some(cleaned)) } else { Err(Reason::TooLate) }
         };
         match decide() {
-            Ok(Some(cleaned)) => (Verdict::Counted, cleaned),
-            Ok(None) => (Verdict::Duplicate, f64::NAN),
-            Err(reason) => (Verdict::Rejected(reason), f64::NAN),
+            Ok(Some(cleaned)) => (Verdict::Counted, Some(cleaned)),
+            Ok(None) => (Verdict::Duplicate, None),
+            Err(reason) => (Verdict::Rejected(reason), None),
         }
     }
 
@@ -160,8 +159,8 @@ impl Step<'_> {
             stream: Some(self.core.plan.streams[usize::from(part.stream)].name.clone()),
             metric: Some(metric.to_owned()),
             tags: context.tags.to_vec(),
-            raw: raw.filter(|raw| !raw.is_nan()),
-            value: value.filter(|value| !value.is_nan()),
+            raw,
+            value,
             time: context.time.ok(),
             verdict,
             detail: String::new(),
@@ -172,27 +171,32 @@ impl Step<'_> {
 /// The readings that a decoded message carries, in the order of the plan and then of the document.
 pub(super) fn candidates<'c>(
     stream: &'c StreamPlan,
-    slots: &[usize],
+    slots: &'c [usize],
     metric: Option<&'c str>,
     found: &'c Found<'_>,
-) -> Vec<Candidate<'c>> {
+) -> impl Iterator<Item = Candidate<'c>> + Clone {
     let at = |slot: usize| found.slots.get(slot).unwrap_or(&Scalar::Absent).value();
-    let present = |metric: &'c str, value: Result<Option<f64>, Reason>| match value {
-        Ok(None) => None,
-        Ok(Some(value)) => Some(Candidate { metric, value: Ok(value) }),
-        Err(reason) => Some(Candidate { metric, value: Err(reason) }),
-    };
-    match &stream.fields {
+    let single = match &stream.fields {
         Fields::Value { metric: default, listed, rest, .. } => {
             let metric = metric.unwrap_or(default);
             let wanted = *rest || listed.iter().any(|plan| plan.name == metric);
-            let value = slots.first().map_or(Ok(None), |&slot| at(slot));
-            wanted.then(|| present(metric, value)).flatten().into_iter().collect()
+            let slot = slots.first().filter(|_| wanted);
+            slot.and_then(|&slot| Candidate::of(metric, at(slot)))
         }
-        Fields::Leaves { listed, .. } => {
-            let named = listed.iter().zip(slots).filter_map(|(plan, &slot)| present(&plan.name, at(slot)));
-            let rest = found.leaves.iter().map(|(name, value)| Candidate { metric: name, value: Ok(value) });
-            named.chain(rest).collect()
-        }
+        Fields::Leaves { .. } => None,
+    };
+    let listed = match &stream.fields {
+        Fields::Value { .. } => &[],
+        Fields::Leaves { listed, .. } => listed.as_slice(),
+    };
+    let named = listed.iter().zip(slots).filter_map(move |(plan, &slot)| Candidate::of(&plan.name, at(slot)));
+    let rest = found.leaves.iter().map(|(name, value)| Candidate { metric: name, value: Ok(value) });
+    single.into_iter().chain(named).chain(rest)
+}
+
+impl<'c> Candidate<'c> {
+    /// A reading of `metric`, unless its place is empty.
+    fn of(metric: &'c str, value: Result<Option<f64>, Reason>) -> Option<Candidate<'c>> {
+        Some(Candidate { metric, value: value.transpose()? })
     }
 }

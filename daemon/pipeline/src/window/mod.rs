@@ -67,12 +67,16 @@ impl Content {
         }
     }
 
-    /// Folds in what came later. Both are of one summary under one definition.
+    /// Folds in what came later. Where the definition changed in between, only what both parts know is known of the
+    /// whole: an aggregate of some of its readings would be wrong.
     pub fn merge(&mut self, later: &Content) {
         self.completeness.merge(&later.completeness);
-        for (state, from) in self.states.iter_mut().zip(&later.states) {
+        let both = std::mem::take(&mut self.states).into_iter().filter_map(|mut state| {
+            let from = later.states.iter().find(|from| from.is_like(&state))?;
             state.merge(from);
-        }
+            Some(state)
+        });
+        self.states = both.collect();
     }
 }
 

@@ -1,0 +1,12 @@
+//! The pipeline from outside: what it decides, what it sends, and the laws that hold for every script.
+
+#![expect(unreachable_pub, reason = "a test crate has no outside")]
+
+mod events;
+mod laws;
+mod migration;
+mod script;
+mod uniqueness;
+mod verdicts;
+mod windows;
+mod world;

@@ -1,0 +1,174 @@
+//! Counted once: by sequence, by boot and sequence, by time, by content.
+
+use super::world::{World, at, message, name, payload, plan, pointer};
+use tidegate_pipeline::message::Message;
+use tidegate_pipeline::plan::{Fields, Plan, Unique, Window};
+use tidegate_pipeline::time::Span;
+
+fn unique(unique: Unique) -> Plan {
+    let mut plan = plan();
+    plan.streams[0].unique = unique;
+    plan
+}
+
+fn sequence(boot: bool, per: Option<&str>) -> Unique {
+    let boot = boot.then(|| pointer("/b"));
+    Unique::Sequence { at: pointer("/n"), boot, per: per.map(|tag| vec![tag.to_owned()]) }
+}
+
+fn numbered(value: u32, boot: u32, number: u64) -> String {
+    format!(r#"{{"v":{value},"ts":{},"b":{boot},"n":{number}}}"#, at(0.0).as_millis())
+}
+
+fn check(plan: Plan, messages: &[(&str, String, &str)]) -> World {
+    let mut world = World::new(plan);
+    for (topic, payload, expected) in messages {
+        assert_eq!(world.send(0.0, topic, payload), [*expected], "{topic} {payload}");
+    }
+    world
+}
+
+#[test]
+fn by_boot_and_sequence() {
+    let world = check(
+        unique(sequence(true, Some("device"))),
+        &[
+            ("s/d1/t", numbered(1, 1, 5_000), "counted"),
+            ("s/d1/t", numbered(1, 1, 5_000), "duplicate"),
+            ("s/d1/t", numbered(2, 1, 5_000), "duplicate"),
+            ("s/d1/h", numbered(1, 1, 5_000), "duplicate"),
+            ("s/d2/t", numbered(1, 1, 5_000), "counted"),
+            ("s/d1/t", numbered(1, 1, 5_003), "counted"),
+            ("s/d1/t", numbered(1, 1, 3_000), "dead sequence_too_old"),
+            ("s/d1/t", numbered(1, 2, 1), "counted"),
+            ("s/d1/t", numbered(1, 1, 5_001), "counted"),
+            ("s/d1/t", r#"{"v":1,"n":7}"#.into(), "rejected bad_sequence"),
+            ("s/d1/t", r#"{"v":1,"b":1,"n":-7}"#.into(), "rejected bad_sequence"),
+        ],
+    );
+    let state = world.pipeline.state();
+    assert_eq!(state.counters.len(), 2, "one per device");
+    let mut world = world;
+    world.settle();
+    let event = world.json(0);
+    assert_eq!(event["data"]["completeness"]["gaps"], 2);
+    assert_eq!(event["data"]["completeness"]["duplicates"], 2, "those of its own series");
+}
+
+#[test]
+fn by_sequence_alone() {
+    check(
+        unique(sequence(false, None)),
+        &[
+            ("s/d1/t", numbered(1, 0, 7), "counted"),
+            ("s/d1/t", numbered(1, 0, 7), "duplicate"),
+            ("s/d1/t", numbered(2, 0, 7), "counted"),
+            ("s/d1/h", numbered(1, 0, 7), "counted"),
+            ("s/d1/t", numbered(1, 0, u64::MAX), "counted"),
+            ("s/d1/t", numbered(1, 0, 0), "counted"),
+        ],
+    );
+}
+
+#[test]
+fn by_time() {
+    let mut plan = unique(Unique::Time);
+    check(
+        plan.clone(),
+        &[
+            ("s/d1/t", payload(1.0, -1.0), "counted"),
+            ("s/d1/t", payload(2.0, -1.0), "duplicate"),
+            ("s/d1/h", payload(1.0, -1.0), "counted"),
+            ("s/d1/t", payload(1.0, -1.001), "counted"),
+        ],
+    );
+    plan.streams[0].fields = Fields::Leaves { listed: vec![], rest: true };
+    plan.streams[0].time.as_mut().unwrap().at = pointer("/ts");
+    let twice = format!(r#"{{"a":1,"a":2,"ts":{}}}"#, at(0.0).as_millis());
+    let mut world = World::new(plan);
+    assert_eq!(world.send(0.0, "s/d1/t", &twice), ["counted", "duplicate"], "also within one message");
+}
+
+/// A time stamp is known for as long as some window can take it: the first minutes of an hour until the hour is over.
+#[test]
+fn by_time_until_the_window_is_past() {
+    let mut plan = unique(Unique::Time);
+    plan.summaries[0].window = Window::Tumbling { length: Span::from_secs(3_600) };
+    plan.summaries[0].amend = Span::from_secs(60);
+    let mut world = World::new(plan);
+    assert_eq!(world.send(0.0, "s/d1/t", &payload(1.0, 0.0)), ["counted"]);
+    for secs in [600.0, 1_800.0, 3_599.0, 3_605.0, 3_669.0] {
+        assert_eq!(world.send(secs, "s/d1/t", &payload(2.0, secs)), ["counted"], "{secs}");
+        assert_eq!(world.send(secs, "s/d1/t", &payload(1.0, 0.0)), ["duplicate"], "{secs}");
+    }
+    let amended = world.send(3_700.0, "s/d1/t", &payload(1.0, 1.0));
+    assert_eq!(amended, ["rejected too_late"]);
+    assert_eq!(
+        world.send(3_700.0, "s/d1/t", &payload(1.0, 0.0)),
+        ["duplicate"],
+        "an honest answer even then"
+    );
+    world.settle();
+    assert_eq!(world.last()["minute/t/d1/2026-11-22T10:00:00Z/3600s"][0], 4.0);
+}
+
+#[test]
+fn by_content_after_a_break() {
+    let mut world = World::new(plan());
+    let texts: Vec<_> = (0..6).map(|n| payload(f64::from(n / 2), 0.0)).collect();
+    let mut deliver = |open: bool, which: &[usize]| -> Vec<String> {
+        let traces = world.step(0.0, |step| {
+            if open {
+                step.opened(0, "broker", 3);
+            }
+            which.iter().for_each(|&at| step.message(&message(0.0, "s/d1/t", &texts[at])));
+        });
+        traces.iter().map(|trace| name(trace.verdict)).collect()
+    };
+    assert_eq!(
+        deliver(true, &[0, 1, 2]),
+        ["counted"; 3],
+        "the same content without a break is another reading"
+    );
+    assert_eq!(deliver(true, &[1, 0, 2, 4]), ["duplicate", "duplicate", "duplicate", "counted"]);
+    assert_eq!(deliver(false, &[4]), ["counted"], "no break, no doubt");
+    assert_eq!(deliver(true, &[5, 5, 5]), ["duplicate", "duplicate", "counted"], "each entry cancels one");
+}
+
+/// What is never acknowledged never comes again, and another session's deliveries are its own.
+#[test]
+fn doubt_is_of_a_session_and_of_qos_1() {
+    let text = payload(1.0, 0.0);
+    for (session, acknowledged, expected) in
+        [("broker", true, "duplicate"), ("broker", false, "counted"), ("other", true, "counted")]
+    {
+        let mut world = World::new(plan());
+        let first = message(0.0, "s/d1/t", &text);
+        let again = Message { session, acknowledged, ..first };
+        let traces = world.step(0.0, |step| {
+            ["broker", "other"].iter().for_each(|session| step.opened(0, session, 10));
+            step.message(&first);
+            ["broker", "other"].iter().for_each(|session| step.opened(0, session, 10));
+            step.message(&again);
+        });
+        assert_eq!(name(traces[1].verdict), expected, "{session} {acknowledged}");
+    }
+}
+
+#[test]
+fn redelivered_junk_is_a_duplicate_too() {
+    let mut world = World::new(plan());
+    for (topic, payload, first) in
+        [("s/d1/t", "junk", "dead malformed"), ("x", "1", "rejected unmatched"), ("", "1", "dead bad_topic")]
+    {
+        let traces = world.step(0.0, |step| {
+            step.opened(0, "broker", 10);
+            step.message(&message(0.0, topic, payload));
+            step.opened(0, "broker", 10);
+            step.message(&message(0.0, topic, payload));
+        });
+        let verdicts: Vec<_> = traces.iter().map(|trace| name(trace.verdict)).collect();
+        assert_eq!(verdicts, [first, "duplicate"], "{topic}");
+    }
+    assert_eq!(world.letters.len(), 2);
+}
