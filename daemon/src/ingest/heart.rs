@@ -182,7 +182,7 @@ impl Heart {
         let now = Instant::now();
         let deadlines = [
             self.pace.deadline(),
-            self.parts.mailbox.deadline(),
+            self.parts.mailbox.deadline(now),
             self.window_deadline(now),
             Some(now + TURN_MAX),
         ];
@@ -202,7 +202,7 @@ impl Heart {
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        let deadlines = [self.pace.deadline(), self.parts.mailbox.deadline(), self.window_deadline(now)];
+        let deadlines = [self.pace.deadline(), self.parts.mailbox.deadline(now), self.window_deadline(now)];
         deadlines.into_iter().flatten().any(|deadline| deadline <= now)
     }
 
@@ -365,10 +365,6 @@ impl Heart {
         }
         let bytes = self.parts.store.shared().wear().bytes();
         self.pace.committed(now, bytes);
-        for order in self.batch.orders.drain(..) {
-            // Whoever asked may be gone; it is done all the same.
-            let _ = order.done.send(());
-        }
         self.batch.inputs.clear();
         self.batch.messages = 0;
         self.parts.mailbox.committed(&mail.settled, done.outboxes);
@@ -380,6 +376,11 @@ impl Heart {
         }
         self.parts.store.checkpoint_if_due(&self.parts.pipeline);
         self.publish();
+        // After the figures: whoever asked may look at them next.
+        for order in self.batch.orders.drain(..) {
+            // Or may be gone; it is done all the same.
+            let _ = order.done.send(());
+        }
     }
 
     /// After a failed commit: memory becomes what is on disk. True when the batch is there after all.

@@ -249,7 +249,6 @@ impl Intake {
     /// Empty at the deadline, when woken, or when closed.
     pub fn take(&self, deadline: Instant, gather: Duration) -> Vec<Input> {
         let mut queue = self.lock();
-        queue.woken = false;
         let mut until = deadline;
         queue.waits_for = 1;
         loop {
@@ -266,6 +265,8 @@ impl Intake {
             queue = self.filled.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         queue.waits_for = usize::MAX;
+        // Not before: who woke the writer while it was busy must not wait.
+        queue.woken = false;
         let taken = std::mem::take(&mut queue.inputs);
         queue.messages = 0;
         queue.bytes = 0;
