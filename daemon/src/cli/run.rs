@@ -50,7 +50,10 @@ async fn serve(path: &Path, config: config::Config, drop_outputs: Vec<String>) -
             Event::Stop => break,
             Event::Reload => reload(path, &mut daemon).await,
             Event::Look if daemon.has_lost_writer() => {
-                return exit::failed(exit::SOFTWARE, "the writer has ended: this is a bug, please report the lines above");
+                return exit::failed(
+                    exit::SOFTWARE,
+                    "the writer has ended: this is a bug, please report the lines above",
+                );
             }
             Event::Look => feed_watchdog(&daemon),
         }

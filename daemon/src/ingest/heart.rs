@@ -122,7 +122,8 @@ impl Heart {
         // At the start everybody has a backlog until he says otherwise.
         let backlog =
             vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
-        let mut heart = Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default(), looked: now };
+        let mut heart =
+            Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default(), looked: now };
         heart.publish();
         heart.parts.figures.beat();
         heart
@@ -172,7 +173,10 @@ impl Heart {
             self.parts.bytes_max
         );
         if self.parts.health.raise("buffer", text) {
-            tracing::error!(bytes, "the buffer is full; nothing is acknowledged until outputs take what waits");
+            tracing::error!(
+                bytes,
+                "the buffer is full; nothing is acknowledged until outputs take what waits"
+            );
         }
         true
     }

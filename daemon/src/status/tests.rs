@@ -88,6 +88,7 @@ impl Bench {
             figures: Arc::clone(&running.figures),
             taps: running.taps.clone(),
             clock: Clock,
+            bytes_max: u64::MAX,
             interval: Duration::from_millis(1),
             flash_bytes_per_day: u64::MAX,
             plans: new_plans,

@@ -3,7 +3,8 @@
 use super::closed::Queues;
 use super::row::{CHUNK, pack, pack_value};
 use super::schema::{
-    JOURNAL, LETTERS, Letter, META, META_CLOSED_BYTES, META_LETTERS, META_SUBSCRIPTIONS, OUTBOX, OUTPUTS, OutputRow, Reference,
+    JOURNAL, LETTERS, Letter, META, META_CLOSED_BYTES, META_LETTERS, META_SUBSCRIPTIONS, OUTBOX, OUTPUTS,
+    OutputRow, Reference,
 };
 use super::{Doing, Store, StoreError};
 use redb::{ReadableTable, WriteTransaction};

@@ -4,8 +4,8 @@ use super::checkpoint::{self, Snapshot};
 use super::medium::{Counted, Opener, Wear};
 use super::row::{unpack, unpack_value};
 use super::schema::{
-    CheckpointRow, FORMAT, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_CLOSED_BYTES, META_FORMAT, META_LETTERS,
-    META_NAME, OUTPUTS, OutputRow,
+    CheckpointRow, FORMAT, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_CLOSED_BYTES, META_FORMAT,
+    META_LETTERS, META_NAME, OUTPUTS, OutputRow,
 };
 use super::shared::Shared;
 use super::{Doing, StoreError};
