@@ -26,6 +26,8 @@ pub const READINGS_PER_MESSAGE_MAX: usize = 1_000;
 pub const DEAD_LETTER_BYTES_MAX: usize = 64 << 10;
 /// Dead letters kept; the oldest makes room.
 pub const DEAD_LETTERS_MAX: u64 = 10_000;
+/// Bytes of all dead letters; the oldest make room.
+pub const DEAD_LETTERS_BYTES_MAX: u64 = 16 << 20;
 /// Dead letters written in one transaction; more are rejected without their bytes.
 pub const DEAD_LETTERS_PER_COMMIT_MAX: usize = 100;
 /// Series kept; new ones beyond it are rejected.
@@ -130,3 +132,5 @@ pub const HEART_STALLED_AFTER: Duration = Duration::from_secs(10);
 pub const WATCHDOG_LOOK: Duration = Duration::from_secs(5);
 /// Elements of one list in a configuration.
 pub const CONFIG_LIST_MAX: usize = 4_096;
+/// The longest wait before a disk that refused is tried again.
+pub const DISK_RETRY_MAX: Duration = Duration::from_secs(5);

@@ -49,6 +49,12 @@ async fn serve(path: &Path, config: config::Config, drop_outputs: Vec<String>) -
         match signals.next().await {
             Event::Stop => break,
             Event::Reload => reload(path, &mut daemon).await,
+            Event::Look if daemon.has_lost_writer() => {
+                return exit::failed(
+                    exit::SOFTWARE,
+                    "the writer has ended: this is a bug, please report the lines above",
+                );
+            }
             Event::Look => feed_watchdog(&daemon),
         }
     }

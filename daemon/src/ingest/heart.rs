@@ -10,7 +10,7 @@ use super::mailbox::{LetterOrder, Mail, Mailbox, Order};
 use super::pace::{MANY, PAUSE, Pace, Window};
 use crate::clock::Clock;
 use crate::health::Health;
-use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, RETRY_MAX, RETRY_MIN};
+use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, DISK_RETRY_MAX, RETRY_MIN};
 use crate::store::{Commit, Letter, LetterRequest, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub struct Parts {
     pub taps: broadcast::Sender<Arc<Vec<Trace>>>,
     /// The wall clock.
     pub clock: Clock,
+    /// `[buffer] max_size`: above it nothing is taken.
+    pub bytes_max: u64,
     /// `[buffer] commit_interval`.
     pub interval: Duration,
     /// `[buffer] flash_budget`, bytes a day.
@@ -74,6 +76,8 @@ pub struct Heart {
     links: Vec<(Arc<Link>, LinkState)>,
     backlog: Vec<Backlog>,
     batch: Batch,
+    /// When windows were last looked at.
+    looked: Instant,
 }
 
 /// What is taken and not on disk yet.
@@ -118,7 +122,8 @@ impl Heart {
         // At the start everybody has a backlog until he says otherwise.
         let backlog =
             vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
-        let mut heart = Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default() };
+        let mut heart =
+            Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default(), looked: now };
         heart.publish();
         heart.parts.figures.beat();
         heart
@@ -127,7 +132,12 @@ impl Heart {
     /// Beats until the intake is closed and empty; then everything is on disk, unless the disk refuses.
     pub fn run(mut self) {
         loop {
-            let inputs = self.parts.intake.take(self.deadline(), GATHER);
+            let inputs = if self.is_full() {
+                self.parts.intake.wait(self.deadline());
+                Vec::new()
+            } else {
+                self.parts.intake.take(self.deadline(), GATHER)
+            };
             let now = Instant::now();
             let closing = self.parts.intake.is_closed();
             for input in inputs {
@@ -146,33 +156,58 @@ impl Heart {
         }
     }
 
+    /// Whether the buffer is full. Then nothing is taken, nothing is acknowledged and no window closes until outputs have
+    /// confirmed enough: senders keep what they have.
+    fn is_full(&self) -> bool {
+        // The file grows to twice what is in it (redb 4.6), and `max_size` bounds the file.
+        let bytes = 2 * self.parts.store.live_bytes();
+        if bytes < self.parts.bytes_max {
+            if self.parts.health.clear("buffer") {
+                tracing::info!("the buffer has room again");
+            }
+            return false;
+        }
+        let text = format!(
+            "the buffer is full ({bytes} bytes of {}): nothing is acknowledged until outputs take what waits. \
+             Mend the output, or raise buffer.max_size",
+            self.parts.bytes_max
+        );
+        if self.parts.health.raise("buffer", text) {
+            tracing::error!(
+                bytes,
+                "the buffer is full; nothing is acknowledged until outputs take what waits"
+            );
+        }
+        true
+    }
+
     /// When to look again, whatever comes.
     fn deadline(&self) -> Instant {
         let now = Instant::now();
-        let window = self.parts.pipeline.next_deadline().map(|due| {
-            let wait = due.since(self.parts.clock.now()).0.max(0);
-            let due = now + Duration::from_micros(wait.unsigned_abs());
-            // What is held closes when its sources have drained, or at the limit: no need to turn until then.
-            if due > now { due } else { self.hold_ends(now) }
-        });
-        let deadlines = [self.pace.deadline(), self.parts.mailbox.deadline(), window, Some(now + TURN_MAX)];
+        let deadlines = [
+            self.pace.deadline(),
+            self.parts.mailbox.deadline(now),
+            self.window_deadline(now),
+            Some(now + TURN_MAX),
+        ];
         deadlines.into_iter().flatten().min().unwrap_or(now)
     }
 
-    fn hold_ends(&self, now: Instant) -> Instant {
-        self.backlog
-            .iter()
-            .filter_map(|backlog| backlog.until)
-            .filter(|until| *until > now)
-            .min()
-            .unwrap_or(now)
+    /// When windows close next. While a source drains its backlog, some that are due may be held: then it is worth a
+    /// look now and then.
+    fn window_deadline(&self, now: Instant) -> Option<Instant> {
+        let due = self.parts.pipeline.next_deadline()?;
+        let wait = due.since(self.parts.clock.now()).0;
+        if wait > 0 {
+            return Some(now + Duration::from_micros(wait.unsigned_abs()));
+        }
+        let held = self.backlog.iter().any(|backlog| backlog.until.is_some_and(|until| until > now));
+        Some(if held || self.parts.health.has("buffer") { self.looked + TURN_MAX } else { now })
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        let reached = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        reached(self.pace.deadline())
-            || reached(self.parts.mailbox.deadline())
-            || self.parts.pipeline.next_deadline().is_some_and(|due| due <= self.parts.clock.now())
+        let deadlines = [self.pace.deadline(), self.parts.mailbox.deadline(now), self.window_deadline(now)];
+        deadlines.into_iter().flatten().any(|deadline| deadline <= now)
     }
 
     fn receive(&mut self, input: Input, now: Instant) {
@@ -259,11 +294,11 @@ impl Heart {
                 Ok(false) => {}
                 Err(error) => tracing::warn!(%error, "cannot open the store again yet"),
             }
-            if last {
+            if last || self.parts.intake.is_closed() {
                 return;
             }
             std::thread::sleep(wait);
-            wait = (wait * 2).min(RETRY_MAX);
+            wait = (wait * 2).min(DISK_RETRY_MAX);
             self.parts.figures.beat();
         }
     }
@@ -273,10 +308,11 @@ impl Heart {
         let tapped = self.parts.taps.receiver_count() > 0;
         let now = self.parts.clock.now();
         let instant = Instant::now();
-        let backlog = self.backlog.clone();
+        self.looked = instant;
+        let (backlog, full) = (self.backlog.clone(), self.parts.health.has("buffer"));
         let held = move |source: u16| {
             let until = backlog.get(usize::from(source)).and_then(|backlog| backlog.until);
-            until.is_some_and(|until| until > instant)
+            full || until.is_some_and(|until| until > instant)
         };
         let mut step = self.parts.pipeline.step();
         if tapped {
@@ -333,10 +369,6 @@ impl Heart {
         }
         let bytes = self.parts.store.shared().wear().bytes();
         self.pace.committed(now, bytes);
-        for order in self.batch.orders.drain(..) {
-            // Whoever asked may be gone; it is done all the same.
-            let _ = order.done.send(());
-        }
         self.batch.inputs.clear();
         self.batch.messages = 0;
         self.parts.mailbox.committed(&mail.settled, done.outboxes);
@@ -348,6 +380,11 @@ impl Heart {
         }
         self.parts.store.checkpoint_if_due(&self.parts.pipeline);
         self.publish();
+        // After the figures: whoever asked may look at them next.
+        for order in self.batch.orders.drain(..) {
+            // Or may be gone; it is done all the same.
+            let _ = order.done.send(());
+        }
     }
 
     /// After a failed commit: memory becomes what is on disk. True when the batch is there after all.

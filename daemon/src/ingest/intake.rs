@@ -249,7 +249,6 @@ impl Intake {
     /// Empty at the deadline, when woken, or when closed.
     pub fn take(&self, deadline: Instant, gather: Duration) -> Vec<Input> {
         let mut queue = self.lock();
-        queue.woken = false;
         let mut until = deadline;
         queue.waits_for = 1;
         loop {
@@ -266,12 +265,27 @@ impl Intake {
             queue = self.filled.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         queue.waits_for = usize::MAX;
+        // Not before: who woke the writer while it was busy must not wait.
+        queue.woken = false;
         let taken = std::mem::take(&mut queue.inputs);
         queue.messages = 0;
         queue.bytes = 0;
         drop(queue);
         self.emptied.notify_waiters();
         taken.into()
+    }
+
+    /// Waits until `deadline`, or until woken or closed, and takes nothing.
+    pub fn wait(&self, deadline: Instant) {
+        let mut queue = self.lock();
+        while !queue.woken && !self.is_closed() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left == Duration::ZERO {
+                break;
+            }
+            queue = self.filled.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        queue.woken = false;
     }
 
     /// Wakes the writer without input.

@@ -41,13 +41,23 @@ pub(super) fn router(view: Arc<View>, local: bool, shutdown: watch::Receiver<boo
     router.layer(from_fn(careful_answers))
 }
 
-/// A refusal with its reason, as `{"error": …}`.
-pub(super) fn refusal(code: StatusCode, why: impl Into<String>) -> Response {
-    (code, Json(json!({ "error": why.into() }))).into_response()
+/// An answer that is none: the code, and what to do instead. The body is `{"error": …}`.
+#[derive(Debug)]
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": self.1 }))).into_response()
+    }
+}
+
+/// See [`Refusal`].
+pub(super) fn refusal(code: StatusCode, why: impl Into<String>) -> Refusal {
+    Refusal(code, why.into())
 }
 
 /// The running daemon, or why there is none yet.
-pub(super) fn running(view: &View) -> Result<Arc<Running>, Response> {
+pub(super) fn running(view: &View) -> Result<Arc<Running>, Refusal> {
     view.running().ok_or_else(|| {
         let why = view.unready().unwrap_or_default();
         refusal(StatusCode::SERVICE_UNAVAILABLE, format!("tidegate is not ready: {why}"))
@@ -68,12 +78,12 @@ async fn readyz(State(view): State<Arc<View>>) -> (StatusCode, String) {
     }
 }
 
-async fn status(State(view): State<Arc<View>>) -> Result<Response, Response> {
+async fn status(State(view): State<Arc<View>>) -> Result<Response, Refusal> {
     let running = running(&view)?;
     Ok(Json(view.document_of(&running)).into_response())
 }
 
-async fn prometheus(State(view): State<Arc<View>>) -> Result<Response, Response> {
+async fn prometheus(State(view): State<Arc<View>>) -> Result<Response, Refusal> {
     let running = running(&view)?;
     let text = metrics::exposition(&view.document_of(&running), &running.account().0);
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
@@ -89,7 +99,7 @@ async fn human(State(view): State<Arc<View>>) -> Html<String> {
 async fn in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(STATUS_REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => refusal(StatusCode::REQUEST_TIMEOUT, "the request took too long"),
+        Err(_) => refusal(StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response(),
     }
 }
 
@@ -100,6 +110,7 @@ async fn no_forgery(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     refusal(StatusCode::FORBIDDEN, "send `Content-Type: application/json` or `X-Tidegate: 1` with an order")
+        .into_response()
 }
 
 fn is_deliberate(headers: &HeaderMap) -> bool {
@@ -121,6 +132,7 @@ async fn no_rebinding(request: Request, next: Next) -> Response {
         StatusCode::FORBIDDEN,
         "ask for http://127.0.0.1 or http://localhost: on a loopback address other host names are not answered",
     )
+    .into_response()
 }
 
 fn is_local_name(host: &str) -> bool {

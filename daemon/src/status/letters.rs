@@ -1,6 +1,6 @@
 //! Dead letters: listed, shown, retried, dropped.
 
-use super::api::{refusal, running};
+use super::api::{Refusal, refusal, running};
 use super::view::{Running, View};
 use crate::ingest::mailbox::LetterOrder;
 use crate::limits::{LETTERS_PER_ORDER_MAX, LETTERS_PER_PAGE_MAX, ORDER_TIMEOUT};
@@ -41,7 +41,7 @@ struct Selection {
 pub(super) async fn list(
     State(view): State<Arc<View>>,
     Query(page): Query<Page>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let running = running(&view)?;
     let limit = page.limit.unwrap_or(LETTERS_PER_PAGE_MAX).clamp(1, LETTERS_PER_PAGE_MAX);
     read(move || {
@@ -58,32 +58,29 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(view): State<Arc<View>>,
     Path(number): Path<u64>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let running = running(&view)?;
-    read(move || {
-        Ok(match running.store.letter(number)? {
-            Some(letter) => Json(full(number, &letter)).into_response(),
-            None => refusal(StatusCode::NOT_FOUND, format!("there is no dead letter {number}")),
-        })
-    })
-    .await
+    let letter = read(move || running.store.letter(number)).await?;
+    let letter =
+        letter.ok_or_else(|| refusal(StatusCode::NOT_FOUND, format!("there is no dead letter {number}")))?;
+    Ok(Json(full(number, &letter)).into_response())
 }
 
-pub(super) async fn retry(State(view): State<Arc<View>>, body: Bytes) -> Result<Response, Response> {
+pub(super) async fn retry(State(view): State<Arc<View>>, body: Bytes) -> Result<Response, Refusal> {
     order(&view, &body, LetterOrder::Retry).await
 }
 
-pub(super) async fn discard(State(view): State<Arc<View>>, body: Bytes) -> Result<Response, Response> {
+pub(super) async fn discard(State(view): State<Arc<View>>, body: Bytes) -> Result<Response, Refusal> {
     order(&view, &body, LetterOrder::Drop).await
 }
 
 /// Has the writer do it, some letters at a time, until all is done or time is up.
-async fn order(view: &View, body: &[u8], what: fn(u64) -> LetterOrder) -> Result<Response, Response> {
-    let selection: Selection = serde_json::from_slice(body).map_err(|error| {
+async fn order(view: &View, body: &[u8], what: Order) -> Result<Response, Refusal> {
+    let Selection { ids, all, reason, until } = serde_json::from_slice(body).map_err(|error| {
         let how = "send {\"ids\": [1, 2]} or {\"all\": true, \"reason\": \"malformed\"}";
         refusal(StatusCode::BAD_REQUEST, format!("{how}: {error}"))
     })?;
-    if selection.all != selection.ids.is_empty() || selection.ids.len() > LETTERS_PER_PAGE_MAX {
+    if all != ids.is_empty() || ids.len() > LETTERS_PER_PAGE_MAX {
         let how = format!("send either \"all\" or at most {LETTERS_PER_PAGE_MAX} \"ids\"");
         return Err(refusal(StatusCode::BAD_REQUEST, how));
     }
@@ -92,53 +89,70 @@ async fn order(view: &View, body: &[u8], what: fn(u64) -> LetterOrder) -> Result
         let why = "another order about dead letters is under way; try again when it is done";
         return Err(refusal(StatusCode::CONFLICT, why));
     };
-    let until = selection.until.unwrap_or_else(|| running.store.letter_counts().next);
-    let deadline = Instant::now() + ORDER_TIMEOUT;
-    let mut after = 0;
-    let mut done = 0;
-    let mut missing = Vec::new();
-    let mut ids = selection.ids.into_iter();
-    loop {
-        let chunk: Vec<u64> = if selection.all {
-            let (found, last) = find(&running, after, until, selection.reason.clone()).await?;
-            match last {
-                Some(last) => after = last,
-                None => break,
-            }
-            found
-        } else {
-            let chunk: Vec<u64> = ids.by_ref().take(LETTERS_PER_ORDER_MAX).collect();
-            if chunk.is_empty() {
-                break;
-            }
-            let found = there(&running, chunk.clone()).await?;
-            missing.extend(chunk.into_iter().filter(|id| !found.contains(id)));
-            found
-        };
-        if chunk.is_empty() {
-            continue;
+    let until = until.unwrap_or_else(|| running.store.letter_counts().next);
+    let mut work = Work { running, what, done: 0, deadline: Instant::now() + ORDER_TIMEOUT };
+    let (missing, more) = match all {
+        true => (Vec::new(), work.all(until, reason).await?),
+        false => (work.some(&ids).await?, false),
+    };
+    let answer = json!({ "done": work.done, "missing": missing, "until": until, "more": more });
+    Ok(Json(answer).into_response())
+}
+
+type Order = fn(u64) -> LetterOrder;
+
+/// An order that is being carried out.
+struct Work {
+    running: Arc<Running>,
+    what: Order,
+    done: usize,
+    deadline: Instant,
+}
+
+impl Work {
+    /// Those that are named: which of them were not there.
+    async fn some(&mut self, ids: &[u64]) -> Result<Vec<u64>, Refusal> {
+        let mut missing = Vec::new();
+        for ids in ids.chunks(LETTERS_PER_ORDER_MAX) {
+            let found = there(&self.running, ids.to_vec()).await?;
+            missing.extend(ids.iter().filter(|id| !found.contains(id)));
+            self.carry_out(found).await?;
         }
-        let count = chunk.len();
-        let answer = running.mailbox.order(chunk.into_iter().map(what).collect());
-        match tokio::time::timeout_at(deadline, answer).await {
-            Ok(Ok(())) => done += count,
-            Ok(Err(_)) => {
-                let why = format!("the writer has stopped; {done} are done");
-                return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, why));
+        Ok(missing)
+    }
+
+    /// All up to `until` that have the reason: whether there are more.
+    async fn all(&mut self, until: u64, reason: Option<String>) -> Result<bool, Refusal> {
+        let mut after = 0;
+        loop {
+            let (found, last) = find(&self.running, after, until, reason.clone()).await?;
+            let Some(last) = last else { return Ok(false) };
+            after = last;
+            self.carry_out(found).await?;
+            if Instant::now() > self.deadline {
+                return Ok(true);
             }
-            Err(_) => {
-                let why = format!(
-                    "the disk has not taken it yet; {done} are done and {count} will be when it does: see /api/status"
-                );
-                return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, why));
-            }
-        }
-        if selection.all && Instant::now() > deadline {
-            let answer = json!({ "done": done, "missing": missing, "until": until, "more": true });
-            return Ok(Json(answer).into_response());
         }
     }
-    Ok(Json(json!({ "done": done, "missing": missing, "until": until, "more": false })).into_response())
+
+    async fn carry_out(&mut self, ids: Vec<u64>) -> Result<(), Refusal> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let (count, done) = (ids.len(), self.done);
+        let answer = self.running.mailbox.order(ids.into_iter().map(self.what).collect());
+        let why = match tokio::time::timeout_at(self.deadline, answer).await {
+            Ok(Ok(())) => {
+                self.done += count;
+                return Ok(());
+            }
+            Ok(Err(_)) => format!("the writer has stopped; {done} are done"),
+            Err(_) => format!(
+                "the disk has not taken it yet; {done} are done and {count} will be when it does: see /api/status"
+            ),
+        };
+        Err(refusal(StatusCode::SERVICE_UNAVAILABLE, why))
+    }
 }
 
 /// The next letters above `after` and up to `until`: those that can be ordered about, and how far was looked.
@@ -147,7 +161,7 @@ async fn find(
     after: u64,
     until: u64,
     reason: Option<String>,
-) -> Result<(Vec<u64>, Option<u64>), Response> {
+) -> Result<(Vec<u64>, Option<u64>), Refusal> {
     let running = Arc::clone(running);
     read(move || {
         let mut letters = running.store.letters(after, LETTERS_PER_ORDER_MAX)?;
@@ -160,7 +174,7 @@ async fn find(
     .await
 }
 
-async fn there(running: &Arc<Running>, mut ids: Vec<u64>) -> Result<Vec<u64>, Response> {
+async fn there(running: &Arc<Running>, mut ids: Vec<u64>) -> Result<Vec<u64>, Refusal> {
     let running = Arc::clone(running);
     read(move || {
         ids.sort_unstable();
@@ -249,7 +263,7 @@ fn hex(bytes: &[u8]) -> String {
 /// Reads from the store where a slow disk holds up nobody.
 async fn read<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, Response> {
+) -> Result<T, Refusal> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),

@@ -5,6 +5,7 @@
 
 pub mod model;
 pub mod view;
+pub mod text;
 pub mod trace;
 
 mod api;

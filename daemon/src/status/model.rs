@@ -231,7 +231,7 @@ mod tests {
                 rejected: of(Reason::Range, rejected),
                 dead_lettered: of(Reason::Malformed, dead),
             },
-            letters: LetterCounts { next: 0, evicted, dropped, retried },
+            letters: LetterCounts { evicted, dropped, retried, ..LetterCounts::default() },
         }
     }
 

@@ -3,7 +3,7 @@
 //! A task per reader takes batches from the writer at once and drops what the reader has no room for, so that a slow
 //! reader costs a bounded number of lines and never holds the writer's batches.
 
-use super::api::{refusal, running};
+use super::api::{Refusal, refusal, running};
 use super::server::Connection;
 use super::trace::TraceLine;
 use super::view::View;
@@ -54,7 +54,7 @@ pub(super) async fn tap(
     State((view, shutdown)): State<(Arc<View>, watch::Receiver<bool>)>,
     Extension(connection): Extension<Arc<Connection>>,
     Query(params): Query<Params>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let running = running(&view)?;
     let Ok(place) = Arc::clone(&view.taps).try_acquire_owned() else {
         let why = format!("{TAPS_MAX} readers of tap are connected already; end one");
@@ -130,5 +130,60 @@ fn give(lines: &mpsc::Sender<String>, trace: &Trace, lost: &mut u64) {
     line.push('\n');
     if lines.try_send(line).is_err() {
         *lost += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_pipeline::verdict::Verdict;
+
+    fn trace(topic: &str, stream: Option<&str>) -> Trace {
+        Trace {
+            topic: topic.into(),
+            payload: String::new(),
+            stream: stream.map(Into::into),
+            metric: None,
+            tags: Vec::new(),
+            raw: None,
+            value: None,
+            time: None,
+            verdict: Verdict::Counted,
+            detail: String::new(),
+        }
+    }
+
+    #[test]
+    fn filters() {
+        for (filter, topic, stream, expected) in [
+            ("", "a/b", None, true),
+            ("climate", "a/b", Some("climate"), true),
+            ("climate", "a/b", Some("other"), false),
+            ("a/+", "a/b", None, true),
+            ("a/{x}", "a/b", Some("other"), true),
+            ("a/#", "b", None, false),
+            ("#", "$SYS/x", None, false),
+            ("a/{", "a/{", None, false),
+        ] {
+            assert_eq!(Filter::new(filter.into()).takes(&trace(topic, stream)), expected, "{filter} {topic}");
+        }
+    }
+
+    /// A reader with room for three lines that takes none, then all, is told exactly how many it lost.
+    #[test]
+    fn slow_readers_are_told_what_they_lost() {
+        let (lines, mut reader) = mpsc::channel(3);
+        let mut lost = 0;
+        for _ in 0..5 {
+            give(&lines, &trace("t", None), &mut lost);
+        }
+        assert_eq!(lost, 2);
+        for _ in 0..3 {
+            assert!(reader.try_recv().unwrap().starts_with("{\"topic\":\"t\""));
+        }
+        give(&lines, &trace("t", None), &mut lost);
+        assert_eq!((lost, reader.try_recv().unwrap().as_str()), (0, "{\"lost\":2}\n"));
+        assert!(reader.try_recv().unwrap().starts_with("{\"topic\""));
+        assert!(reader.try_recv().is_err());
     }
 }

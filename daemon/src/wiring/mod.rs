@@ -139,6 +139,7 @@ impl Daemon {
             figures: Arc::clone(&figures),
             taps: taps.clone(),
             clock,
+            bytes_max: config.buffer.bytes_max,
             interval: config.buffer.commit_interval,
             flash_bytes_per_day: config.buffer.flash_bytes_per_day,
             plans: new_plans,
@@ -181,6 +182,11 @@ impl Daemon {
     /// By name: the state of each output.
     pub fn output_states(&self) -> Vec<(String, Arc<OutputState>)> {
         self.outputs.iter().map(|running| (running.output.name.clone(), Arc::clone(&running.state))).collect()
+    }
+
+    /// Whether the writer's thread has ended, which it only does when told to.
+    pub fn has_lost_writer(&self) -> bool {
+        self.heart.is_finished()
     }
 
     /// How long the writer's loop has not turned.
