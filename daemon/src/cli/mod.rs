@@ -171,4 +171,31 @@ mod tests {
         check("tidegate deadletters show x", false);
         check("tidegate fly", false);
     }
+
+    /// What documents tell users to type is a command line; in a sentence the command may stand alone.
+    #[test]
+    fn commands_in_documents_are_valid() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let command = Cli::command();
+        let mut typed = 0;
+        for path in
+            ["README.md", "docs/configuration.md", "docs/durability.md", "docs/ledger.md", "docs/status.md"]
+        {
+            let text = std::fs::read_to_string(root.join(path)).unwrap();
+            let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+            for line in blocks.flat_map(str::lines) {
+                let line = line.trim_start_matches("sudo ").replace("cargo run --release -- ", "tidegate ");
+                if line.starts_with("tidegate ") {
+                    let parsed = Cli::try_parse_from(line.split(' '));
+                    assert!(parsed.is_ok(), "{path}: {line}");
+                    typed += 1;
+                }
+            }
+            for rest in text.split("`tidegate ").skip(1) {
+                let name = rest.split([' ', '`']).next().unwrap();
+                assert!(command.find_subcommand(name).is_some(), "{path}: tidegate {name}");
+            }
+        }
+        assert!(typed >= 3, "{typed} command lines");
+    }
 }
