@@ -10,7 +10,7 @@ use super::mailbox::{LetterOrder, Mail, Mailbox, Order};
 use super::pace::{PAUSE, Pace, Window};
 use crate::clock::Clock;
 use crate::health::Health;
-use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, RETRY_MAX, RETRY_MIN};
+use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, INTAKE_BYTES_MAX, RETRY_MAX, RETRY_MIN};
 use crate::store::{Commit, Letter, LetterRequest, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -78,6 +78,7 @@ struct Batch {
     inputs: Vec<Input>,
     orders: Vec<Order>,
     messages: usize,
+    bytes: usize,
 }
 
 /// What a transaction did that others want to know.
@@ -145,36 +146,41 @@ impl Heart {
     /// When to look again, whatever comes.
     fn deadline(&self) -> Instant {
         let now = Instant::now();
-        let window = self.parts.pipeline.next_deadline().map(|due| {
+        let window = self.parts.pipeline.next_closing(&self.held(now)).map(|due| {
             let wait = due.since(self.parts.clock.now()).0.max(0);
-            let due = now + Duration::from_micros(wait.unsigned_abs());
-            // What is held closes when its sources have drained, or at the limit: no need to turn until then.
-            if due > now { due } else { self.hold_ends(now) }
+            now + Duration::from_micros(wait.unsigned_abs())
         });
+        // What is held closes when its sources have drained, or at the limit.
+        let holds = self.backlog.iter().filter_map(|backlog| backlog.until).filter(|until| *until > now);
         let deadlines = [self.pace.deadline(), self.parts.mailbox.deadline(), window, Some(now + TURN_MAX)];
-        deadlines.into_iter().flatten().min().unwrap_or(now)
+        deadlines.into_iter().flatten().chain(holds).min().unwrap_or(now)
     }
 
-    fn hold_ends(&self, now: Instant) -> Instant {
-        self.backlog
-            .iter()
-            .filter_map(|backlog| backlog.until)
-            .filter(|until| *until > now)
-            .min()
-            .unwrap_or(now)
+    /// Whether a source still delivers what waited for us.
+    fn held(&self, now: Instant) -> impl Fn(u16) -> bool + use<> {
+        let backlog = self.backlog.clone();
+        move |source| {
+            let until = backlog.get(usize::from(source)).and_then(|backlog| backlog.until);
+            until.is_some_and(|until| until > now)
+        }
     }
 
     fn is_due(&self, now: Instant) -> bool {
         let reached = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         reached(self.pace.deadline())
             || reached(self.parts.mailbox.deadline())
-            || self.parts.pipeline.next_deadline().is_some_and(|due| due <= self.parts.clock.now())
+            || self
+                .parts
+                .pipeline
+                .next_closing(&self.held(now))
+                .is_some_and(|due| due <= self.parts.clock.now())
     }
 
     fn receive(&mut self, input: Input, now: Instant) {
         match &input {
             Input::Run(run) => {
                 self.batch.messages += run.messages.len();
+                self.batch.bytes += run.bytes.len();
                 let state = self.link(&run.link);
                 state.waiting += count_acknowledged(&run.messages);
                 state.highest = run.number;
@@ -202,7 +208,7 @@ impl Heart {
             Input::Refused { .. } => self.pace.arrived(now),
         }
         self.batch.inputs.push(input);
-        if self.batch.messages >= COMMIT_MESSAGES_MAX {
+        if self.batch.messages >= COMMIT_MESSAGES_MAX || self.batch.bytes >= INTAKE_BYTES_MAX {
             self.pace.urge(now);
         }
     }
@@ -228,7 +234,7 @@ impl Heart {
     fn commit(&mut self, last: bool) {
         let (mut mail, waiting) = self.parts.mailbox.take();
         self.batch.orders.append(&mut mail.orders);
-        let mut wait = RETRY_MIN;
+        let mut wait = Duration::ZERO;
         loop {
             let number = self.parts.store.next_entry();
             let error = match self.attempt(&mail, &waiting) {
@@ -243,17 +249,35 @@ impl Heart {
             {
                 tracing::error!(%error, "cannot commit; nothing is acknowledged until the disk takes it");
             }
-            match self.recover(number) {
-                Ok(true) => return self.committed(&mail, Done { outboxes: true, ..Done::default() }),
-                Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "cannot open the store again yet"),
+            // The pipeline has decided on what is not on disk: it may not go on before it is what the disk says.
+            loop {
+                match self.recover(number) {
+                    Ok(true) => return self.committed(&mail, Done { outboxes: true, ..Done::default() }),
+                    Ok(false) => break,
+                    Err(error) => tracing::warn!(%error, "cannot open the store again yet"),
+                }
+                if last || !self.wait(&mut wait) {
+                    return;
+                }
             }
-            if last {
+            if last || !self.wait(&mut wait) {
                 return;
             }
-            std::thread::sleep(wait);
-            wait = (wait * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// Backs off; false when nobody will wait any more.
+    fn wait(&self, wait: &mut Duration) -> bool {
+        let until = Instant::now() + *wait;
+        // The first time at once: what failed may have been a moment's trouble.
+        *wait = (*wait * 2).clamp(RETRY_MIN, RETRY_MAX);
+        loop {
             self.beat();
+            let left = until.saturating_duration_since(Instant::now());
+            if left == Duration::ZERO || self.parts.intake.is_closed() {
+                return !self.parts.intake.is_closed();
+            }
+            std::thread::sleep(left.min(RETRY_MIN));
         }
     }
 
@@ -261,12 +285,7 @@ impl Heart {
     fn attempt(&mut self, mail: &Mail, waiting: &BTreeSet<String>) -> Result<Done, StoreError> {
         let tapped = self.parts.taps.receiver_count() > 0;
         let now = self.parts.clock.now();
-        let instant = Instant::now();
-        let backlog = self.backlog.clone();
-        let held = move |source: u16| {
-            let until = backlog.get(usize::from(source)).and_then(|backlog| backlog.until);
-            until.is_some_and(|until| until > instant)
-        };
+        let held = self.held(Instant::now());
         let mut step = self.parts.pipeline.step();
         if tapped {
             step.trace();
@@ -333,6 +352,7 @@ impl Heart {
         }
         self.batch.inputs.clear();
         self.batch.messages = 0;
+        self.batch.bytes = 0;
         self.parts.mailbox.committed(&mail.settled, done.outboxes);
         if self.parts.health.clear("store") {
             tracing::info!("the disk takes writes again");
@@ -362,6 +382,9 @@ impl Heart {
     /// Puts a new plan in force: windows of changed summaries close under the old one, then a checkpoint under the new.
     fn change_plan(&mut self, new: NewPlan) {
         self.commit(false);
+        let known = std::mem::take(&mut self.backlog);
+        let mut known: BTreeMap<_, _> =
+            self.parts.pipeline.plan().sources.iter().cloned().zip(known).collect();
         while let Err(error) = self.try_plan(&new) {
             tracing::error!(%error, "cannot write the new configuration to the store; trying again");
             std::thread::sleep(RETRY_MIN);
@@ -369,8 +392,10 @@ impl Heart {
                 self.parts.pipeline = pipeline;
             }
         }
+        // A source that is new has a backlog until it says otherwise; the others stay what they were.
         let until = Some(Instant::now() + BACKLOG_HOLD_MAX);
-        self.backlog = vec![Backlog { until }; new.plan.sources.len()];
+        let backlog = |name| known.remove(name).unwrap_or(Backlog { until });
+        self.backlog = new.plan.sources.iter().map(backlog).collect();
         self.publish();
         let _ = new.done.send(());
     }

@@ -20,10 +20,11 @@ pub(super) fn write(
     write: &WriteTransaction,
     letters: &[DeadLetter],
     counts: &mut LetterCounts,
+    queues: &mut Queues,
 ) -> Result<(), StoreError> {
     for letter in letters {
         let number = take_number(counts);
-        insert(write, number, &Letter::Message(letter.clone()), counts)?;
+        insert(write, number, &Letter::Message(letter.clone()), counts, queues)?;
     }
     Ok(())
 }
@@ -34,13 +35,20 @@ pub(super) fn insert(
     number: u64,
     letter: &Letter,
     counts: &mut LetterCounts,
+    queues: &mut Queues,
 ) -> Result<(), StoreError> {
     let mut table = write.open_table(LETTERS).doing("write a dead letter")?;
     table.insert(number, pack_value(letter).as_slice()).doing("write a dead letter")?;
     while table.len().doing("count the dead letters")? > DEAD_LETTERS_MAX {
-        let Some((_, row)) = table.pop_first().doing("evict a dead letter")? else { break };
-        if let Letter::Message(letter) = unpack_value(row.value(), "dead letter")? {
-            counts.evicted += u64::from(letter.readings);
+        let oldest = table.pop_first().doing("evict a dead letter")?;
+        let Some((number, row)) = oldest.map(|(number, row)| (number.value(), row.value().to_vec())) else {
+            break;
+        };
+        match unpack_value(&row, "dead letter")? {
+            Letter::Message(letter) => counts.evicted += u64::from(letter.readings),
+            Letter::Event { output, queued: true, .. } => queues.evict(write, &output, number)?,
+            // It stays accounted for as refused.
+            Letter::Event { queued: false, .. } => {}
         }
     }
     Ok(())
