@@ -20,16 +20,10 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const INTAKE_BYTES_MAX: usize = 8 << 20;
 /// Messages that wait for the writer.
 pub const INTAKE_MESSAGES_MAX: usize = 65_536;
-/// Readings that one message may carry.
-pub const READINGS_PER_MESSAGE_MAX: usize = 1_000;
-/// Bytes of a dead letter that are kept; a larger message is rejected without its bytes.
-pub const DEAD_LETTER_BYTES_MAX: usize = 64 << 10;
 /// Dead letters kept; the oldest makes room.
 pub const DEAD_LETTERS_MAX: u64 = 10_000;
 /// Bytes of all dead letters; the oldest make room.
 pub const DEAD_LETTERS_BYTES_MAX: u64 = 16 << 20;
-/// Dead letters written in one transaction; more are rejected without their bytes.
-pub const DEAD_LETTERS_PER_COMMIT_MAX: usize = 100;
 /// Series kept; new ones beyond it are rejected.
 pub const SERIES_MAX: u32 = 100_000;
 /// Shortest and longest wait before a source or output tries again.

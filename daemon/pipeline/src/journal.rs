@@ -98,7 +98,6 @@ fn encode_parts(out: &mut Writer, entry: &Entry, unit: i64) {
         if let Some(mark) = &part.mark {
             flags |= MARK | mark.boot.map_or(0, |_| BOOT);
         }
-        #[expect(clippy::cast_possible_truncation, reason = "at most 15")]
         let count = part.readings.min(MANY) as u8;
         out.0.push(flags | count << 4);
     }
@@ -247,7 +246,7 @@ fn verdict_of(code: u8) -> Option<Verdict> {
     match code {
         0 => Some(Verdict::Counted),
         1 => Some(Verdict::Duplicate),
-        _ if code % 2 == 0 => reason().map(Verdict::Rejected),
+        _ if code.is_multiple_of(2) => reason().map(Verdict::Rejected),
         _ => reason().map(Verdict::DeadLettered),
     }
 }

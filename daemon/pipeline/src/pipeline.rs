@@ -144,6 +144,17 @@ impl Pipeline {
         self.due.first().map(|due| due.due)
     }
 
+    /// When the next window closes of those that report to no source that is `held`.
+    pub fn next_closing(&self, held: &dyn Fn(u16) -> bool) -> Option<Time> {
+        let closes: Vec<_> =
+            self.plan.summaries.iter().map(|summary| !self.plan.is_held(summary, held)).collect();
+        if !closes.contains(&true) {
+            return None;
+        }
+        let summary = |due: &&Due| usize::from(self.state.groups[due.group as usize].group.summary);
+        self.due.iter().find(|due| closes[summary(due)]).map(|due| due.due)
+    }
+
     /// Does what `entry` says was done. Decides nothing and emits nothing.
     pub fn replay(&mut self, entry: &Entry) {
         let mut events = entry.events.iter().peekable();

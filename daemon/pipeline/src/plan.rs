@@ -260,6 +260,14 @@ pub struct SummaryPlan {
     pub to: Vec<u16>,
 }
 
+impl Plan {
+    /// Whether a source that `summary` gets readings from is `held`.
+    pub fn is_held(&self, summary: &SummaryPlan, held: &dyn Fn(u16) -> bool) -> bool {
+        let sources = summary.streams.iter().flat_map(|&at| &self.streams[usize::from(at)].sources);
+        sources.into_iter().any(|&source| held(source))
+    }
+}
+
 impl SummaryPlan {
     /// The tag names of its keys: `by`, or the union over its streams; sorted.
     pub fn key_tags<'a>(&'a self, streams: &'a [StreamPlan]) -> Vec<&'a str> {

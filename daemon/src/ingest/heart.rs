@@ -10,7 +10,7 @@ use super::mailbox::{LetterOrder, Mail, Mailbox, Order};
 use super::pace::{MANY, PAUSE, Pace, Window};
 use crate::clock::Clock;
 use crate::health::Health;
-use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, DISK_RETRY_MAX, RETRY_MIN};
+use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, DISK_RETRY_MAX, INTAKE_BYTES_MAX, RETRY_MIN};
 use crate::store::{Commit, Letter, LetterRequest, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -76,8 +76,6 @@ pub struct Heart {
     links: Vec<(Arc<Link>, LinkState)>,
     backlog: Vec<Backlog>,
     batch: Batch,
-    /// When windows were last looked at.
-    looked: Instant,
 }
 
 /// What is taken and not on disk yet.
@@ -88,6 +86,7 @@ struct Batch {
     messages: usize,
     /// What the intake counts as pending until this is in the ledger.
     pending: u64,
+    bytes: usize,
 }
 
 /// What a transaction did that others want to know.
@@ -105,6 +104,8 @@ struct LinkState {
     /// The last run.
     highest: u64,
     latest: Option<Instant>,
+    /// The connection has ended; what it brought is committed all the same.
+    closed: bool,
     window: Window,
 }
 
@@ -122,8 +123,7 @@ impl Heart {
         // At the start everybody has a backlog until he says otherwise.
         let backlog =
             vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
-        let mut heart =
-            Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default(), looked: now };
+        let mut heart = Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default() };
         heart.publish();
         heart.parts.figures.beat();
         heart
@@ -184,25 +184,31 @@ impl Heart {
     /// When to look again, whatever comes.
     fn deadline(&self) -> Instant {
         let now = Instant::now();
+        // What is held closes when its sources have drained, or at the limit.
+        let holds = self.backlog.iter().filter_map(|backlog| backlog.until).filter(|until| *until > now);
         let deadlines = [
             self.pace.deadline(),
             self.parts.mailbox.deadline(now),
             self.window_deadline(now),
             Some(now + TURN_MAX),
         ];
-        deadlines.into_iter().flatten().min().unwrap_or(now)
+        deadlines.into_iter().flatten().chain(holds).min().unwrap_or(now)
     }
 
-    /// When windows close next. While a source drains its backlog, some that are due may be held: then it is worth a
-    /// look now and then.
+    /// When the next window closes that is not held.
     fn window_deadline(&self, now: Instant) -> Option<Instant> {
-        let due = self.parts.pipeline.next_deadline()?;
-        let wait = due.since(self.parts.clock.now()).0;
-        if wait > 0 {
-            return Some(now + Duration::from_micros(wait.unsigned_abs()));
+        let due = self.parts.pipeline.next_closing(&self.held(now))?;
+        let wait = due.since(self.parts.clock.now()).0.max(0);
+        Some(now + Duration::from_micros(wait.unsigned_abs()))
+    }
+
+    /// Whether windows of a source stay open: it still delivers what waited for us, or there is no room for summaries.
+    fn held(&self, now: Instant) -> impl Fn(u16) -> bool + use<> {
+        let (backlog, full) = (self.backlog.clone(), self.parts.health.has("buffer"));
+        move |source| {
+            let until = backlog.get(usize::from(source)).and_then(|backlog| backlog.until);
+            full || until.is_some_and(|until| until > now)
         }
-        let held = self.backlog.iter().any(|backlog| backlog.until.is_some_and(|until| until > now));
-        Some(if held || self.parts.health.has("buffer") { self.looked + TURN_MAX } else { now })
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -215,6 +221,7 @@ impl Heart {
         match &input {
             Input::Run(run) => {
                 self.batch.messages += run.messages.len();
+                self.batch.bytes += run.bytes.len();
                 let state = self.link(&run.link);
                 state.waiting += count_acknowledged(&run.messages);
                 state.highest = run.number;
@@ -234,7 +241,7 @@ impl Heart {
                 self.pace.arrived(now);
             }
             Input::Closed(link) => {
-                self.links.retain(|(known, _)| !Arc::ptr_eq(known, link));
+                self.link(link).closed = true;
                 return;
             }
             Input::Backlog { source } => {
@@ -248,7 +255,7 @@ impl Heart {
             Input::Repeated { .. } | Input::Refused { .. } => self.pace.arrived(now),
         }
         self.batch.inputs.push(input);
-        if self.batch.messages >= COMMIT_MESSAGES_MAX {
+        if self.batch.messages >= COMMIT_MESSAGES_MAX || self.batch.bytes >= INTAKE_BYTES_MAX {
             self.pace.urge(now);
         }
     }
@@ -274,7 +281,7 @@ impl Heart {
     fn commit(&mut self, last: bool) {
         let (mut mail, waiting) = self.parts.mailbox.take();
         self.batch.orders.append(&mut mail.orders);
-        let mut wait = RETRY_MIN;
+        let mut wait = Duration::ZERO;
         loop {
             let number = self.parts.store.next_entry();
             let error = match self.attempt(&mail, &waiting) {
@@ -289,17 +296,35 @@ impl Heart {
             {
                 tracing::error!(%error, "cannot commit; nothing is acknowledged until the disk takes it");
             }
-            match self.recover(number) {
-                Ok(true) => return self.committed(&mail, Done { outboxes: true, ..Done::default() }),
-                Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "cannot open the store again yet"),
+            // The pipeline has decided on what is not on disk: it may not go on before it is what the disk says.
+            loop {
+                match self.recover(number) {
+                    Ok(true) => return self.committed(&mail, Done { outboxes: true, ..Done::default() }),
+                    Ok(false) => break,
+                    Err(error) => tracing::warn!(%error, "cannot open the store again yet"),
+                }
+                if last || !self.wait(&mut wait) {
+                    return;
+                }
             }
-            if last || self.parts.intake.is_closed() {
+            if last || !self.wait(&mut wait) {
                 return;
             }
-            std::thread::sleep(wait);
-            wait = (wait * 2).min(DISK_RETRY_MAX);
+        }
+    }
+
+    /// Backs off; false when nobody will wait any more.
+    fn wait(&self, wait: &mut Duration) -> bool {
+        let until = Instant::now() + *wait;
+        // The first time at once: what failed may have been a moment's trouble.
+        *wait = (*wait * 2).clamp(RETRY_MIN, DISK_RETRY_MAX);
+        loop {
             self.parts.figures.beat();
+            let left = until.saturating_duration_since(Instant::now());
+            if left == Duration::ZERO || self.parts.intake.is_closed() {
+                return !self.parts.intake.is_closed();
+            }
+            std::thread::sleep(left.min(RETRY_MIN));
         }
     }
 
@@ -307,13 +332,7 @@ impl Heart {
     fn attempt(&mut self, mail: &Mail, waiting: &BTreeSet<String>) -> Result<Done, StoreError> {
         let tapped = self.parts.taps.receiver_count() > 0;
         let now = self.parts.clock.now();
-        let instant = Instant::now();
-        self.looked = instant;
-        let (backlog, full) = (self.backlog.clone(), self.parts.health.has("buffer"));
-        let held = move |source: u16| {
-            let until = backlog.get(usize::from(source)).and_then(|backlog| backlog.until);
-            full || until.is_some_and(|until| until > instant)
-        };
+        let held = self.held(Instant::now());
         let mut step = self.parts.pipeline.step();
         if tapped {
             step.trace();
@@ -367,10 +386,12 @@ impl Heart {
                 state.waiting = 0;
             }
         }
+        self.links.retain(|(_, state)| !state.closed);
         let bytes = self.parts.store.shared().wear().bytes();
         self.pace.committed(now, bytes);
         self.batch.inputs.clear();
         self.batch.messages = 0;
+        self.batch.bytes = 0;
         self.parts.mailbox.committed(&mail.settled, done.outboxes);
         if self.parts.health.clear("store") {
             tracing::info!("the disk takes writes again");
@@ -406,6 +427,9 @@ impl Heart {
     /// Puts a new plan in force: windows of changed summaries close under the old one, then a checkpoint under the new.
     fn change_plan(&mut self, new: NewPlan) {
         self.commit(false);
+        let known = std::mem::take(&mut self.backlog);
+        let mut known: BTreeMap<_, _> =
+            self.parts.pipeline.plan().sources.iter().cloned().zip(known).collect();
         while let Err(error) = self.try_plan(&new) {
             tracing::error!(%error, "cannot write the new configuration to the store; trying again");
             std::thread::sleep(RETRY_MIN);
@@ -413,8 +437,10 @@ impl Heart {
                 self.parts.pipeline = pipeline;
             }
         }
+        // A source that is new has a backlog until it says otherwise; the others stay what they were.
         let until = Some(Instant::now() + BACKLOG_HOLD_MAX);
-        self.backlog = vec![Backlog { until }; new.plan.sources.len()];
+        let backlog = |name| known.remove(name).unwrap_or(Backlog { until });
+        self.backlog = new.plan.sources.iter().map(backlog).collect();
         self.publish();
         let _ = new.done.send(());
     }

@@ -10,7 +10,7 @@ use tidegate_pipeline::plan::Plan;
 use tidegate_pipeline::state::State;
 
 /// A journal smaller than this is not worth a checkpoint: replaying it takes milliseconds.
-const JOURNAL_BYTES_MIN: u64 = 4 << 20;
+pub(super) const JOURNAL_BYTES_MIN: u64 = 4 << 20;
 /// The journal may grow to so many times the size of the last checkpoint, so that checkpoints cost little of the wear.
 const JOURNAL_PER_CHECKPOINT: u64 = 4;
 /// Above this recovery would take long, whatever the size of the checkpoint.
@@ -84,11 +84,22 @@ impl Store {
     /// Begins a checkpoint when the journal has grown enough and none is being written. `pipeline` must be as it is after
     /// the last committed entry.
     pub fn checkpoint_if_due(&mut self, pipeline: &Pipeline) {
-        let due =
-            (self.checkpoint.bytes * JOURNAL_PER_CHECKPOINT).clamp(JOURNAL_BYTES_MIN, JOURNAL_BYTES_MAX);
+        let due = (self.checkpoint.bytes * JOURNAL_PER_CHECKPOINT)
+            .clamp(self.journal_bytes_min.min(JOURNAL_BYTES_MAX), JOURNAL_BYTES_MAX);
         if self.snapshot.is_none() && self.journal_bytes >= due {
             self.snapshot = Some(Snapshot::take(pipeline, self.checkpoint.generation + 1, self.next - 1));
         }
+    }
+
+    /// Sets how large the journal must be, in bytes, before it is worth a checkpoint. The default is right for flash; a
+    /// test of checkpoints sets less.
+    pub fn checkpoint_from(&mut self, journal_bytes: u64) {
+        self.journal_bytes_min = journal_bytes;
+    }
+
+    /// Whether a checkpoint is being written.
+    pub fn is_checkpointing(&self) -> bool {
+        self.snapshot.is_some()
     }
 
     /// Writes a checkpoint of `pipeline` now, in a transaction of its own.

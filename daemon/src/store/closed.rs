@@ -6,6 +6,7 @@ use super::schema::{CLOSED, ClosedRow, LETTERS, Letter, LetterCounts, OUTBOX, Ou
 use super::{Doing, StoreError};
 use redb::{ReadableTable, WriteTransaction};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use tidegate_pipeline::Kept;
 use tidegate_pipeline::event::{Closed, ClosedKey};
 use tidegate_pipeline::time::Time;
@@ -14,6 +15,9 @@ use tidegate_pipeline::time::Time;
 pub(super) const SUMMARY: u8 = 1;
 /// Windows looked at in one transaction to see whether they can go.
 const COLLECT_MAX: usize = 5_000;
+
+/// Output, priority, sequence.
+type Place = (u16, u8, u64);
 
 /// The outputs as this transaction changes them.
 pub(super) struct Queues {
@@ -36,7 +40,11 @@ impl Queues {
             .or_insert_with(|| OutputRow { number: next, ..OutputRow::default() })
     }
 
-    /// Queues one event: its sequence.
+    fn number_of(&self, name: &str) -> Option<u16> {
+        self.outputs.get(name).map(|row| row.number)
+    }
+
+    /// Queues one event: its place.
     fn push(
         &mut self,
         write: &WriteTransaction,
@@ -44,7 +52,7 @@ impl Queues {
         priority: u8,
         reference: Reference,
         waiting: bool,
-    ) -> Result<(u16, u8, u64), StoreError> {
+    ) -> Result<Place, StoreError> {
         let row = self.output(name);
         let lane = usize::from(priority);
         let sequence = row.next[lane];
@@ -76,8 +84,11 @@ impl Queues {
             Some(row) => unpack_value::<ClosedRow>(&row, "closed window")?.queued,
             None => Vec::new(),
         };
-        let mut queued = Vec::new();
-        for name in closed.to.iter().filter_map(|&at| names.get(usize::from(at))) {
+        let names: Vec<_> = closed.to.iter().filter_map(|&at| names.get(usize::from(at))).collect();
+        // Where outputs are concerned that don't get this summary any more, what waits for them needs the window too.
+        let gone = |place: &&Place| !names.iter().any(|name| self.number_of(name) == Some(place.0));
+        let mut queued: Vec<Place> = before.iter().filter(gone).copied().collect();
+        for name in names {
             self.output(name).counts.made += 1;
             let (number, attempted) = (self.output(name).number, self.output(name).attempted);
             let old = before.iter().find(|place| place.0 == number).copied();
@@ -172,7 +183,28 @@ impl Queues {
             at,
             queued: false,
         };
-        super::letters::insert(write, number, &letter, letters)
+        super::letters::insert(write, number, &letter, letters, self)
+    }
+
+    /// A refused event that waits again has lost its bytes to newer dead letters: it is dropped.
+    pub(super) fn evict(
+        &mut self,
+        write: &WriteTransaction,
+        name: &str,
+        letter: u64,
+    ) -> Result<(), StoreError> {
+        let Some(number) = self.number_of(name) else { return Ok(()) };
+        let mut outbox = write.open_table(OUTBOX).doing("drop an event")?;
+        let lost = Reference::Letter(letter).row();
+        let mut dropped = 0;
+        outbox
+            .retain_in((number, 0, 0)..=(number, u8::MAX, u64::MAX), |_, row| {
+                dropped += u64::from(row == lost);
+                row != lost
+            })
+            .doing("drop an event")?;
+        *self.output(name).counts.dropped.entry("evicted".to_owned()).or_default() += dropped;
+        Ok(())
     }
 
     /// Allows the next `more` events of an output to be sent.
@@ -202,7 +234,7 @@ impl Queues {
     fn is_queued(
         &self,
         write: &WriteTransaction,
-        place: (u16, u8, u64),
+        place: Place,
         reference: Reference,
     ) -> Result<bool, StoreError> {
         let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
@@ -248,26 +280,29 @@ fn forget(write: &WriteTransaction, table: &mut ClosedTable<'_>, key: (i64, u32)
     Ok(bytes)
 }
 
-/// Removes windows that end after `from` and at or before `upto`, can't be amended and that nothing waits for: up to
-/// where it came, and the bytes that became free. Those that something waits for go when it is confirmed.
-pub(super) fn collect(write: &WriteTransaction, from: Time, upto: Time) -> Result<(Time, u64), StoreError> {
+/// Where [`collect`] begins.
+pub(super) const FROM_THE_START: (i64, u32) = (i64::MIN, 0);
+
+/// Removes windows after `from` that end at or before `upto`, can't be amended and that nothing waits for: up to where it
+/// came, and the bytes that became free. Those that something waits for go when it is confirmed.
+pub(super) fn collect(
+    write: &WriteTransaction,
+    from: (i64, u32),
+    upto: Time,
+) -> Result<((i64, u32), u64), StoreError> {
+    let upto = (upto.0, u32::MAX);
     if from >= upto {
         return Ok((from, 0));
     }
     let mut table = write.open_table(CLOSED).doing("forget windows")?;
-    let range = (from.0.saturating_add(1), 0)..=(upto.0, u32::MAX);
+    let range = (Bound::Excluded(from), Bound::Included(upto));
     let mut keys = Vec::new();
-    for item in table.range(range).doing("forget windows")?.take(COLLECT_MAX) {
+    for item in table.range::<(i64, u32)>(range).doing("forget windows")?.take(COLLECT_MAX) {
         keys.push(item.doing("forget windows")?.0.value());
     }
     let mut freed = 0;
     for key in &keys {
         freed += forget(write, &mut table, *key)?;
     }
-    // Cut short, the last end may have more windows: begin with it again.
-    let came = match keys.last() {
-        Some(last) if keys.len() == COLLECT_MAX => Time(last.0 - 1),
-        _ => upto,
-    };
-    Ok((came, freed))
+    Ok((keys.last().copied().filter(|_| keys.len() == COLLECT_MAX).unwrap_or(upto), freed))
 }

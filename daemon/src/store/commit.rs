@@ -1,6 +1,6 @@
 //! The transaction: everything that one batch changes, at once or not at all.
 
-use super::closed::Queues;
+use super::closed::{FROM_THE_START, Queues};
 use super::row::{CHUNK, pack, pack_value};
 use super::schema::{
     JOURNAL, LETTERS, Letter, META, META_CLOSED_BYTES, META_LETTERS, META_SUBSCRIPTIONS, OUTBOX, OUTPUTS,
@@ -103,13 +103,14 @@ impl Store {
         if let Some(forgotten) = commit.changes.forgotten {
             queues.forgotten = queues.forgotten.max(forgotten);
         }
-        for closed in &commit.changes.closed {
-            queues.close(&write, closed, &commit.outputs, &commit.waiting)?;
-        }
+        // What an output has taken is settled before a later revision could supersede it.
         for settlement in &commit.settled {
             queues.settle(&write, settlement, &mut letters, commit.at)?;
         }
-        super::letters::write(&write, &commit.changes.dead_letters, &mut letters)?;
+        for closed in &commit.changes.closed {
+            queues.close(&write, closed, &commit.outputs, &commit.waiting)?;
+        }
+        super::letters::write(&write, &commit.changes.dead_letters, &mut letters, &mut queues)?;
         for request in &commit.letters {
             super::letters::request(&write, *request, &mut letters, &mut queues)?;
         }
@@ -119,7 +120,9 @@ impl Store {
         for name in &commit.drop_outputs {
             drop_output(&write, name, &mut queues)?;
         }
-        let (collected, freed) = super::closed::collect(&write, self.collected, queues.forgotten)?;
+        // What waited for a dropped output goes now: nobody will confirm it.
+        let from = if commit.drop_outputs.is_empty() { self.collected } else { FROM_THE_START };
+        let (collected, freed) = super::closed::collect(&write, from, queues.forgotten)?;
         queues.closed_bytes = queues.closed_bytes.saturating_sub(freed);
         if let Some(subscriptions) = &commit.subscriptions {
             let mut meta = write.open_table(META).doing("remember the subscriptions")?;

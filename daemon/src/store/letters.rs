@@ -20,10 +20,11 @@ pub(super) fn write(
     write: &WriteTransaction,
     letters: &[DeadLetter],
     counts: &mut LetterCounts,
+    queues: &mut Queues,
 ) -> Result<(), StoreError> {
     for letter in letters {
         let number = take_number(counts);
-        insert(write, number, &Letter::Message(letter.clone()), counts)?;
+        insert(write, number, &Letter::Message(letter.clone()), counts, queues)?;
     }
     Ok(())
 }
@@ -34,6 +35,7 @@ pub(super) fn insert(
     number: u64,
     letter: &Letter,
     counts: &mut LetterCounts,
+    queues: &mut Queues,
 ) -> Result<(), StoreError> {
     let mut table = write.open_table(LETTERS).doing("write a dead letter")?;
     let row = pack_value(letter);
@@ -44,10 +46,16 @@ pub(super) fn insert(
     while counts.bytes > DEAD_LETTERS_BYTES_MAX
         || table.len().doing("count the dead letters")? > DEAD_LETTERS_MAX
     {
-        let Some((_, row)) = table.pop_first().doing("evict a dead letter")? else { break };
-        counts.bytes = counts.bytes.saturating_sub(row.value().len() as u64);
-        if let Letter::Message(letter) = unpack_value(row.value(), "dead letter")? {
-            counts.evicted += u64::from(letter.readings);
+        let oldest = table.pop_first().doing("evict a dead letter")?;
+        let Some((number, row)) = oldest.map(|(number, row)| (number.value(), row.value().to_vec())) else {
+            break;
+        };
+        counts.bytes = counts.bytes.saturating_sub(row.len() as u64);
+        match unpack_value(&row, "dead letter")? {
+            Letter::Message(letter) => counts.evicted += u64::from(letter.readings),
+            Letter::Event { output, queued: true, .. } => queues.evict(write, &output, number)?,
+            // It stays accounted for as refused.
+            Letter::Event { queued: false, .. } => {}
         }
     }
     Ok(())
@@ -80,7 +88,7 @@ pub(super) fn request(
         (LetterRequest::Drop(_), Letter::Event { queued: false, .. }) => remove(write, number, counts),
         (LetterRequest::Requeue(_), Letter::Event { output, id, event, why, at, queued: false }) => {
             queues.requeue(write, &output, number)?;
-            insert(write, number, &Letter::Event { output, id, event, why, at, queued: true }, counts)
+            insert(write, number, &Letter::Event { output, id, event, why, at, queued: true }, counts, queues)
         }
         _ => Ok(()),
     }

@@ -10,6 +10,7 @@ mod medium;
 mod open;
 mod row;
 mod schema;
+mod shadow;
 mod shared;
 
 pub use commit::{Commit, Fate, LetterRequest, Settlement};

@@ -1,15 +1,17 @@
 //! Opening: the file, its format, the last checkpoint, and the journal after it.
 
 use super::checkpoint::{self, Snapshot};
+use super::closed;
 use super::medium::{Counted, Opener, Wear};
 use super::row::{unpack, unpack_value};
 use super::schema::{
     CheckpointRow, FORMAT, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_CLOSED_BYTES, META_FORMAT,
     META_LETTERS, META_NAME, OUTPUTS, OutputRow,
 };
+use super::shadow::{self, Shadow};
 use super::shared::Shared;
 use super::{Doing, StoreError};
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_pipeline::plan::Plan;
@@ -34,12 +36,14 @@ pub struct Store {
     pub(super) checkpoint: CheckpointRow,
     /// Bytes of journal since the checkpoint in force.
     pub(super) journal_bytes: u64,
+    /// See [`Store::checkpoint_from`].
+    pub(super) journal_bytes_min: u64,
     /// A snapshot that is being written.
     pub(super) snapshot: Option<Snapshot>,
     /// Windows that end at or before this can go when nothing waits for them …
     pub(super) forgotten: Time,
     /// … and up to here those that nothing waited for have gone.
-    pub(super) collected: Time,
+    pub(super) collected: (i64, u32),
 }
 
 struct OpenerBox(Opener);
@@ -70,6 +74,7 @@ impl Store {
         fresh_name: &str,
         plan: impl FnOnce(&str) -> Plan,
     ) -> Result<Opened, StoreError> {
+        refuse_newer(path, &opener)?;
         let wear = Arc::new(Wear::default());
         let database = open_database(path, &opener, &wear)?;
         let name = match read_name(&database)? {
@@ -89,9 +94,10 @@ impl Store {
             closed_bytes: 0,
             checkpoint: CheckpointRow::default(),
             journal_bytes: 0,
+            journal_bytes_min: checkpoint::JOURNAL_BYTES_MIN,
             snapshot: None,
             forgotten: Time::MIN,
-            collected: Time::MIN,
+            collected: closed::FROM_THE_START,
         };
         let pipeline = store.load()?;
         Ok(Opened { store, pipeline })
@@ -105,7 +111,8 @@ impl Store {
         self.shared.close();
         let database = open_database(&self.path, &self.opener.0, self.shared.wear())?;
         self.shared.set(database);
-        self.load()
+        // Half loaded it would give out numbers that are taken: until all of it is read, nothing can be written.
+        self.load().inspect_err(|_| self.shared.close())
     }
 
     /// Whether the entry with this number is on disk.
@@ -171,36 +178,74 @@ impl Store {
         for item in journal.range((self.next, 0)..).doing("read the journal")? {
             let (key, chunk) = item.doing("read the journal")?;
             if key.value().0 != number {
-                self.replay(&mut pipeline, &row)?;
+                self.replay(&mut pipeline, number, &row)?;
                 row.clear();
                 number = key.value().0;
             }
             row.extend_from_slice(chunk.value());
         }
         if !row.is_empty() {
-            self.replay(&mut pipeline, &row)?;
+            self.replay(&mut pipeline, number, &row)?;
         }
         self.forgotten = pipeline.state().forgotten.unwrap_or(Time::MIN);
-        self.collected = Time::MIN;
+        self.collected = closed::FROM_THE_START;
         drop((journal, meta));
         self.publish();
         Ok(pipeline)
     }
 
-    fn replay(&mut self, pipeline: &mut Pipeline, row: &[u8]) -> Result<(), StoreError> {
+    fn replay(&mut self, pipeline: &mut Pipeline, number: u64, row: &[u8]) -> Result<(), StoreError> {
         let entry = journal::decode(&unpack(row, "journal entry")?)
             .map_err(|_| StoreError::Damaged("journal entry"))?;
         pipeline.replay(&entry);
-        self.next += 1;
+        self.next = number + 1;
         self.journal_bytes += row.len() as u64;
         Ok(())
     }
 }
 
 fn open_database(path: &str, opener: &Opener, wear: &Arc<Wear>) -> Result<Database, StoreError> {
-    let inner = opener().map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+    let inner = open_backend(path, opener)?;
+    let blank =
+        shadow::is_blank(&*inner).map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
     let backend = Counted { inner, wear: Arc::clone(wear) };
-    match Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend) {
+    if blank {
+        // The power went when the file was being made. There is nothing in it, and redb takes only an empty file for new.
+        backend.set_len(0).map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+    }
+    opened(path, builder().create_with_backend(backend))
+}
+
+/// Refuses a file of a newer format before anything of it is changed: even opening it would.
+fn refuse_newer(path: &str, opener: &Opener) -> Result<(), StoreError> {
+    let inner = open_backend(path, opener)?;
+    let io = |source| StoreError::Open { path: path.to_owned(), source };
+    if inner.len().map_err(io)? == 0 || shadow::is_blank(&*inner).map_err(io)? {
+        return Ok(());
+    }
+    let backend = Counted { inner, wear: Arc::default() };
+    match builder().open_read_only_with_backend(backend) {
+        // After an unclean stop it must be repaired to be read: what that writes stays in memory.
+        Err(DatabaseError::RepairAborted) => {
+            let shadow = Shadow::new(open_backend(path, opener)?).map_err(io)?;
+            read_name(&opened(path, builder().create_with_backend(shadow))?).map(drop)
+        }
+        database => read_name(&opened(path, database)?).map(drop),
+    }
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+fn open_backend(path: &str, opener: &Opener) -> Result<Box<dyn StorageBackend>, StoreError> {
+    opener().map_err(|source| StoreError::Open { path: path.to_owned(), source })
+}
+
+fn opened<D>(path: &str, database: Result<D, DatabaseError>) -> Result<D, StoreError> {
+    match database {
         Ok(database) => Ok(database),
         Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::Locked(path.to_owned())),
         Err(error) => Err(error).doing("be opened"),
@@ -208,7 +253,7 @@ fn open_database(path: &str, opener: &Opener, wear: &Arc<Wear>) -> Result<Databa
 }
 
 /// The store's name, `None` when there is nothing in the file yet.
-fn read_name(database: &Database) -> Result<Option<String>, StoreError> {
+fn read_name(database: &impl ReadableDatabase) -> Result<Option<String>, StoreError> {
     let read = database.begin_read().doing("read")?;
     let meta = match read.open_table(META) {
         Ok(meta) => meta,

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 const VERSION: u8 = 1;
 const HEADER: usize = 9;
 /// Rows longer than this were not written by us: a damaged length must not allocate.
-const UNPACKED_MAX: usize = 256 << 20;
+const UNPACKED_MAX: usize = 1 << 30;
 /// Values take a power-of-two run of pages, so that one byte above a power of two costs double (redb 4.6). Chunks stay
 /// below 64 KiB with room for the page's own bookkeeping.
 pub(super) const CHUNK: usize = 60_000;

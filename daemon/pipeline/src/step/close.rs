@@ -59,11 +59,7 @@ impl Step<'_> {
 
     fn is_held(&self, group: u32, held: &dyn Fn(u16) -> bool) -> bool {
         let summary = self.core.state.groups[group as usize].group.summary;
-        let streams = &self.core.plan.summaries[usize::from(summary)].streams;
-        streams
-            .iter()
-            .flat_map(|&s| &self.core.plan.streams[usize::from(s)].sources)
-            .any(|&source| held(source))
+        self.core.plan.is_held(&self.core.plan.summaries[usize::from(summary)], held)
     }
 
     fn close(&mut self, group: u32, start: Time, loaded: &Loaded) {

@@ -13,8 +13,8 @@ fn given(inputs: &[(i64, Input)]) -> u64 {
 
 proptest! {
     /// Replaying the journal gives the state that the daemon had, from whichever checkpoint it starts, and the ledger
-    /// knows every reading. Broken by: leaving the cleaning out of the replay; by not journaling `forgotten`; by noting
-    /// events after the part that they stand before.
+    /// knows every reading. Broken by: leaving the cleaning out of the replay; by not replaying `forgotten`; by noting
+    /// events after the part that they stand before; by losing fingerprints on the way through the journal.
     #[test]
     fn replay_gives_the_live_state(acts in acts(60), kind in 0u8..4) {
         let (inputs, _) = play(&acts);
@@ -38,7 +38,7 @@ proptest! {
     }
 
     /// A crash between any two steps changes nothing: the restored pipeline goes on as the old one would have.
-    /// Broken by: restoring without the open windows' deadlines.
+    /// Broken by: restoring windows with other deadlines.
     #[test]
     fn a_restored_pipeline_goes_on(acts in acts(60), kind in 0u8..4) {
         let (inputs, _) = play(&acts);
@@ -54,7 +54,7 @@ proptest! {
     }
 
     /// The last revision of every key is what a few lines without windows, lateness or journal compute. Broken by:
-    /// not merging what the store kept; by forgetting windows that are being amended; by counting duplicates.
+    /// not merging what the store kept; by forgetting windows that can be amended; by counting duplicates.
     #[test]
     fn the_oracle_agrees(acts in acts(120), kind in 1u8..3) {
         let (inputs, published) = play(&acts);
@@ -64,8 +64,8 @@ proptest! {
         prop_assert_eq!(world.last(), oracle(&inputs, &published));
     }
 
-    /// Where messages are cut into steps changes no summary. Broken by: dropping late windows without a kept row; by
-    /// letting a step forget what its own messages may still amend.
+    /// Where messages are cut into steps changes no summary. Broken by: opening a late window as if it were the
+    /// first; by forgetting windows that can be amended.
     #[test]
     fn the_cut_into_steps_is_neutral(acts in acts(120), kind in 0u8..4, cuts in prop::collection::vec(any::<bool>(), 120)) {
         let (inputs, _) = play(&acts);
@@ -115,7 +115,7 @@ proptest! {
     }
 
     /// A broker that loses every acknowledgement redelivers everything after each break; each reading counts once.
-    /// Broken by: leaving the fingerprint out of the journal's entry; by forgetting the doubt at the second break.
+    /// Broken by: not taking what is in doubt for a duplicate; by dropping the doubt of the break before.
     #[test]
     fn a_broker_that_repeats_itself_is_heard_once(acts in acts(60), window in 1usize..12) {
         let readings: Vec<_> = play(&acts).1;

@@ -29,7 +29,7 @@ fn changed(mut plan: Plan, what: u8) -> Plan {
 }
 
 proptest! {
-    /// Broken by: not closing what changes; by keeping the windows of a summary whose key changed.
+    /// Broken by: not merging what was closed before; by keeping the windows of a summary whose key changed.
     #[test]
     fn counts_survive(before in acts(60), after in acts(60), kind in 1u8..3, what in prop::sample::select(vec![0u8, 1, 2, 3, 5, 6])) {
         let all: Vec<_> = before.iter().chain(&after).cloned().collect();

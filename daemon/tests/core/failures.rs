@@ -1,0 +1,108 @@
+//! A commit that fails leaves memory and disk agreeing: every I/O call of a script fails once in its turn, below the real
+//! heart. Nothing that was acknowledged is missing, nothing is there twice.
+
+use crate::disk::{Disk, Trouble};
+use crate::heart::Body;
+use crate::rig::{Rig, message, payload, plan};
+use std::io::ErrorKind;
+
+const RUNS: u64 = 6;
+
+/// Runs of numbered readings, each acknowledged before the next is sent; some windows close and are amended at once.
+fn drive(body: &mut Body) {
+    for run in 0..RUNS {
+        body.send(run, &[("s/d1/t", 3 * run), ("s/d2/t", 3 * run + 1), ("s/d1/h", 3 * run + 2)]);
+        body.wait_for_acknowledgement(run + 1);
+    }
+}
+
+fn check(disk: &Disk, what: &str) {
+    let rig = Rig::open(disk.after_cut(0), plan()).unwrap();
+    let ledger = rig.pipeline.ledger();
+    assert_eq!((ledger.counted, ledger.total()), (3 * RUNS, 3 * RUNS), "{what}");
+    rig.check_accounts();
+}
+
+#[test]
+fn every_call_fails_once() {
+    let disk = Disk::default();
+    let mut body = Body::new(&disk, plan());
+    disk.trouble(Trouble::None);
+    drive(&mut body);
+    let calls = disk.calls();
+    body.stop();
+    check(&disk, "without trouble");
+    assert!(calls > 30, "{calls}");
+    let mut failures = 0;
+    for call in 1..=calls {
+        for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
+            let disk = Disk::default();
+            let mut body = Body::new(&disk, plan());
+            disk.trouble(Trouble::FailAt(call, kind));
+            drive(&mut body);
+            failures += body.failures();
+            body.stop();
+            check(&disk, &format!("{kind:?} at call {call}"));
+        }
+    }
+    assert!(failures >= calls, "most calls are part of a commit: {failures}");
+}
+
+/// The disk breaks for good, also for opening, while windows wait to be closed and readings to be written. When it is
+/// whole again everything is written and acknowledged, once.
+#[test]
+fn a_broken_disk_that_comes_back() {
+    let disk = Disk::default();
+    let mut body = Body::new(&disk, plan());
+    body.send(0, &[("s/d1/t", 0), ("s/d1/t", 1)]);
+    body.wait_for_acknowledgement(1);
+    disk.trouble(Trouble::Broken);
+    body.send(1, &[("s/d1/t", 2)]);
+    disk.wait_for_openings(4);
+    assert_eq!(body.acknowledged(), 1, "nothing is acknowledged meanwhile");
+    disk.trouble(Trouble::None);
+    body.wait_for_acknowledgement(2);
+    body.stop();
+    let rig = Rig::open(disk, plan()).unwrap();
+    assert_eq!(rig.pipeline.ledger().counted, 3);
+}
+
+/// Nobody waits for ever: told to stop, the heart gives up on a broken disk, and does not acknowledge.
+#[test]
+fn stopping_on_a_broken_disk() {
+    let disk = Disk::default();
+    let mut body = Body::new(&disk, plan());
+    disk.trouble(Trouble::Broken);
+    body.send(0, &[("s/d1/t", 0)]);
+    body.wait_for_failures(1);
+    body.stop();
+    assert_eq!(body.acknowledged(), 0);
+}
+
+/// A reopening that fails half-way may not leave the store ready to be written: the numbers that it knows are wrong.
+#[test]
+fn a_store_that_was_half_reopened_takes_nothing() {
+    let send = |rig: &mut Rig, n: u64| {
+        let text = payload(1, 0, n);
+        rig.commit(0, |step| step.message(&message(0, "s/d1/t", &text)), |_| {})
+    };
+    let mut failed = 0;
+    for reads in 0..100 {
+        let mut rig = Rig::new(plan());
+        (0..3).for_each(|n| send(&mut rig, n).unwrap());
+        rig.disk.trouble(Trouble::NoReadsAfter(reads));
+        let opened = rig.store.reopen();
+        rig.disk.trouble(Trouble::None);
+        match opened {
+            Ok(pipeline) => rig.pipeline = pipeline,
+            Err(_) => {
+                failed += 1;
+                assert!(send(&mut rig, 99).is_err(), "after {reads} reads");
+                rig.pipeline = rig.store.reopen().unwrap();
+            }
+        }
+        send(&mut rig, 3).unwrap();
+        assert_eq!(rig.restart().pipeline.ledger().counted, 4);
+    }
+    assert!(failed > 5, "{failed}");
+}

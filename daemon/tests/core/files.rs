@@ -1,0 +1,154 @@
+//! The file: what is refused and left alone, what is made anew, large entries, checkpoints.
+
+use crate::disk::Disk;
+use crate::rig::{Rig, message, payload, plain, plan};
+use redb::{Database, ReadableTable, TableDefinition};
+use tidegate::store::{Store, StoreError, file};
+use tidegate_pipeline::verdict::{Reason, Verdict};
+
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+/// A store of a newer format, closed cleanly or not.
+fn newer(clean: bool) -> Disk {
+    let rig = Rig::new(plan());
+    let disk = rig.disk.clone();
+    drop(rig);
+    let database = Database::builder().create_with_backend(disk.clone()).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(META).unwrap().insert("format", [9u8, 0, 0, 0].as_slice()).unwrap();
+    write.commit().unwrap();
+    let unclean = disk.bytes();
+    drop(database);
+    Disk::holding(if clean { disk.bytes() } else { unclean })
+}
+
+#[test]
+fn a_newer_format_is_refused_and_untouched() {
+    for clean in [true, false] {
+        let disk = newer(clean);
+        let before = disk.bytes();
+        let error = Store::open("disk", disk.opener(), "x", |_| plan()).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found: 9, known: 1 }), "{error}");
+        assert_eq!(disk.calls(), 0, "clean: {clean}");
+        assert!(disk.bytes() == before, "clean: {clean}");
+    }
+}
+
+#[test]
+fn an_unclean_file_of_our_format_opens() {
+    let mut rig = Rig::new(plain());
+    rig.send(0, "d1", 1, 0);
+    let disk = Disk::holding(rig.disk.bytes());
+    let again = Rig::open(disk, plain()).unwrap();
+    assert_eq!(again.pipeline.state(), rig.pipeline.state());
+}
+
+#[test]
+fn what_is_no_store_is_refused_and_untouched() {
+    for bytes in [b"not a store".to_vec(), vec![7; 10_000], [vec![0; 8_000], vec![1]].concat()] {
+        let disk = Disk::holding(bytes.clone());
+        let error = Store::open("disk", disk.opener(), "x", |_| plan()).unwrap_err();
+        assert!(matches!(error, StoreError::Database { .. }), "{error}");
+        assert_eq!(disk.bytes(), bytes);
+    }
+    let disk = Disk::default();
+    let database = Database::builder().create_with_backend(disk.clone()).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(META).unwrap().insert("other", [1u8].as_slice()).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    assert!(matches!(Rig::open(disk, plan()).err(), Some(StoreError::Damaged(_))), "another's database");
+}
+
+#[test]
+fn two_processes_cannot_have_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.redb");
+    let open = || Store::open("store.redb", file(&path), "x", |_| plan());
+    let first = open().unwrap();
+    let error = open().unwrap_err();
+    assert!(matches!(&error, StoreError::Locked(path) if path == "store.redb"), "{error}");
+    drop(first);
+    assert_eq!(open().unwrap().store.shared().name(), "x");
+    let missing = Store::open("nowhere", file(&dir.path().join("a/b")), "x", |_| plan()).unwrap_err();
+    assert!(matches!(missing, StoreError::Open { .. }), "{missing}");
+}
+
+/// An entry that does not compress is larger than a chunk: it is cut, and put together again.
+#[test]
+fn large_entries() {
+    let mut random = fastrand::Rng::with_seed(1);
+    for count in [1, 9_000, 12_000, 60_000] {
+        let mut rig = Rig::new(plain());
+        for _ in 0..3 {
+            let refuse = |step: &mut tidegate_pipeline::Step<'_>| {
+                (0..count)
+                    .for_each(|_| step.account(Verdict::Rejected(Reason::TooLarge), random.u64(..1 << 40)));
+            };
+            rig.commit(0, refuse, |_| {}).unwrap();
+        }
+        rig.restart();
+    }
+}
+
+/// A checkpoint is taken when the journal has grown, written in chunks while entries follow, put in force by the last.
+#[test]
+fn checkpoints() {
+    let mut rig = Rig::new(plain());
+    rig.store.checkpoint_from(200_000);
+    grow(&mut rig);
+    assert!(rig.store.is_checkpointing());
+    let mut commits = 0;
+    while rig.store.is_checkpointing() {
+        rig.send(1, "d1", 1, 1);
+        let copy = Rig::open(Disk::holding(rig.disk.bytes()), plan()).unwrap();
+        assert_eq!(copy.pipeline.state(), rig.pipeline.state(), "after {commits} commits");
+        commits += 1;
+    }
+    assert!((2..20).contains(&commits), "several transactions: {commits}");
+    let next = rig.store.next_entry();
+    rig.store.checkpoint_now(&rig.pipeline).unwrap();
+    let mut rig = rig.restart();
+    assert_eq!(rig.store.next_entry(), next);
+    assert!(rig.store.has_entry(next - 1).unwrap() && !rig.store.has_entry(next).unwrap());
+    rig.send(2, "d1", 1, 2);
+    assert!(rig.store.has_entry(next).unwrap());
+    rig.restart();
+}
+
+/// Some 600 kB of state that does not compress.
+pub fn grow(rig: &mut Rig) {
+    let mut random = fastrand::Rng::with_seed(2);
+    let topics: Vec<String> = (0..2_500)
+        .map(|_| {
+            format!("s/{}/t", std::iter::repeat_with(|| random.alphanumeric()).take(250).collect::<String>())
+        })
+        .collect();
+    let payload = payload(1, 0, 0);
+    let send = |step: &mut tidegate_pipeline::Step<'_>| {
+        topics.iter().for_each(|topic| step.message(&message(0, topic, &payload)));
+    };
+    rig.commit(0, send, |_| {}).unwrap();
+}
+
+/// What a flipped bit does to a value: an error in words, never other numbers.
+#[test]
+fn damage_is_told() {
+    let mut rig = Rig::new(plain());
+    rig.send(0, "d1", 1, 0);
+    let disk = rig.disk.clone();
+    drop(rig);
+    let database = Database::builder().create_with_backend(disk.clone()).unwrap();
+    let journal: TableDefinition<'_, (u64, u16), &[u8]> = TableDefinition::new("journal");
+    let write = database.begin_write().unwrap();
+    {
+        let mut table = write.open_table(journal).unwrap();
+        let mut row = table.get((1, 0)).unwrap().unwrap().value().to_vec();
+        *row.last_mut().unwrap() ^= 1;
+        table.insert((1, 0), row.as_slice()).unwrap();
+    }
+    write.commit().unwrap();
+    drop(database);
+    let error = Rig::open(disk, plain()).err().unwrap();
+    assert!(error.to_string().contains("journal entry"), "{error}");
+}

@@ -1,0 +1,262 @@
+//! The heart with its real thread and clock: acknowledgements only after the commit, everything written at the end.
+
+use crate::disk::Disk;
+use crate::rig::{Rig, plain, plan};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tidegate::clock::Clock;
+use tidegate::health::Health;
+use tidegate::ingest::figures::Figures;
+use tidegate::ingest::heart::{Heart, NewPlan, Parts};
+use tidegate::ingest::intake::{Input, Intake, Link, Message, Run};
+use tidegate::ingest::mailbox::{LetterOrder, Mailbox};
+use tidegate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX};
+use tidegate::store::{Opened, Store};
+use tidegate_pipeline::ledger::Ledger;
+use tidegate_pipeline::plan::Plan;
+use tokio::sync::{broadcast, mpsc};
+
+/// Nothing in these tests takes this long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A heart, and one connection to it.
+pub struct Body {
+    pub intake: Arc<Intake>,
+    pub mailbox: Arc<Mailbox>,
+    pub figures: Arc<Figures>,
+    pub link: Arc<Link>,
+    pub plans: mpsc::Sender<NewPlan>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Body {
+    pub fn new(disk: &Disk, plan: Plan) -> Body {
+        let Opened { store, pipeline } = Store::open("disk", disk.opener(), "x", |_| plan).unwrap();
+        let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
+        let mailbox = Mailbox::new(Arc::clone(&intake));
+        let figures = Arc::new(Figures::default());
+        let (plans, new_plans) = mpsc::channel(1);
+        let heart = Heart::new(Parts {
+            intake: Arc::clone(&intake),
+            mailbox: Arc::clone(&mailbox),
+            store,
+            pipeline,
+            health: Arc::new(Health::default()),
+            figures: Arc::clone(&figures),
+            taps: broadcast::channel(1).0,
+            clock: Clock,
+            bytes_max: u64::MAX,
+            interval: Duration::from_millis(250),
+            flash_bytes_per_day: 1 << 50,
+            plans: new_plans,
+        });
+        let thread = Some(std::thread::spawn(|| heart.run()));
+        let link = Link::new(0, "sensor", 100);
+        let body = Body { intake, mailbox, figures, link, plans, thread };
+        body.push(Input::Drained { source: 0 });
+        body.push(Input::Opened(Arc::clone(&body.link)));
+        body
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        self.figures.account(&self.intake).0.ledger
+    }
+
+    pub fn push(&self, input: Input) {
+        assert!(self.intake.try_push(Some(input)).is_none(), "there is room");
+    }
+
+    /// One run of readings without numbers or with, as (topic, number).
+    pub fn send(&mut self, run: u64, readings: &[(&str, u64)]) {
+        let payloads: Vec<_> = readings
+            .iter()
+            // Long ago, so that windows close at once and are amended by the next run; but not too long.
+            .map(|(topic, n)| {
+                let ts = Clock.now().as_millis() - 1_800_000;
+                (*topic, format!(r#"{{"v":1,"ts":{ts},"n":{n},"b":1}}"#))
+            })
+            .collect();
+        self.push(Input::Run(run_of(&self.link, run + 1, &payloads)));
+    }
+
+    pub fn acknowledged(&self) -> u64 {
+        self.link.committed()
+    }
+
+    pub fn failures(&self) -> u64 {
+        self.figures.failures.load(Ordering::Relaxed)
+    }
+
+    pub fn wait_for_acknowledgement(&self, run: u64) {
+        wait(|| self.acknowledged() >= run);
+    }
+
+    pub fn wait_for_failures(&self, count: u64) {
+        wait(|| self.failures() >= count);
+    }
+
+    /// Stops, as the daemon does: the heart writes what it has and ends.
+    pub fn stop(&mut self) {
+        self.intake.close();
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// Waits for something that other threads do.
+fn wait(done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < PATIENCE, "it does not happen");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn run_of(link: &Arc<Link>, number: u64, messages: &[(&str, String)]) -> Run {
+    let (mut bytes, mut ranges) = (Vec::new(), Vec::new());
+    let mut put = |text: &str| {
+        let start = u32::try_from(bytes.len()).unwrap();
+        bytes.extend_from_slice(text.as_bytes());
+        start..u32::try_from(bytes.len()).unwrap()
+    };
+    for (topic, payload) in messages {
+        let (topic, payload) = (put(topic), put(payload));
+        ranges.push(Message { topic, payload, retained: false, acknowledged: true });
+    }
+    Run { link: Arc::clone(link), number, arrival: Clock.now(), bytes: Bytes::from(bytes), messages: ranges }
+}
+
+fn now_payload(value: u64) -> String {
+    format!(r#"{{"v":{value},"ts":{}}}"#, Clock.now().as_millis())
+}
+
+/// The one promise: while the sync has not returned, nobody is told that anything is on disk.
+#[test]
+fn no_acknowledgement_before_the_sync() {
+    let disk = Disk::default();
+    let mut body = Body::new(&disk, plan());
+    for run in 0..20 {
+        disk.hold(true);
+        body.send(run, &[("s/d1/t", run)]);
+        disk.wait_for_sync();
+        assert_eq!(body.acknowledged(), run);
+        assert_eq!(body.ledger().counted, run, "nor is it in the ledger");
+        disk.hold(false);
+        body.wait_for_acknowledgement(run + 1);
+        assert_eq!(body.ledger().counted, run + 1);
+    }
+    body.stop();
+}
+
+#[test]
+fn stopping_drains_everything() {
+    let disk = Disk::default();
+    let mut body = Body::new(&disk, plan());
+    disk.hold(true);
+    let links: Vec<_> = (0..10).map(|n| Link::new(0, format!("c{n}"), 100)).collect();
+    for number in 1..=50u64 {
+        for (at, link) in (0u64..).zip(&links) {
+            let text = format!(r#"{{"v":1,"ts":{},"n":{},"b":{at}}}"#, Clock.now().as_millis(), number);
+            body.push(Input::Run(run_of(link, number, &[("s/d1/t", text)])));
+        }
+    }
+    body.push(Input::Closed(Arc::clone(&links[0])));
+    body.intake.close();
+    disk.hold(false);
+    body.stop();
+    assert!(links.iter().all(|link| link.committed() == 50), "also a connection that has ended");
+    let rig = Rig::open(disk, plan()).unwrap();
+    assert_eq!(rig.pipeline.ledger().total(), 500);
+}
+
+/// What was committed and not acknowledged comes again after a restart: each counts as a duplicate, once.
+#[test]
+fn redelivered_after_a_restart() {
+    let disk = Disk::default();
+    let texts: Vec<_> = (0..10).map(|n| ("s/d1/t", now_payload(n / 2))).collect();
+    for restart in 0..3u64 {
+        let mut body = Body::new(&disk, plain());
+        body.push(Input::Run(run_of(&body.link, 1, &texts)));
+        body.wait_for_acknowledgement(1);
+        let ledger = body.ledger();
+        assert_eq!((ledger.counted, ledger.duplicate), (10, 10 * restart));
+        body.stop();
+    }
+    let mut body = Body::new(&disk, plain());
+    body.push(Input::Run(run_of(&body.link, 1, &texts)));
+    body.push(Input::Run(run_of(&body.link, 2, &texts[..4])));
+    body.wait_for_acknowledgement(2);
+    let ledger = body.ledger();
+    assert_eq!((ledger.counted, ledger.duplicate), (14, 30), "what comes a second time is new");
+    body.stop();
+}
+
+/// A broker that stops after 20 unacknowledged messages is not kept waiting for the interval each time.
+#[test]
+fn a_window_of_20_does_not_stall() {
+    let disk = Disk::default();
+    let mut body = Body::new(&disk, plain());
+    let start = Instant::now();
+    const ROUNDS: u64 = 100;
+    for round in 0..ROUNDS {
+        let texts: Vec<_> = (0..20).map(|n| ("s/d1/t", now_payload(n))).collect();
+        body.push(Input::Run(run_of(&body.link, round + 1, &texts)));
+        body.wait_for_acknowledgement(round + 1);
+    }
+    // With the interval it would be 25 s, with a pause each time 1.5 s.
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    body.stop();
+}
+
+/// A source that still delivers its backlog holds its windows open, and does not make each message a transaction.
+#[test]
+fn a_backlog_is_committed_in_batches() {
+    let disk = Disk::default();
+    let mut body = Body::new(&disk, plain());
+    body.push(Input::Backlog { source: 0 });
+    let texts = [("s/d1/t", format!(r#"{{"v":1,"ts":{}}}"#, Clock.now().as_millis() - 60_000))];
+    body.push(Input::Run(run_of(&body.link, 1, &texts)));
+    body.wait_for_acknowledgement(1);
+    let before = body.figures.commits.load(Ordering::Relaxed);
+    for number in 2..=200 {
+        body.push(Input::Run(run_of(&body.link, number, &texts)));
+        if number % 10 == 0 {
+            std::thread::yield_now();
+        }
+    }
+    body.wait_for_acknowledgement(200);
+    let commits = body.figures.commits.load(Ordering::Relaxed) - before;
+    assert!(commits <= 40, "{commits} transactions for 200 messages");
+    assert_eq!(body.figures.windows.load(Ordering::Relaxed), 1, "held open");
+    body.push(Input::Drained { source: 0 });
+    body.intake.wake();
+    wait(|| body.figures.windows.load(Ordering::Relaxed) == 0);
+    body.stop();
+}
+
+#[test]
+fn orders_and_plans_are_answered_when_they_are_on_disk() {
+    let disk = Disk::default();
+    let mut body = Body::new(&disk, plain());
+    body.push(Input::Run(run_of(&body.link, 1, &[("s/d1/t", "junk".into()), ("s/d1/t", now_payload(1))])));
+    body.wait_for_acknowledgement(1);
+    body.mailbox.order(vec![LetterOrder::Retry(1), LetterOrder::Drop(7)]).blocking_recv().unwrap();
+    let mut renamed = plain();
+    renamed.summaries[0].name = "renamed".into();
+    let (done, answer) = tokio::sync::oneshot::channel();
+    let subscriptions = [("local".to_owned(), vec!["s/+/+".to_owned()])].into();
+    body.plans.blocking_send(NewPlan { plan: renamed.clone(), subscriptions, done }).unwrap();
+    body.intake.wake();
+    answer.blocking_recv().unwrap();
+    body.push(Input::Run(run_of(&body.link, 2, &[("s/d1/t", now_payload(2))])));
+    body.wait_for_acknowledgement(2);
+    body.stop();
+    let rig = Rig::open(disk, plan()).unwrap();
+    assert_eq!(*rig.pipeline.plan(), renamed);
+    assert_eq!(rig.store.shared().subscriptions().unwrap()["local"], ["s/+/+"]);
+    let ledger = rig.pipeline.ledger();
+    let letters = rig.store.shared().letter_counts();
+    assert_eq!((ledger.counted, ledger.total() - letters.retried, letters.retried), (2, 3, 1));
+}

@@ -1,0 +1,12 @@
+//! The foundation: the store and the ingest heart over a medium that fails, tears and loses power.
+#![expect(unreachable_pub, reason = "a test crate has no outside")]
+
+mod cuts;
+mod disk;
+mod failures;
+mod files;
+mod heart;
+mod letters;
+mod measure;
+mod outbox;
+mod rig;
