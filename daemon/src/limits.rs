@@ -125,7 +125,7 @@ pub const CONFIG_SECTIONS_MAX: usize = 1_000;
 /// The largest `max_packet` that a source can be given, in bytes.
 pub const PACKET_BYTES_LIMIT: u64 = 64 << 20;
 /// Transactions that a slow `tap` may lag behind before it loses lines.
-pub const TAP_BATCHES_MAX: usize = 256;
+pub const TAP_BATCHES_MAX: usize = 16;
 /// A writer that has not turned for so long, without a disk that is known to refuse, is stuck.
 pub const HEART_STALLED_AFTER: Duration = Duration::from_secs(10);
 /// How often that is looked at where systemd grants no watchdog.
