@@ -1,7 +1,7 @@
 //! The samples and the document say what the reader accepts, and nothing else.
 
 use super::{machine, read};
-use crate::config::{parse, schema};
+use crate::config::{parse, promises, schema};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -107,5 +107,15 @@ fn examples_in_documents_are_valid() {
                 panic!("{path}: {report}");
             }
         }
+    }
+}
+
+#[test]
+fn the_readme_shows_what_check_says() {
+    let document = document("README.md");
+    let block = document.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let loaded = read(block).unwrap_or_else(|report| panic!("{report}"));
+    for promise in promises(&loaded.config) {
+        assert!(document.contains(&promise.text), "{}", promise.text);
     }
 }
