@@ -30,6 +30,11 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(at).is_some()
     }
 
+    /// Whether something is wrong at `at`.
+    pub fn has(&self, at: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(at)
+    }
+
     /// All problems, by place.
     pub fn problems(&self) -> Vec<Problem> {
         let problems = self.0.lock().unwrap_or_else(PoisonError::into_inner);

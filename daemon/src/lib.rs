@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod secret;
+pub mod status;
 pub mod tls;
 pub mod mqtt;
 pub mod ingest;

@@ -20,14 +20,10 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const INTAKE_BYTES_MAX: usize = 8 << 20;
 /// Messages that wait for the writer.
 pub const INTAKE_MESSAGES_MAX: usize = 65_536;
-/// Readings that one message may carry.
-pub const READINGS_PER_MESSAGE_MAX: usize = 1_000;
-/// Bytes of a dead letter that are kept; a larger message is rejected without its bytes.
-pub const DEAD_LETTER_BYTES_MAX: usize = 64 << 10;
 /// Dead letters kept; the oldest makes room.
 pub const DEAD_LETTERS_MAX: u64 = 10_000;
-/// Dead letters written in one transaction; more are rejected without their bytes.
-pub const DEAD_LETTERS_PER_COMMIT_MAX: usize = 100;
+/// Bytes of all dead letters; the oldest make room.
+pub const DEAD_LETTERS_BYTES_MAX: u64 = 16 << 20;
 /// Series kept; new ones beyond it are rejected.
 pub const SERIES_MAX: u32 = 100_000;
 /// Shortest and longest wait before a source or output tries again.
@@ -56,6 +52,27 @@ pub const CONNECTING_MAX: usize = 64;
 pub const FILTERS_PER_PACKET_MAX: usize = 64;
 /// How long stopping waits for what was received to be committed and acknowledged.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections of the status endpoint.
+pub const STATUS_CONNECTIONS_MAX: usize = 64;
+/// After this long a connection of the status endpoint is closed when its request is answered. A `tap` may stay.
+pub const STATUS_CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
+/// How long one request to the status endpoint may take, its body and its answer included.
+pub const STATUS_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a request's head, and of its body, that the status endpoint reads.
+pub const STATUS_REQUEST_BYTES_MAX: usize = 16 << 10;
+/// Readers of `tap` at a time.
+pub const TAPS_MAX: usize = 8;
+/// Lines that wait for a slow reader of `tap` before it loses some.
+pub const TAP_LINES_MAX: usize = 2_048;
+/// A `tap` with nothing to say sends an empty line so often, to notice readers that are gone.
+pub const TAP_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Dead letters listed on one page.
+pub const LETTERS_PER_PAGE_MAX: usize = 100;
+/// Dead letters retried or dropped in one transaction: few enough that those that fail again find room in it (see
+/// [`DEAD_LETTERS_PER_COMMIT_MAX`]).
+pub const LETTERS_PER_ORDER_MAX: usize = 50;
+/// After this long an order about many dead letters says how far it came.
+pub const ORDER_TIMEOUT: Duration = Duration::from_secs(20);
 /// A connection that lived this long was a good one: the next failure is the first again.
 pub const STABLE_AFTER: Duration = Duration::from_secs(30);
 /// A broker's backlog is drained when it was silent for this long.
@@ -102,10 +119,12 @@ pub const CONFIG_SECTIONS_MAX: usize = 1_000;
 /// The largest `max_packet` that a source can be given, in bytes.
 pub const PACKET_BYTES_LIMIT: u64 = 64 << 20;
 /// Transactions that a slow `tap` may lag behind before it loses lines.
-pub const TAP_BATCHES_MAX: usize = 256;
+pub const TAP_BATCHES_MAX: usize = 16;
 /// A writer that has not turned for so long, without a disk that is known to refuse, is stuck.
 pub const HEART_STALLED_AFTER: Duration = Duration::from_secs(10);
 /// How often that is looked at where systemd grants no watchdog.
 pub const WATCHDOG_LOOK: Duration = Duration::from_secs(5);
 /// Elements of one list in a configuration.
 pub const CONFIG_LIST_MAX: usize = 4_096;
+/// The longest wait before a disk that refused is tried again.
+pub const DISK_RETRY_MAX: Duration = Duration::from_secs(5);

@@ -8,16 +8,16 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// [`LogFormat::Journald`] where the journal reads our standard error, else [`LogFormat::Human`].
+    /// journald's format where the journal reads standard error, else human
     #[default]
     Auto,
-    /// Fields by journald's own protocol.
+    /// Fields by journald's own protocol
     Journald,
-    /// Lines for people.
+    /// Lines for people
     Human,
-    /// One JSON object a line.
+    /// One JSON object a line
     Json,
 }
 

@@ -10,7 +10,8 @@ use tidegate_tests::packet::Version;
 use tidegate_tests::publisher::{Running, Sensor};
 use tidegate_tests::{events, oracle, port, wait};
 
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Longer than the longest wait between two attempts at a destination that was wrong.
+const PATIENCE: Duration = Duration::from_secs(100);
 
 fn sensor(device: &str, sequence: bool) -> Sensor {
     Sensor {
@@ -42,6 +43,7 @@ streams = [\"climate\"]
 window = \"1s\"
 lateness = \"1s\"
 to = [\"function\"]
+aggregates = [\"count\", \"sum\", \"mean\", \"min\", \"max\", \"first\", \"last\", \"stddev\"]
 
 [outputs.function]
 url = \"{url}\"

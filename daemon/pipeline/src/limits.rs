@@ -22,3 +22,5 @@ pub const BOOT_WINDOW: u64 = 1_024;
 pub const BOOTS_MAX: usize = 4;
 /// Time stamps that are remembered per series where `unique = "time"`.
 pub const TIMES_REMEMBERED_MAX: usize = 16_384;
+/// Bytes of a payload that a trace shows.
+pub const EXCERPT_BYTES_MAX: usize = 200;

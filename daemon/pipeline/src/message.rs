@@ -1,5 +1,6 @@
 //! What comes in and what goes out besides windows.
 
+use crate::limits::EXCERPT_BYTES_MAX;
 use crate::time::Time;
 use crate::verdict::{Reason, Verdict};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,18 @@ pub struct Message<'m> {
     pub acknowledged: bool,
     /// When it arrived.
     pub arrival: Time,
+}
+
+impl Message<'_> {
+    /// The beginning of the payload as text, for people; what is not UTF-8 shows as `\u{fffd}`.
+    pub fn excerpt(&self) -> String {
+        let end = self.payload.len().min(EXCERPT_BYTES_MAX);
+        let mut text = String::from_utf8_lossy(&self.payload[..end]).into_owned();
+        if end < self.payload.len() {
+            text.push('…');
+        }
+        text
+    }
 }
 
 /// A message whose bytes are kept because a stream could not use it.
@@ -49,6 +62,8 @@ pub struct DeadLetter {
 pub struct Trace {
     /// The topic.
     pub topic: String,
+    /// The beginning of the payload: [`Message::excerpt`].
+    pub payload: String,
     /// The stream, if one came into it.
     pub stream: Option<String>,
     /// The metric, where one was found.

@@ -67,10 +67,6 @@ reasons! {
     SeriesLimit = "series_limit",
     /// The packet is larger than the source accepts.
     TooLarge = "too_large",
-    /// The client publishes faster than the source accepts.
-    RateLimit = "rate_limit",
-    /// A QoS 0 message for which there was no room while the disk was busy.
-    Overload = "overload",
     /// A dead letter that had to make room for newer ones.
     Evicted = "evicted",
     /// A dead letter that an operator dropped.

@@ -29,7 +29,7 @@ pub fn check(path: &Path, json: bool) -> Exit {
     }
     println!("{} is valid. What it promises:\n", path.display());
     for promise in &promises {
-        println!("  {}: {}", promise.stream, promise.text);
+        println!("  {}", promise.text);
         for line in promise.overlaps.iter().chain(&promise.warnings) {
             println!("    - {line}");
         }

@@ -3,7 +3,7 @@
 use super::exit::{self, Exit};
 use crate::config;
 use crate::limits::{HEART_STALLED_AFTER, WATCHDOG_LOOK};
-use crate::wiring::Daemon;
+use crate::wiring::{Daemon, Options};
 use sd_notify::NotifyState;
 use std::path::Path;
 use std::time::Duration;
@@ -32,7 +32,7 @@ async fn serve(path: &Path, config: config::Config, drop_outputs: Vec<String>) -
         Err(error) => return exit::failed(exit::OS, &format!("cannot receive signals: {error}")),
     };
     let status = config.status;
-    let mut daemon = match Daemon::start(config, drop_outputs).await {
+    let mut daemon = match Daemon::start(config, Options { drop_outputs, ..Options::default() }).await {
         Ok(daemon) => daemon,
         Err(error) => return exit::start(&error),
     };
@@ -49,6 +49,12 @@ async fn serve(path: &Path, config: config::Config, drop_outputs: Vec<String>) -
         match signals.next().await {
             Event::Stop => break,
             Event::Reload => reload(path, &mut daemon).await,
+            Event::Look if daemon.has_lost_writer() => {
+                return exit::failed(
+                    exit::SOFTWARE,
+                    "the writer has ended: this is a bug, please report the lines above",
+                );
+            }
             Event::Look => feed_watchdog(&daemon),
         }
     }

@@ -12,7 +12,7 @@ pub mod diagnostic;
 mod context;
 mod schema;
 mod suggest;
-mod units;
+pub(crate) mod units;
 mod field;
 mod reader;
 mod secrets;

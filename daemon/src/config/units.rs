@@ -28,7 +28,7 @@ const SIZE_UNITS: &[(&str, u64)] = &[
 ///
 /// # Errors
 /// What is wrong, in a few words.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }

@@ -1,15 +1,26 @@
 //! What the writer tells the status page: figures as of the last transaction.
 
+use super::intake::Intake;
+use crate::store::LetterCounts;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tidegate_pipeline::ledger::Ledger;
+
+/// What became of all readings: what the pipeline decided, and what became of dead letters afterwards. The two change
+/// together when a dead letter is retried, so they are published together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// By verdict.
+    pub ledger: Ledger,
+    /// Dead letters that are none any more.
+    pub letters: LetterCounts,
+}
 
 /// Published by the writer, read by anyone.
 #[derive(Debug, Default)]
 pub struct Figures {
-    ledger: Mutex<Ledger>,
-    /// Messages that the writer holds and has not committed.
-    pub held: AtomicU64,
+    account: Mutex<Account>,
     /// Transactions.
     pub commits: AtomicU64,
     /// Transactions that failed.
@@ -18,24 +29,44 @@ pub struct Figures {
     pub series: AtomicU64,
     /// Windows open.
     pub windows: AtomicU64,
-    /// Milliseconds since 1970 at which the writer's loop last turned.
-    pub turned_ms: AtomicU64,
     /// More flash is written than the budget allows: 0 or 1.
     pub overspent: AtomicU64,
+    /// Not the wall clock: a step of it is no sign of life or death.
+    turned: Mutex<Option<Instant>>,
 }
 
 impl Figures {
-    /// The ledger as of the last transaction.
-    pub fn ledger(&self) -> Ledger {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The account as of the last transaction, and what is pending beyond it: each message in exactly one of them.
+    pub fn account(&self, intake: &Intake) -> (Account, u64) {
+        let account = self.lock();
+        (account.clone(), intake.pending())
     }
 
-    pub(super) fn set_ledger(&self, ledger: &Ledger) {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone_from(ledger);
+    /// A transaction is on disk: `messages` that were pending are in the account now.
+    pub(super) fn publish(&self, ledger: &Ledger, letters: LetterCounts, intake: &Intake, messages: u64) {
+        let mut account = self.lock();
+        account.ledger.clone_from(ledger);
+        account.letters = letters;
+        intake.release(messages);
+    }
+
+    /// The writer is alive.
+    pub fn beat(&self) {
+        *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// How long ago the writer showed that it is alive; zero before its first sign.
+    pub fn silent_for(&self) -> Duration {
+        let turned = *self.turned.lock().unwrap_or_else(PoisonError::into_inner);
+        turned.map_or(Duration::ZERO, |turned| turned.elapsed())
     }
 
     /// Reads one of the counters.
     pub fn get(&self, counter: impl Fn(&Figures) -> &AtomicU64) -> u64 {
         counter(self).load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

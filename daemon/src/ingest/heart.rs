@@ -7,10 +7,10 @@
 use super::figures::Figures;
 use super::intake::{Input, Intake, Link};
 use super::mailbox::{LetterOrder, Mail, Mailbox, Order};
-use super::pace::{PAUSE, Pace, Window};
+use super::pace::{MANY, PAUSE, Pace, Window};
 use crate::clock::Clock;
 use crate::health::Health;
-use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, INTAKE_BYTES_MAX, RETRY_MAX, RETRY_MIN};
+use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, DISK_RETRY_MAX, INTAKE_BYTES_MAX, RETRY_MIN};
 use crate::store::{Commit, Letter, LetterRequest, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,11 +18,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tidegate_pipeline::message::{Message, Trace};
 use tidegate_pipeline::plan::Plan;
+use tidegate_pipeline::verdict::Verdict;
 use tidegate_pipeline::{Changes, Pipeline, Step};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// The loop turns at least so often, to show that it is alive.
 const TURN_MAX: Duration = Duration::from_secs(1);
+
+/// What comes within this time is taken together: waking for each message would cost more than the message.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// Everything that the heart is given.
 #[derive(Debug)]
@@ -43,6 +47,8 @@ pub struct Parts {
     pub taps: broadcast::Sender<Arc<Vec<Trace>>>,
     /// The wall clock.
     pub clock: Clock,
+    /// `[buffer] max_size`: above it nothing is taken.
+    pub bytes_max: u64,
     /// `[buffer] commit_interval`.
     pub interval: Duration,
     /// `[buffer] flash_budget`, bytes a day.
@@ -78,6 +84,8 @@ struct Batch {
     inputs: Vec<Input>,
     orders: Vec<Order>,
     messages: usize,
+    /// What the intake counts as pending until this is in the ledger.
+    pending: u64,
     bytes: usize,
 }
 
@@ -91,8 +99,13 @@ struct Done {
 
 #[derive(Debug, Default)]
 struct LinkState {
+    /// Messages that wait for their acknowledgement.
     waiting: u32,
+    /// The last run.
     highest: u64,
+    latest: Option<Instant>,
+    /// The connection has ended; what it brought is committed all the same.
+    closed: bool,
     window: Window,
 }
 
@@ -110,22 +123,27 @@ impl Heart {
         // At the start everybody has a backlog until he says otherwise.
         let backlog =
             vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
-        let heart = Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default() };
+        let mut heart = Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default() };
         heart.publish();
+        heart.parts.figures.beat();
         heart
     }
 
     /// Beats until the intake is closed and empty; then everything is on disk, unless the disk refuses.
     pub fn run(mut self) {
         loop {
-            let inputs = self.parts.intake.take(self.deadline());
+            let inputs = if self.is_full() {
+                self.parts.intake.wait(self.deadline());
+                Vec::new()
+            } else {
+                self.parts.intake.take(self.deadline(), GATHER)
+            };
             let now = Instant::now();
             let closing = self.parts.intake.is_closed();
             for input in inputs {
                 self.receive(input, now);
             }
-            self.parts.figures.held.store(self.batch.messages as u64, Ordering::Relaxed);
-            self.beat();
+            self.parts.figures.beat();
             if let Ok(plan) = self.parts.plans.try_recv() {
                 self.change_plan(plan);
             }
@@ -138,45 +156,68 @@ impl Heart {
         }
     }
 
-    fn beat(&self) {
-        let ms = u64::try_from(self.parts.clock.now().as_millis()).unwrap_or(0);
-        self.parts.figures.turned_ms.store(ms, Ordering::Relaxed);
+    /// Whether the buffer is full. Then nothing is taken, nothing is acknowledged and no window closes until outputs have
+    /// confirmed enough: senders keep what they have.
+    fn is_full(&self) -> bool {
+        // The file grows to twice what is in it (redb 4.6), and `max_size` bounds the file.
+        let bytes = 2 * self.parts.store.live_bytes();
+        if bytes < self.parts.bytes_max {
+            if self.parts.health.clear("buffer") {
+                tracing::info!("the buffer has room again");
+            }
+            return false;
+        }
+        let text = format!(
+            "the buffer is full ({bytes} bytes of {}): nothing is acknowledged until outputs take what waits. \
+             Mend the output, or raise buffer.max_size",
+            self.parts.bytes_max
+        );
+        if self.parts.health.raise("buffer", text) {
+            tracing::error!(
+                bytes,
+                "the buffer is full; nothing is acknowledged until outputs take what waits"
+            );
+        }
+        true
     }
 
     /// When to look again, whatever comes.
     fn deadline(&self) -> Instant {
         let now = Instant::now();
-        let window = self.parts.pipeline.next_closing(&self.held(now)).map(|due| {
-            let wait = due.since(self.parts.clock.now()).0.max(0);
-            now + Duration::from_micros(wait.unsigned_abs())
-        });
         // What is held closes when its sources have drained, or at the limit.
         let holds = self.backlog.iter().filter_map(|backlog| backlog.until).filter(|until| *until > now);
-        let deadlines = [self.pace.deadline(), self.parts.mailbox.deadline(), window, Some(now + TURN_MAX)];
+        let deadlines = [
+            self.pace.deadline(),
+            self.parts.mailbox.deadline(now),
+            self.window_deadline(now),
+            Some(now + TURN_MAX),
+        ];
         deadlines.into_iter().flatten().chain(holds).min().unwrap_or(now)
     }
 
-    /// Whether a source still delivers what waited for us.
+    /// When the next window closes that is not held.
+    fn window_deadline(&self, now: Instant) -> Option<Instant> {
+        let due = self.parts.pipeline.next_closing(&self.held(now))?;
+        let wait = due.since(self.parts.clock.now()).0.max(0);
+        Some(now + Duration::from_micros(wait.unsigned_abs()))
+    }
+
+    /// Whether windows of a source stay open: it still delivers what waited for us, or there is no room for summaries.
     fn held(&self, now: Instant) -> impl Fn(u16) -> bool + use<> {
-        let backlog = self.backlog.clone();
+        let (backlog, full) = (self.backlog.clone(), self.parts.health.has("buffer"));
         move |source| {
             let until = backlog.get(usize::from(source)).and_then(|backlog| backlog.until);
-            until.is_some_and(|until| until > now)
+            full || until.is_some_and(|until| until > now)
         }
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        let reached = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        reached(self.pace.deadline())
-            || reached(self.parts.mailbox.deadline())
-            || self
-                .parts
-                .pipeline
-                .next_closing(&self.held(now))
-                .is_some_and(|due| due <= self.parts.clock.now())
+        let deadlines = [self.pace.deadline(), self.parts.mailbox.deadline(now), self.window_deadline(now)];
+        deadlines.into_iter().flatten().any(|deadline| deadline <= now)
     }
 
     fn receive(&mut self, input: Input, now: Instant) {
+        self.batch.pending += input.pending();
         match &input {
             Input::Run(run) => {
                 self.batch.messages += run.messages.len();
@@ -184,28 +225,34 @@ impl Heart {
                 let state = self.link(&run.link);
                 state.waiting += count_acknowledged(&run.messages);
                 state.highest = run.number;
+                state.latest = Some(now);
                 let waiting = state.waiting;
-                let full = waiting >= u32::from(run.link.doubt_max) / 4 * 3;
-                if state.window.arrived(waiting, now) || (full && waiting > 0) {
+                let full = waiting > 0 && waiting >= u32::from(run.link.doubt_max) / 4 * 3;
+                if state.window.arrived(waiting, now) || full {
                     self.pace.urge(now);
-                } else {
-                    self.pace.arrived(now);
+                }
+                self.pace.arrived(now);
+                if waiting >= MANY {
+                    self.pace.many();
                 }
             }
             Input::Opened(link) => {
-                self.backlog_of(link.source, Some(now + BACKLOG_HOLD_MAX));
                 self.link(link);
                 self.pace.arrived(now);
             }
             Input::Closed(link) => {
-                self.links.retain(|(known, _)| !Arc::ptr_eq(known, link));
+                self.link(link).closed = true;
+                return;
+            }
+            Input::Backlog { source } => {
+                self.backlog_of(*source, Some(now + BACKLOG_HOLD_MAX));
                 return;
             }
             Input::Drained { source } => {
                 self.backlog_of(*source, None);
                 return;
             }
-            Input::Refused { .. } => self.pace.arrived(now),
+            Input::Repeated { .. } | Input::Refused { .. } => self.pace.arrived(now),
         }
         self.batch.inputs.push(input);
         if self.batch.messages >= COMMIT_MESSAGES_MAX || self.batch.bytes >= INTAKE_BYTES_MAX {
@@ -270,9 +317,9 @@ impl Heart {
     fn wait(&self, wait: &mut Duration) -> bool {
         let until = Instant::now() + *wait;
         // The first time at once: what failed may have been a moment's trouble.
-        *wait = (*wait * 2).clamp(RETRY_MIN, RETRY_MAX);
+        *wait = (*wait * 2).clamp(RETRY_MIN, DISK_RETRY_MAX);
         loop {
-            self.beat();
+            self.parts.figures.beat();
             let left = until.saturating_duration_since(Instant::now());
             if left == Duration::ZERO || self.parts.intake.is_closed() {
                 return !self.parts.intake.is_closed();
@@ -330,26 +377,18 @@ impl Heart {
     /// On disk: acknowledge, in the order of arrival.
     fn committed(&mut self, mail: &Mail, done: Done) {
         let now = Instant::now();
-        let paused = self.pace.deadline().is_some_and(|_| self.pace.paused_for(now) >= PAUSE);
         for (link, state) in &mut self.links {
-            if state.waiting > 0 || state.highest > link.committed() {
+            if state.highest > link.committed() {
                 link.commit(state.highest);
+                let paused =
+                    state.latest.is_some_and(|latest| now.saturating_duration_since(latest) >= PAUSE);
                 state.window.acknowledged(state.waiting, paused, now);
                 state.waiting = 0;
             }
         }
-        // A connection that has ended meanwhile is told too: nobody reads it.
-        for input in &self.batch.inputs {
-            if let Input::Run(run) = input {
-                run.link.commit(run.number);
-            }
-        }
+        self.links.retain(|(_, state)| !state.closed);
         let bytes = self.parts.store.shared().wear().bytes();
         self.pace.committed(now, bytes);
-        for order in self.batch.orders.drain(..) {
-            // Whoever asked may be gone; it is done all the same.
-            let _ = order.done.send(());
-        }
         self.batch.inputs.clear();
         self.batch.messages = 0;
         self.batch.bytes = 0;
@@ -362,6 +401,11 @@ impl Heart {
         }
         self.parts.store.checkpoint_if_due(&self.parts.pipeline);
         self.publish();
+        // After the figures: whoever asked may look at them next.
+        for order in self.batch.orders.drain(..) {
+            // Or may be gone; it is done all the same.
+            let _ = order.done.send(());
+        }
     }
 
     /// After a failed commit: memory becomes what is on disk. True when the batch is there after all.
@@ -370,10 +414,11 @@ impl Heart {
         self.parts.store.has_entry(number)
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let figures = &self.parts.figures;
-        figures.set_ledger(self.parts.pipeline.ledger());
-        figures.held.store(0, Ordering::Relaxed);
+        let letters = self.parts.store.shared().letter_counts();
+        let committed = std::mem::take(&mut self.batch.pending);
+        figures.publish(self.parts.pipeline.ledger(), letters, &self.parts.intake, committed);
         figures.series.store(self.parts.pipeline.state().series.len() as u64, Ordering::Relaxed);
         figures.windows.store(self.parts.pipeline.open_windows() as u64, Ordering::Relaxed);
         figures.overspent.store(u64::from(self.pace.is_overspent()), Ordering::Relaxed);
@@ -457,8 +502,9 @@ fn apply(
                 }
             }
             Input::Opened(link) => step.opened(link.source, &link.session, link.doubt_max),
-            Input::Refused { reason, count } => step.refused(*reason, *count),
-            Input::Closed(_) | Input::Drained { .. } => {}
+            Input::Repeated { count } => step.account(Verdict::Duplicate, *count),
+            Input::Refused { reason, count } => step.account(Verdict::Rejected(*reason), *count),
+            Input::Closed(_) | Input::Backlog { .. } | Input::Drained { .. } => {}
         }
     }
     for order in batch.orders.iter().flat_map(|order| &order.letters) {

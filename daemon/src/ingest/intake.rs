@@ -94,11 +94,21 @@ pub enum Input {
     Opened(Arc<Link>),
     /// A connection ended, or was never made: the reason is for the log.
     Closed(Arc<Link>),
-    /// The source has delivered what waited for us since the last connection. Until it says so, windows are not closed
-    /// by the wall clock (with a limit).
+    /// A broker has kept messages for us, or may have: windows of this source stay open until it is drained, or for a
+    /// limited time.
+    Backlog {
+        /// Index of the source.
+        source: u16,
+    },
+    /// The source has delivered what waited for us since the last connection.
     Drained {
         /// Index of the source.
         source: u16,
+    },
+    /// Packets that came again on the connection that had brought them: duplicates, one each.
+    Repeated {
+        /// How many.
+        count: u64,
     },
     /// Messages that were turned away before they could be read: counted, not kept.
     Refused {
@@ -112,8 +122,17 @@ pub enum Input {
 impl Input {
     fn weight(&self) -> (usize, usize) {
         match self {
-            Input::Run(run) => (run.messages.len(), run.bytes.len()),
+            Input::Run(run) => (run.messages.len().max(1), run.bytes.len()),
             _ => (1, 0),
+        }
+    }
+
+    /// What this adds to the ledger's `pending` until it is committed.
+    pub fn pending(&self) -> u64 {
+        match self {
+            Input::Run(run) => run.messages.len() as u64,
+            Input::Refused { count, .. } | Input::Repeated { count } => *count,
+            Input::Opened(_) | Input::Closed(_) | Input::Backlog { .. } | Input::Drained { .. } => 0,
         }
     }
 }
@@ -123,6 +142,12 @@ struct Queue {
     inputs: VecDeque<Input>,
     messages: usize,
     bytes: usize,
+    /// The writer is woken when so many messages wait.
+    waits_for: usize,
+    /// The writer is to look up, whatever waits.
+    woken: bool,
+    /// Messages that wait here or that the writer has taken and not committed.
+    pending: u64,
 }
 
 /// The bounded queue between sources and the writer.
@@ -189,9 +214,13 @@ impl Intake {
         let (messages, bytes) = input.weight();
         queue.messages += messages;
         queue.bytes += bytes;
+        queue.pending += input.pending();
         queue.inputs.push_back(input);
+        let enough = queue.messages >= queue.waits_for || queue.bytes >= self.bytes_max / 2;
         drop(queue);
-        self.filled.notify_one();
+        if enough {
+            self.filled.notify_one();
+        }
         None
     }
 
@@ -200,21 +229,44 @@ impl Intake {
         self.has_room(&self.lock())
     }
 
-    /// Messages waiting: part of the ledger's `pending`.
+    /// The ledger's `pending`: messages that wait, and those that were taken and not [`Intake::release`]d.
+    pub fn pending(&self) -> u64 {
+        self.lock().pending
+    }
+
+    /// The writer's side: so many of the messages that it took are in the ledger now.
+    pub fn release(&self, messages: u64) {
+        let mut queue = self.lock();
+        queue.pending = queue.pending.saturating_sub(messages);
+    }
+
+    /// Messages waiting to be taken.
     pub fn messages(&self) -> usize {
         self.lock().messages
     }
 
-    /// Takes all that waits; waits for something at most until `deadline`. Empty at the deadline, or when closed.
-    pub fn take(&self, deadline: Instant) -> Vec<Input> {
+    /// Takes all that waits; waits for something at most until `deadline`, and then `gather` for more to come with it.
+    /// Empty at the deadline, when woken, or when closed.
+    pub fn take(&self, deadline: Instant, gather: Duration) -> Vec<Input> {
         let mut queue = self.lock();
-        while queue.inputs.is_empty() && !self.is_closed() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left == Duration::ZERO {
+        let mut until = deadline;
+        queue.waits_for = 1;
+        loop {
+            if queue.messages >= queue.waits_for && queue.waits_for == 1 {
+                // From here on only a good part of what fits is worth waking for.
+                until = deadline.min(Instant::now() + gather);
+                queue.waits_for = (self.messages_max / 16).max(1);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let enough = queue.messages >= queue.waits_for || queue.bytes >= self.bytes_max / 2;
+            if left == Duration::ZERO || enough || queue.woken || self.is_closed() {
                 break;
             }
             queue = self.filled.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        queue.waits_for = usize::MAX;
+        // Not before: who woke the writer while it was busy must not wait.
+        queue.woken = false;
         let taken = std::mem::take(&mut queue.inputs);
         queue.messages = 0;
         queue.bytes = 0;
@@ -223,9 +275,22 @@ impl Intake {
         taken.into()
     }
 
+    /// Waits until `deadline`, or until woken or closed, and takes nothing.
+    pub fn wait(&self, deadline: Instant) {
+        let mut queue = self.lock();
+        while !queue.woken && !self.is_closed() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left == Duration::ZERO {
+                break;
+            }
+            queue = self.filled.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        queue.woken = false;
+    }
+
     /// Wakes the writer without input.
     pub fn wake(&self) {
-        let _guard = self.lock();
+        self.lock().woken = true;
         self.filled.notify_one();
     }
 

@@ -117,12 +117,12 @@ impl Mailbox {
         Arc::clone(self.lock().changed.entry(output.to_owned()).or_default())
     }
 
-    /// When the writer must look in, at the latest; `None` while there is nothing.
-    pub fn deadline(&self) -> Option<Instant> {
+    /// When the writer must look in, at the latest: `now` if at once; `None` while there is nothing.
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let inner = self.lock();
         let mail = &inner.mail;
         if !mail.reach.is_empty() || !mail.orders.is_empty() || mail.settled.len() >= CONFIRMATIONS_MAX {
-            return Some(Instant::now());
+            return Some(now);
         }
         mail.since.map(|since| since + CONFIRM_WITHIN)
     }

@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 
 /// A pause in the input of this length is worth a commit.
 pub const PAUSE: Duration = Duration::from_millis(15);
+/// Whoever has sent many messages and then nothing for this long may be waiting for us, whatever the budget says.
+const STALL: Duration = Duration::from_millis(100);
+/// So many are many: what brokers with MQTT 3.1.1 have in flight.
+pub const MANY: u32 = 16;
 /// The flash budget never delays an acknowledgement by more.
 pub const SPACING_MAX: Duration = Duration::from_secs(2);
 /// How much unspent budget can be saved up.
@@ -28,6 +32,7 @@ pub struct Pace {
     first: Option<Instant>,
     latest: Instant,
     urgent: bool,
+    many: bool,
 }
 
 impl Pace {
@@ -45,6 +50,7 @@ impl Pace {
             first: None,
             latest: now,
             urgent: false,
+            many: false,
         }
     }
 
@@ -52,6 +58,11 @@ impl Pace {
     pub fn arrived(&mut self, now: Instant) {
         self.first.get_or_insert(now);
         self.latest = now;
+    }
+
+    /// Many messages of one sender wait.
+    pub fn many(&mut self) {
+        self.many = true;
     }
 
     /// Something came that must be committed at once.
@@ -67,7 +78,9 @@ impl Pace {
             return Some(first);
         }
         let wanted = (self.latest + PAUSE).min(first + self.interval);
-        Some(wanted.max(self.last_commit + self.spacing()).min(first + SPACING_MAX.max(self.interval)))
+        let spaced =
+            wanted.max(self.last_commit + self.spacing()).min(first + SPACING_MAX.max(self.interval));
+        Some(if self.many { spaced.min(self.latest + STALL) } else { spaced })
     }
 
     /// A commit is done; `written` is how many bytes were written since the start.
@@ -82,12 +95,7 @@ impl Pace {
         self.savings_at = now;
         self.last_commit = now;
         self.first = None;
-        self.urgent = false;
-    }
-
-    /// How long nothing has come.
-    pub fn paused_for(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.latest)
+        (self.urgent, self.many) = (false, false);
     }
 
     /// Whether more flash is written than the budget allows, on the average of the last minutes.
@@ -105,13 +113,16 @@ impl Pace {
 }
 
 /// Learns how many messages a sender sends without an acknowledgement. Brokers with MQTT 3.1.1 do not say (mosquitto: 20),
-/// and simple sensors wait after each one.
+/// and simple sensors wait after each one. Who stops at the same number again and again, and goes on as soon as he is
+/// acknowledged, was waiting for us.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Window {
-    /// What was unacknowledged when the last acknowledgement went out, and when that was.
-    last: Option<(u32, Instant)>,
-    /// How often in a row the sender went on at once when it was acknowledged.
-    confirmed: u8,
+    /// At how many unacknowledged messages the sender stops.
+    most: u32,
+    /// How often that was seen in a row.
+    seen: u8,
+    /// It had stopped at so many when it was acknowledged, at this time.
+    stopped: Option<(u32, Instant)>,
 }
 
 /// A sender that was waiting for an acknowledgement goes on within this time.
@@ -122,19 +133,21 @@ const HABIT: u8 = 3;
 impl Window {
     /// Messages came: `waiting` are unacknowledged now. True when the sender probably waits for us.
     pub fn arrived(&mut self, waiting: u32, now: Instant) -> bool {
-        if let Some((_, at)) = self.last.filter(|_| waiting > 0) {
-            let prompt = now.saturating_duration_since(at) <= PROMPT;
-            self.confirmed = if prompt { self.confirmed } else { 0 };
+        if let Some((stopped, at)) = self.stopped.take() {
+            if now.saturating_duration_since(at) > PROMPT {
+                self.seen = 0;
+            } else if stopped == self.most {
+                self.seen = self.seen.saturating_add(1);
+            } else if stopped > self.most || self.seen < HABIT {
+                (self.most, self.seen) = (stopped, 1);
+            }
         }
-        self.confirmed >= HABIT && self.last.is_some_and(|(most, _)| waiting >= most)
+        self.seen >= HABIT && waiting >= self.most
     }
 
-    /// Acknowledged: `waiting` were unacknowledged, and whether the input had paused before.
+    /// Acknowledged: `waiting` were unacknowledged. `paused`: nothing had come for a while before.
     pub fn acknowledged(&mut self, waiting: u32, paused: bool, now: Instant) {
-        let same = self.last.is_some_and(|(most, _)| most == waiting);
-        self.confirmed =
-            if same && paused { self.confirmed.saturating_add(1).min(HABIT) } else { u8::from(paused) };
-        self.last = Some((waiting, now));
+        self.stopped = (paused && waiting > 0).then_some((waiting, now));
     }
 }
 

@@ -8,23 +8,39 @@ use std::collections::VecDeque;
 /// (section 3.4.2.1).
 const PUBACK: [u8; 2] = [0x40, 0x02];
 
+/// An acknowledgement that is owed: the packet's identifier, and a checksum of what it held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owed {
+    pub(super) id: u16,
+    pub(super) sum: u32,
+}
+
+/// A packet that came again on one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// The first copy is not acknowledged yet; its acknowledgement will do.
+    InFlight,
+    /// The first copy was acknowledged; this one is acknowledged again, so that its sender goes on.
+    Paid,
+}
+
 /// What one connection owes, and what it paid lately. It dies with its connection: that is the fence.
 #[derive(Debug, Default)]
 pub(super) struct Acks {
     /// Runs that hold packet identifiers, oldest first.
-    runs: VecDeque<(u64, Vec<u16>)>,
+    runs: VecDeque<(u64, Vec<Owed>)>,
     in_flight: usize,
-    /// The identifiers that were acknowledged last.
-    paid: VecDeque<u16>,
+    /// What was acknowledged last.
+    paid: VecDeque<Owed>,
 }
 
 impl Acks {
     /// Run `number` is on its way to the writer and holds these packet identifiers.
-    pub(super) fn owe(&mut self, number: u64, packet_ids: Vec<u16>) {
+    pub(super) fn owe(&mut self, number: u64, owed: Vec<Owed>) {
         debug_assert!(self.runs.back().is_none_or(|(last, _)| *last < number), "runs are numbered upwards");
-        if !packet_ids.is_empty() {
-            self.in_flight += packet_ids.len();
-            self.runs.push_back((number, packet_ids));
+        if !owed.is_empty() {
+            self.in_flight += owed.len();
+            self.runs.push_back((number, owed));
         }
     }
 
@@ -32,15 +48,15 @@ impl Acks {
     pub(super) fn pay(&mut self, committed: u64, out: &mut BytesMut) -> usize {
         let mut count = 0;
         while self.runs.front().is_some_and(|(number, _)| *number <= committed)
-            && let Some((_, packet_ids)) = self.runs.pop_front()
+            && let Some((_, owed)) = self.runs.pop_front()
         {
-            out.reserve(packet_ids.len() * 4);
-            for id in &packet_ids {
+            out.reserve(owed.len() * 4);
+            for Owed { id, .. } in &owed {
                 out.put_slice(&PUBACK);
                 out.put_u16(*id);
             }
-            count += packet_ids.len();
-            self.remember(&packet_ids);
+            count += owed.len();
+            self.remember(&owed);
         }
         self.in_flight -= count;
         count
@@ -51,18 +67,19 @@ impl Acks {
         self.in_flight
     }
 
-    /// Whether a PUBLISH with the DUP flag and this identifier is one that arrived on this very connection.
+    /// What a PUBLISH with the DUP flag is, if its packet arrived on this very connection before.
     ///
     /// Some clients (esp-mqtt after a second) repeat on a live connection what was not acknowledged yet. TCP has
-    /// delivered the first copy, and delivers its acknowledgement: the second is neither counted nor acknowledged. A
-    /// second PUBACK could hit a *new* message that has been given the identifier meanwhile. A first copy never carries
-    /// DUP \[MQTT-3.3.1-2\], so that a new message is never taken for a repeat.
-    pub(super) fn seen(&self, id: u16) -> bool {
-        self.paid.contains(&id) || self.runs.iter().any(|(_, ids)| ids.contains(&id))
+    /// delivered the first copy. While that is in flight its identifier belongs to it (section 2.2.1), and its
+    /// acknowledgement will do for both. Behind that, identifiers are used again, and some brokers set DUP on everything
+    /// that they deliver after a reconnect: then only the same content under the same identifier is a repeat.
+    pub(super) fn seen(&self, owed: Owed) -> Option<Repeat> {
+        let in_flight = || self.runs.iter().any(|(_, owed_there)| owed_there.iter().any(|o| o.id == owed.id));
+        if self.paid.contains(&owed) { Some(Repeat::Paid) } else { in_flight().then_some(Repeat::InFlight) }
     }
 
-    fn remember(&mut self, packet_ids: &[u16]) {
-        let newest = &packet_ids[packet_ids.len().saturating_sub(limits::PACKET_IDS_REMEMBERED)..];
+    fn remember(&mut self, owed: &[Owed]) {
+        let newest = &owed[owed.len().saturating_sub(limits::PACKET_IDS_REMEMBERED)..];
         let over = (self.paid.len() + newest.len()).saturating_sub(limits::PACKET_IDS_REMEMBERED);
         self.paid.drain(..over);
         self.paid.extend(newest);
@@ -78,13 +95,17 @@ mod tests {
         out.chunks(4).map(|ack| u16::from_be_bytes([ack[2], ack[3]])).collect()
     }
 
+    fn owed(ids: impl IntoIterator<Item = u16>) -> Vec<Owed> {
+        ids.into_iter().map(|id| Owed { id, sum: 1 }).collect()
+    }
+
     #[test]
     fn paid_in_order_up_to_the_commit() {
         let mut acks = Acks::default();
-        acks.owe(1, vec![7, 3]);
+        acks.owe(1, owed([7, 3]));
         acks.owe(2, vec![]);
-        acks.owe(3, vec![9]);
-        acks.owe(4, vec![1]);
+        acks.owe(3, owed([9]));
+        acks.owe(4, owed([1]));
         let mut out = BytesMut::new();
         for (committed, expected, left) in
             [(0, vec![], 4), (3, vec![7, 3, 9], 1), (3, vec![], 1), (9, vec![1], 0)]
@@ -99,11 +120,19 @@ mod tests {
     #[test]
     fn knows_repeats_whether_paid_or_not() {
         let mut acks = Acks::default();
-        acks.owe(1, (1..=2_000).collect());
-        acks.owe(2, vec![5_000]);
+        acks.owe(1, owed(1..=2_000));
+        acks.owe(2, owed([5_000]));
         acks.pay(1, &mut BytesMut::new());
-        for (id, seen) in [(5_000, true), (2_000, true), (977, true), (976, false), (5_001, false)] {
-            assert_eq!(acks.seen(id), seen, "{id}");
+        for (id, sum, repeat) in [
+            (5_000, 1, Some(Repeat::InFlight)),
+            (5_000, 2, Some(Repeat::InFlight)),
+            (2_000, 1, Some(Repeat::Paid)),
+            (2_000, 2, None), // the identifier is used again
+            (977, 1, Some(Repeat::Paid)),
+            (976, 1, None),
+            (5_001, 1, None),
+        ] {
+            assert_eq!(acks.seen(Owed { id, sum }), repeat, "{id}");
         }
     }
 }

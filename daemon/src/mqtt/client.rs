@@ -133,6 +133,8 @@ impl Client {
         let link = Link::new(self.context.index, self.cfg.client_id.as_str(), self.cfg.receive_max);
         let mut connection =
             Connection::open(wire, self.version, link, self.context.clone(), usize::from(u16::MAX));
+        // The broker may have kept messages for us; windows wait for them.
+        connection.tell(Input::Backlog { source: self.context.index });
         self.context.state.opened(self.version);
         tracing::info!(source = self.context.name, session_present = connack.session_present, "connected");
         let begun = Instant::now();

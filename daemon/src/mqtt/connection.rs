@@ -5,7 +5,7 @@
 //! It reads nothing while what it has read does not fit into the intake; it goes on writing then.
 
 use super::Context;
-use super::acks::Acks;
+use super::acks::{Acks, Owed};
 use super::frame::Fault;
 use super::reader::{Reader, Taken};
 use super::wire::Packet;
@@ -275,7 +275,6 @@ impl Connection {
             let taken = self.wire.reader.take(self.version, &self.acks);
             if taken.is_empty() {
                 self.unread = false;
-                self.context.state.repeated(taken.repeats);
                 return None;
             }
             let brought = self.accept(taken);
@@ -287,27 +286,25 @@ impl Connection {
 
     fn accept(&mut self, taken: Taken) -> Brought {
         let state = &self.context.state;
-        state.repeated(taken.repeats);
+        if taken.repeats > 0 {
+            state.repeated(taken.repeats);
+            self.waiting.push_back(Input::Repeated { count: taken.repeats });
+        }
         if taken.too_large > 0 {
             state.too_large(taken.too_large);
             self.waiting.push_back(Input::Refused { reason: Reason::TooLarge, count: taken.too_large });
         }
         let messages = taken.messages.len();
-        if messages > 0 || !taken.packet_ids.is_empty() {
-            state.received(messages, taken.bytes.len(), taken.packet_ids.len());
-            self.tell_run(taken.bytes, taken.messages, taken.packet_ids);
+        if messages > 0 || !taken.owed.is_empty() {
+            state.received(messages, taken.bytes.len(), taken.owed.len());
+            self.tell_run(taken.bytes, taken.messages, taken.owed);
         }
         Brought { messages, packets: taken.packets, fault: taken.fault }
     }
 
-    fn tell_run(
-        &mut self,
-        bytes: Bytes,
-        messages: Vec<crate::ingest::intake::Message>,
-        packet_ids: Vec<u16>,
-    ) {
+    fn tell_run(&mut self, bytes: Bytes, messages: Vec<crate::ingest::intake::Message>, owed: Vec<Owed>) {
         self.number += 1;
-        self.acks.owe(self.number, packet_ids);
+        self.acks.owe(self.number, owed);
         let link = Arc::clone(&self.link);
         self.tell(Input::Run(Run { link, number: self.number, arrival: wall_clock(), bytes, messages }));
     }

@@ -1,6 +1,6 @@
 //! From bytes to packets: a buffer that is filled by reads, and emptied of all complete packets at once.
 
-use super::acks::Acks;
+use super::acks::{Acks, Owed, Repeat};
 use super::frame::{self, Fault, Header, kind};
 use super::wire::{self, Packet};
 use crate::config::model::Protocol;
@@ -37,7 +37,7 @@ pub(super) struct Taken {
     /// The messages, in the order of receipt.
     pub(super) messages: Vec<Message>,
     /// The packet identifiers to acknowledge, in the order of receipt.
-    pub(super) packet_ids: Vec<u16>,
+    pub(super) owed: Vec<Owed>,
     /// Publishes that were too large.
     pub(super) too_large: u64,
     /// Publishes that had arrived before on this connection.
@@ -51,7 +51,8 @@ pub(super) struct Taken {
 impl Taken {
     pub(super) fn is_empty(&self) -> bool {
         self.messages.is_empty()
-            && self.packet_ids.is_empty()
+            && self.owed.is_empty()
+            && self.repeats == 0
             && self.too_large == 0
             && self.packets.is_empty()
             && self.fault.is_none()
@@ -169,11 +170,20 @@ impl Reader {
         }
         let publish = frame::publish(header.flags, &packet[header.length..], version)?;
         if let Some(id) = publish.packet_id {
-            if publish.dup && (acks.seen(id) || taken.packet_ids.contains(&id)) {
-                taken.repeats += 1;
-                return Ok(());
+            let owed = Owed { id, sum: crc32fast::hash(&packet[header.length..]) };
+            let here = || taken.owed.iter().any(|other| other.id == id).then_some(Repeat::InFlight);
+            match publish.dup.then(|| acks.seen(owed).or_else(here)).flatten() {
+                Some(Repeat::InFlight) => {
+                    taken.repeats += 1;
+                    return Ok(());
+                }
+                Some(Repeat::Paid) => {
+                    taken.repeats += 1;
+                    taken.owed.push(owed);
+                    return Ok(());
+                }
+                None => taken.owed.push(owed),
             }
-            taken.packet_ids.push(id);
         }
         // The buffer holds one packet (at most 256 MiB, section 2.1.4) and one read: far less than 4 GiB.
         let base = whole.start + header.length;
@@ -222,7 +232,7 @@ impl Reader {
             return false;
         }
         // Acknowledged once it has come whole, in its turn: otherwise it would be sent again for ever.
-        taken.packet_ids.extend(skip.packet_id);
+        taken.owed.extend(skip.packet_id.map(|id| Owed { id, sum: 0 }));
         self.skip = None;
         true
     }

@@ -24,6 +24,8 @@ pub(super) struct Queues {
     pub(super) outputs: BTreeMap<String, OutputRow>,
     /// Windows that end at or before this go when nothing waits for them.
     pub(super) forgotten: Time,
+    /// Bytes of all closed windows.
+    pub(super) closed_bytes: u64,
     /// Names of outputs whose rows must be written.
     pub(super) changed: BTreeSet<String>,
 }
@@ -116,7 +118,10 @@ impl Queues {
             event: closed.event.clone(),
             queued,
         };
-        table.insert(key, pack_value(&row).as_slice()).doing("write a window")?;
+        let row = pack_value(&row);
+        let old = table.insert(key, row.as_slice()).doing("write a window")?;
+        let old = old.map_or(0, |old| old.value().len() as u64);
+        self.closed_bytes = (self.closed_bytes + row.len() as u64).saturating_sub(old);
         Ok(())
     }
 
@@ -139,8 +144,7 @@ impl Queues {
             Fate::Delivered => {
                 self.output(&settlement.output).counts.delivered += 1;
                 if let Reference::Letter(number) = reference {
-                    let mut table = write.open_table(LETTERS).doing("confirm an event")?;
-                    table.remove(number).doing("confirm an event")?;
+                    super::letters::remove(write, number, letters)?;
                 }
             }
             Fate::Refused(why) => {
@@ -152,7 +156,7 @@ impl Queues {
             && key.end <= self.forgotten
         {
             let mut table = write.open_table(CLOSED).doing("forget a window")?;
-            forget(write, &mut table, (key.end.0, key.group))?;
+            self.closed_bytes -= forget(write, &mut table, (key.end.0, key.group))?.min(self.closed_bytes);
         }
         Ok(())
     }
@@ -257,37 +261,38 @@ fn read_letter_event(write: &WriteTransaction, number: u64) -> Result<Option<Vec
 
 type ClosedTable<'t> = redb::Table<'t, (i64, u32), &'static [u8]>;
 
-/// Removes a window that can't be amended any more, if nothing waits for it.
-fn forget(write: &WriteTransaction, table: &mut ClosedTable<'_>, key: (i64, u32)) -> Result<(), StoreError> {
+/// Removes a window that can't be amended any more, if nothing waits for it: its bytes.
+fn forget(write: &WriteTransaction, table: &mut ClosedTable<'_>, key: (i64, u32)) -> Result<u64, StoreError> {
     let Some(row) = table.get(key).doing("forget a window")?.map(|row| row.value().to_vec()) else {
-        return Ok(());
+        return Ok(0);
     };
+    let bytes = row.len() as u64;
     let row: ClosedRow = unpack_value(&row, "closed window")?;
     let reference = Reference::Closed(ClosedKey { end: Time(key.0), group: key.1 });
     let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
     for place in row.queued {
         let waits = outbox.get(place).doing("read the outbox")?;
         if waits.is_some_and(|row| Reference::of(row.value()) == reference) {
-            return Ok(());
+            return Ok(0);
         }
     }
     table.remove(key).doing("forget a window")?;
-    Ok(())
+    Ok(bytes)
 }
 
 /// Where [`collect`] begins.
 pub(super) const FROM_THE_START: (i64, u32) = (i64::MIN, 0);
 
 /// Removes windows after `from` that end at or before `upto`, can't be amended and that nothing waits for: up to where it
-/// came. Those that something waits for go when it is confirmed.
+/// came, and the bytes that became free. Those that something waits for go when it is confirmed.
 pub(super) fn collect(
     write: &WriteTransaction,
     from: (i64, u32),
     upto: Time,
-) -> Result<(i64, u32), StoreError> {
+) -> Result<((i64, u32), u64), StoreError> {
     let upto = (upto.0, u32::MAX);
     if from >= upto {
-        return Ok(from);
+        return Ok((from, 0));
     }
     let mut table = write.open_table(CLOSED).doing("forget windows")?;
     let range = (Bound::Excluded(from), Bound::Included(upto));
@@ -295,8 +300,9 @@ pub(super) fn collect(
     for item in table.range::<(i64, u32)>(range).doing("forget windows")?.take(COLLECT_MAX) {
         keys.push(item.doing("forget windows")?.0.value());
     }
+    let mut freed = 0;
     for key in &keys {
-        forget(write, &mut table, *key)?;
+        freed += forget(write, &mut table, *key)?;
     }
-    Ok(keys.last().copied().filter(|_| keys.len() == COLLECT_MAX).unwrap_or(upto))
+    Ok((keys.last().copied().filter(|_| keys.len() == COLLECT_MAX).unwrap_or(upto), freed))
 }

@@ -3,7 +3,8 @@
 use super::closed::{FROM_THE_START, Queues};
 use super::row::{CHUNK, pack, pack_value};
 use super::schema::{
-    JOURNAL, LETTERS, Letter, META, META_LETTERS, META_SUBSCRIPTIONS, OUTBOX, OUTPUTS, OutputRow, Reference,
+    JOURNAL, LETTERS, Letter, META, META_CLOSED_BYTES, META_LETTERS, META_SUBSCRIPTIONS, OUTBOX, OUTPUTS,
+    OutputRow, Reference,
 };
 use super::{Doing, Store, StoreError};
 use redb::{ReadableTable, WriteTransaction};
@@ -93,8 +94,12 @@ impl Store {
         write.set_two_phase_commit(false);
         let entry = self.write_entry(&write, commit)?;
         let mut letters = self.letters;
-        let mut queues =
-            Queues { outputs: self.outputs.clone(), forgotten: self.forgotten, changed: BTreeSet::new() };
+        let mut queues = Queues {
+            outputs: self.outputs.clone(),
+            forgotten: self.forgotten,
+            closed_bytes: self.closed_bytes,
+            changed: BTreeSet::new(),
+        };
         if let Some(forgotten) = commit.changes.forgotten {
             queues.forgotten = queues.forgotten.max(forgotten);
         }
@@ -117,13 +122,14 @@ impl Store {
         }
         // What waited for a dropped output goes now: nobody will confirm it.
         let from = if commit.drop_outputs.is_empty() { self.collected } else { FROM_THE_START };
-        let collected = super::closed::collect(&write, from, queues.forgotten)?;
+        let (collected, freed) = super::closed::collect(&write, from, queues.forgotten)?;
+        queues.closed_bytes = queues.closed_bytes.saturating_sub(freed);
         if let Some(subscriptions) = &commit.subscriptions {
             let mut meta = write.open_table(META).doing("remember the subscriptions")?;
             let row = pack_value(subscriptions);
             meta.insert(META_SUBSCRIPTIONS, row.as_slice()).doing("remember the subscriptions")?;
         }
-        write_accounts(&write, &queues, letters, self.letters)?;
+        self.write_accounts(&write, &queues, letters)?;
         let checkpoint = self.advance_checkpoint(&write)?;
         write.commit().doing("commit")?;
 
@@ -133,6 +139,7 @@ impl Store {
             self.journal_bytes += bytes;
         }
         self.outputs = queues.outputs;
+        self.closed_bytes = queues.closed_bytes;
         self.letters = letters;
         self.forgotten = queues.forgotten;
         self.collected = collected;
@@ -140,7 +147,33 @@ impl Store {
             self.in_force(row);
             self.snapshot = None;
         }
-        self.shared.publish(&self.outputs, self.letters, self.forgotten);
+        self.publish();
+        Ok(())
+    }
+
+    /// Writes the accounts that this transaction changes.
+    fn write_accounts(
+        &self,
+        write: &WriteTransaction,
+        queues: &Queues,
+        letters: super::LetterCounts,
+    ) -> Result<(), StoreError> {
+        if !queues.changed.is_empty() {
+            let mut table = write.open_table(OUTPUTS).doing("write the outputs")?;
+            for name in &queues.changed {
+                if let Some(row) = queues.outputs.get(name) {
+                    table.insert(name.as_str(), pack_value(row).as_slice()).doing("write the outputs")?;
+                }
+            }
+        }
+        let mut meta = write.open_table(META).doing("write the accounts")?;
+        if letters != self.letters {
+            meta.insert(META_LETTERS, pack_value(&letters).as_slice()).doing("write the accounts")?;
+        }
+        if queues.closed_bytes != self.closed_bytes {
+            let row = pack_value(&queues.closed_bytes);
+            meta.insert(META_CLOSED_BYTES, row.as_slice()).doing("write the accounts")?;
+        }
         Ok(())
     }
 
@@ -156,27 +189,6 @@ impl Store {
         }
         Ok(Some(row.len() as u64))
     }
-}
-
-fn write_accounts(
-    write: &WriteTransaction,
-    queues: &Queues,
-    letters: super::LetterCounts,
-    before: super::LetterCounts,
-) -> Result<(), StoreError> {
-    if !queues.changed.is_empty() {
-        let mut table = write.open_table(OUTPUTS).doing("write the outputs")?;
-        for name in &queues.changed {
-            if let Some(row) = queues.outputs.get(name) {
-                table.insert(name.as_str(), pack_value(row).as_slice()).doing("write the outputs")?;
-            }
-        }
-    }
-    if letters != before {
-        let mut meta = write.open_table(META).doing("write the account")?;
-        meta.insert(META_LETTERS, pack_value(&letters).as_slice()).doing("write the account")?;
-    }
-    Ok(())
 }
 
 fn drop_output(write: &WriteTransaction, name: &str, queues: &mut Queues) -> Result<(), StoreError> {

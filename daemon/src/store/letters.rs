@@ -5,7 +5,7 @@ use super::commit::LetterRequest;
 use super::row::{pack_value, unpack_value};
 use super::schema::{LETTERS, Letter, LetterCounts};
 use super::{Doing, StoreError};
-use crate::limits::DEAD_LETTERS_MAX;
+use crate::limits::{DEAD_LETTERS_BYTES_MAX, DEAD_LETTERS_MAX};
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 use tidegate_pipeline::message::DeadLetter;
 
@@ -38,12 +38,19 @@ pub(super) fn insert(
     queues: &mut Queues,
 ) -> Result<(), StoreError> {
     let mut table = write.open_table(LETTERS).doing("write a dead letter")?;
-    table.insert(number, pack_value(letter).as_slice()).doing("write a dead letter")?;
-    while table.len().doing("count the dead letters")? > DEAD_LETTERS_MAX {
+    let row = pack_value(letter);
+    counts.bytes += row.len() as u64;
+    if let Some(old) = table.insert(number, row.as_slice()).doing("write a dead letter")? {
+        counts.bytes = counts.bytes.saturating_sub(old.value().len() as u64);
+    }
+    while counts.bytes > DEAD_LETTERS_BYTES_MAX
+        || table.len().doing("count the dead letters")? > DEAD_LETTERS_MAX
+    {
         let oldest = table.pop_first().doing("evict a dead letter")?;
         let Some((number, row)) = oldest.map(|(number, row)| (number.value(), row.value().to_vec())) else {
             break;
         };
+        counts.bytes = counts.bytes.saturating_sub(row.len() as u64);
         match unpack_value(&row, "dead letter")? {
             Letter::Message(letter) => counts.evicted += u64::from(letter.readings),
             Letter::Event { output, queued: true, .. } => queues.evict(write, &output, number)?,
@@ -71,27 +78,31 @@ pub(super) fn request(
     match (request, unpack_value(&row, "dead letter")?) {
         (LetterRequest::Retried(_), Letter::Message(letter)) => {
             counts.retried += u64::from(letter.readings);
-            remove(write, number)
+            remove(write, number, counts)
         }
         (LetterRequest::Drop(_), Letter::Message(letter)) => {
             counts.dropped += u64::from(letter.readings);
-            remove(write, number)
+            remove(write, number, counts)
         }
         // What waits in the outbox again needs its bytes.
-        (LetterRequest::Drop(_), Letter::Event { queued: false, .. }) => remove(write, number),
+        (LetterRequest::Drop(_), Letter::Event { queued: false, .. }) => remove(write, number, counts),
         (LetterRequest::Requeue(_), Letter::Event { output, id, event, why, at, queued: false }) => {
             queues.requeue(write, &output, number)?;
-            let letter = Letter::Event { output, id, event, why, at, queued: true };
-            let mut table = write.open_table(LETTERS).doing("requeue an event")?;
-            table.insert(number, pack_value(&letter).as_slice()).doing("requeue an event")?;
-            Ok(())
+            insert(write, number, &Letter::Event { output, id, event, why, at, queued: true }, counts, queues)
         }
         _ => Ok(()),
     }
 }
 
-fn remove(write: &WriteTransaction, number: u64) -> Result<(), StoreError> {
+/// Removes one letter.
+pub(super) fn remove(
+    write: &WriteTransaction,
+    number: u64,
+    counts: &mut LetterCounts,
+) -> Result<(), StoreError> {
     let mut table = write.open_table(LETTERS).doing("remove a dead letter")?;
-    table.remove(number).doing("remove a dead letter")?;
+    if let Some(row) = table.remove(number).doing("remove a dead letter")? {
+        counts.bytes = counts.bytes.saturating_sub(row.value().len() as u64);
+    }
     Ok(())
 }

@@ -5,8 +5,8 @@ use super::closed;
 use super::medium::{Counted, Opener, Wear};
 use super::row::{unpack, unpack_value};
 use super::schema::{
-    CheckpointRow, FORMAT, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_FORMAT, META_LETTERS,
-    META_NAME, OUTPUTS, OutputRow,
+    CheckpointRow, FORMAT, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_CLOSED_BYTES, META_FORMAT,
+    META_LETTERS, META_NAME, OUTPUTS, OutputRow,
 };
 use super::shadow::{self, Shadow};
 use super::shared::Shared;
@@ -31,6 +31,8 @@ pub struct Store {
     pub(super) next: u64,
     pub(super) outputs: BTreeMap<String, OutputRow>,
     pub(super) letters: LetterCounts,
+    /// Bytes of all closed windows.
+    pub(super) closed_bytes: u64,
     pub(super) checkpoint: CheckpointRow,
     /// Bytes of journal since the checkpoint in force.
     pub(super) journal_bytes: u64,
@@ -89,6 +91,7 @@ impl Store {
             next: 1,
             outputs: BTreeMap::new(),
             letters: LetterCounts::default(),
+            closed_bytes: 0,
             checkpoint: CheckpointRow::default(),
             journal_bytes: 0,
             journal_bytes_min: checkpoint::JOURNAL_BYTES_MIN,
@@ -133,6 +136,17 @@ impl Store {
         &self.shared
     }
 
+    /// Bytes of all that is kept: closed windows, dead letters, journal and checkpoint. The file is up to twice as large.
+    pub fn live_bytes(&self) -> u64 {
+        // While a checkpoint is written there are two.
+        self.closed_bytes + self.letters.bytes + self.journal_bytes + 2 * self.checkpoint.bytes
+    }
+
+    /// Tells the readers what the last transaction left.
+    pub(super) fn publish(&self) {
+        self.shared.publish(&self.outputs, self.letters, self.forgotten, self.live_bytes());
+    }
+
     fn load(&mut self) -> Result<Pipeline, StoreError> {
         let database = self.shared.database()?;
         let read = database.begin_read().doing("read")?;
@@ -144,6 +158,10 @@ impl Store {
         self.letters = match meta.get(META_LETTERS).doing("read")? {
             Some(row) => unpack_value(row.value(), "account of dead letters")?,
             None => LetterCounts::default(),
+        };
+        self.closed_bytes = match meta.get(META_CLOSED_BYTES).doing("read")? {
+            Some(row) => unpack_value(row.value(), "account of windows")?,
+            None => 0,
         };
         let mut pipeline = checkpoint::read(&read, &self.checkpoint)?;
         self.outputs.clear();
@@ -172,7 +190,7 @@ impl Store {
         self.forgotten = pipeline.state().forgotten.unwrap_or(Time::MIN);
         self.collected = closed::FROM_THE_START;
         drop((journal, meta));
-        self.shared.publish(&self.outputs, self.letters, self.forgotten);
+        self.publish();
         Ok(pipeline)
     }
 

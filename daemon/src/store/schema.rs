@@ -9,7 +9,7 @@ use tidegate_pipeline::message::DeadLetter;
 use tidegate_pipeline::time::Time;
 
 /// Version of the whole file. One that is newer is refused and left untouched.
-pub const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// Small things by name: see the constants below.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -32,6 +32,8 @@ pub(super) const META_FORMAT: &str = "format";
 pub(super) const META_NAME: &str = "name";
 /// In [`META`]: [`CheckpointRow`].
 pub(super) const META_CHECKPOINT: &str = "checkpoint";
+/// In [`META`]: bytes of the rows in [`CLOSED`], u64.
+pub(super) const META_CLOSED_BYTES: &str = "closed_bytes";
 /// In [`META`]: [`LetterCounts`].
 pub(super) const META_LETTERS: &str = "letters";
 /// In [`META`]: the filters that each source was subscribed to last, by name, [`BTreeMap`].
@@ -155,4 +157,6 @@ pub struct LetterCounts {
     pub dropped: u64,
     /// Readings whose letters were given to the pipeline again.
     pub retried: u64,
+    /// Bytes of the rows that are kept.
+    pub bytes: u64,
 }

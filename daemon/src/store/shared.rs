@@ -28,6 +28,7 @@ struct Accounts {
     outputs: BTreeMap<String, OutputRow>,
     letters: LetterCounts,
     forgotten: Option<Time>,
+    live_bytes: u64,
 }
 
 /// An event that waits for an output.
@@ -61,6 +62,11 @@ impl Shared {
     /// The outputs and their accounts, as of the last transaction.
     pub fn outputs(&self) -> BTreeMap<String, OutputRow> {
         lock(&self.accounts).outputs.clone()
+    }
+
+    /// Bytes of all that is kept, as of the last transaction. The file is up to twice as large.
+    pub fn live_bytes(&self) -> u64 {
+        lock(&self.accounts).live_bytes
     }
 
     /// What became of dead letters, as of the last transaction.
@@ -208,8 +214,10 @@ impl Shared {
         outputs: &BTreeMap<String, OutputRow>,
         letters: LetterCounts,
         forgotten: Time,
+        live_bytes: u64,
     ) {
         let mut accounts = lock(&self.accounts);
+        accounts.live_bytes = live_bytes;
         accounts.outputs.clone_from(outputs);
         accounts.letters = letters;
         accounts.forgotten = Some(forgotten);

@@ -2,6 +2,7 @@
 
 mod outbox;
 mod reload;
+mod status;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -16,8 +17,10 @@ use crate::ingest::intake::Intake;
 use crate::ingest::mailbox::Mailbox;
 use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, TAP_BATCHES_MAX};
 use crate::mqtt::{self, BindError, Listener, SourceState};
+use crate::status::View;
 use crate::store::{self, Commit, Opened, Shared, Store, StoreError};
 use outbox::StoreOutbox;
+use status::StatusServer;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,6 +54,15 @@ pub enum StartError {
     Thread(std::io::Error),
 }
 
+/// How the daemon is started.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Outputs whose queues are given up.
+    pub drop_outputs: Vec<String>,
+    /// How outputs wait before they try again.
+    pub retry: Retry,
+}
+
 /// The running daemon.
 #[derive(Debug)]
 pub struct Daemon {
@@ -70,8 +82,11 @@ pub struct Daemon {
     pub taps: broadcast::Sender<Arc<Vec<Trace>>>,
     sources: Vec<RunningSource>,
     outputs: Vec<RunningOutput>,
+    retry: Retry,
     plans: mpsc::Sender<NewPlan>,
     heart: JoinHandle<()>,
+    view: Arc<View>,
+    status: Option<StatusServer>,
 }
 
 #[derive(Debug)]
@@ -97,7 +112,8 @@ impl Daemon {
     ///
     /// # Errors
     /// When the store cannot be opened or an address is taken.
-    pub async fn start(config: Config, drop_outputs: Vec<String>) -> Result<Daemon, StartError> {
+    pub async fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
+        let Options { drop_outputs, retry } = options;
         let clock = Clock;
         let Opened { mut store, mut pipeline } = open(&config)?;
         let plan = full_plan(&config, store.shared().name());
@@ -123,6 +139,7 @@ impl Daemon {
             figures: Arc::clone(&figures),
             taps: taps.clone(),
             clock,
+            bytes_max: config.buffer.bytes_max,
             interval: config.buffer.commit_interval,
             flash_bytes_per_day: config.buffer.flash_bytes_per_day,
             plans: new_plans,
@@ -138,8 +155,11 @@ impl Daemon {
             taps,
             sources: Vec::new(),
             outputs: Vec::new(),
+            retry,
             plans,
             heart: heart.map_err(StartError::Thread)?,
+            view: View::new(),
+            status: None,
         };
         for at in 0..daemon.config.outputs.len() {
             daemon.start_output(at);
@@ -147,6 +167,7 @@ impl Daemon {
         for at in 0..daemon.config.sources.len() {
             daemon.start_source(at, &before).await?;
         }
+        daemon.show();
         Ok(daemon)
     }
 
@@ -163,16 +184,20 @@ impl Daemon {
         self.outputs.iter().map(|running| (running.output.name.clone(), Arc::clone(&running.state))).collect()
     }
 
+    /// Whether the writer's thread has ended, which it only does when told to.
+    pub fn has_lost_writer(&self) -> bool {
+        self.heart.is_finished()
+    }
+
     /// How long the writer's loop has not turned.
     pub fn stalled_for(&self) -> std::time::Duration {
-        let turned = self.figures.get(|figures| &figures.turned_ms);
-        let now = u64::try_from(Clock.now().as_millis()).unwrap_or(0);
-        std::time::Duration::from_millis(now.saturating_sub(turned))
+        self.figures.silent_for()
     }
 
     /// Leaves: sources stop reading, everything taken is committed and acknowledged, then outputs stop, and what they have
     /// confirmed is committed.
     pub async fn stop(mut self) {
+        self.view.not_ready("stopping");
         self.stop_sources().await;
         for running in self.outputs.drain(..) {
             stop_output(running).await;
@@ -181,6 +206,9 @@ impl Daemon {
         let heart = self.heart;
         // Joining blocks, and the runtime has nothing else to do: what it would run has ended.
         let _ = tokio::task::spawn_blocking(move || heart.join()).await;
+        if let Some(status) = self.status {
+            status.stop().await;
+        }
     }
 
     async fn stop_sources(&mut self) {
@@ -217,7 +245,6 @@ impl Daemon {
             SourceKind::Listen(cfg) => {
                 let listener = Listener::bind(cfg.clone()).await?;
                 let address = listener.local_addr();
-                tracing::info!(source = source.name, %address, "listening for sensors");
                 (Some(address), tokio::spawn(listener.serve(context, stopped)))
             }
         };
@@ -233,7 +260,7 @@ impl Daemon {
         let task = tokio::spawn(run_output(
             output.clone(),
             bearer(&output),
-            Retry::default(),
+            self.retry,
             outbox,
             Arc::clone(&self.health),
             Arc::clone(&state),
@@ -277,14 +304,4 @@ fn bearer(output: &Output) -> Option<Bearer> {
         let text = crate::secret::read(&secret).map_err(|error| error.to_string())?;
         Ok(text.reveal().to_owned())
     }))
-}
-
-impl Daemon {
-    /// Serves status; see `status`.
-    ///
-    /// # Errors
-    /// When the address is taken.
-    pub async fn serve_status(&mut self, _address: SocketAddr) -> std::io::Result<()> {
-        Ok(())
-    }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 /// The outbox of one output: read from the store, settled through the writer's mailbox.
 #[derive(Debug)]
-pub struct StoreOutbox {
+pub(super) struct StoreOutbox {
     name: String,
     store: Arc<Shared>,
     mailbox: Arc<Mailbox>,
@@ -18,7 +18,7 @@ pub struct StoreOutbox {
 
 impl StoreOutbox {
     /// The outbox of the output `name`.
-    pub fn new(name: &str, store: Arc<Shared>, mailbox: Arc<Mailbox>) -> StoreOutbox {
+    pub(super) fn new(name: &str, store: Arc<Shared>, mailbox: Arc<Mailbox>) -> StoreOutbox {
         let changes = mailbox.changes(name);
         StoreOutbox { name: name.to_owned(), store, mailbox, changes }
     }

@@ -57,6 +57,7 @@ impl Daemon {
         in_force.await.map_err(|_| ReloadError::Writer)?;
         let old = std::mem::replace(&mut self.config, config);
         self.change_outputs(&old).await;
+        self.show();
         if restart {
             for at in 0..self.config.sources.len() {
                 self.start_source(at, &before).await?;
@@ -64,6 +65,7 @@ impl Daemon {
         } else {
             self.drained_all().await;
         }
+        self.show();
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use crate::disk::Disk;
 use crate::rig::{Rig, message, payload, plain, plan};
 use redb::{Database, ReadableTable, TableDefinition};
 use tidegate::store::{Store, StoreError, file};
-use tidegate_pipeline::verdict::Reason;
+use tidegate_pipeline::verdict::{Reason, Verdict};
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
@@ -82,7 +82,8 @@ fn large_entries() {
         let mut rig = Rig::new(plain());
         for _ in 0..3 {
             let refuse = |step: &mut tidegate_pipeline::Step<'_>| {
-                (0..count).for_each(|_| step.refused(Reason::TooLarge, random.u64(..1 << 40)));
+                (0..count)
+                    .for_each(|_| step.account(Verdict::Rejected(Reason::TooLarge), random.u64(..1 << 40)));
             };
             rig.commit(0, refuse, |_| {}).unwrap();
         }

@@ -178,7 +178,9 @@ impl Rig {
     /// The same, all of it: what may be sent is raised as far as it goes.
     pub fn reached(&mut self, secs: i64, output: &str) -> Vec<Waiting> {
         while self.store.shared().has_unreached(output) {
-            self.with(secs, |commit| drop(commit.reach.insert(output.into(), 512)));
+            self.with(secs, |commit| {
+                commit.reach.insert(output.into(), 512);
+            });
         }
         self.waiting(output)
     }

@@ -76,6 +76,7 @@ impl Step<'_> {
         if let Some(traces) = &mut self.traces {
             traces.push(Trace {
                 topic: String::from_utf8_lossy(origin.message.topic).into_owned(),
+                payload: origin.message.excerpt(),
                 stream: stream.map(|s| self.core.plan.streams[usize::from(s)].name.clone()),
                 metric: None,
                 tags: Vec::new(),

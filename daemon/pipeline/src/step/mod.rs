@@ -10,7 +10,7 @@ mod readings;
 use crate::entry::Event;
 use crate::message::{DeadLetter, Message, Trace};
 use crate::pipeline::{Changes, Pipeline, number};
-use crate::verdict::{Reason, Verdict};
+use crate::verdict::Verdict;
 
 /// A step in the making. Give it inputs in order, then [`Step::finish`] it.
 #[derive(Debug)]
@@ -53,9 +53,9 @@ impl<'p> Step<'p> {
         self.event(Event::Opened { session, doubt_max: doubt_max.into() });
     }
 
-    /// Messages that were turned away before they could be read.
-    pub fn refused(&mut self, reason: Reason, count: u64) {
-        self.event(Event::Account { verdict: Verdict::Rejected(reason), count });
+    /// Messages that were decided on before they could be read.
+    pub fn account(&mut self, verdict: Verdict, count: u64) {
+        self.event(Event::Account { verdict, count });
     }
 
     /// A dead letter is tried again under the current plan, past the deduplication.

@@ -155,6 +155,7 @@ impl Step<'_> {
         let Some(traces) = &mut self.traces else { return };
         traces.push(Trace {
             topic: String::from_utf8_lossy(origin.message.topic).into_owned(),
+            payload: origin.message.excerpt(),
             stream: Some(self.core.plan.streams[usize::from(part.stream)].name.clone()),
             metric: Some(metric.to_owned()),
             tags: context.tags.to_vec(),

@@ -8,7 +8,7 @@ use tidegate_pipeline::message::Message;
 use tidegate_pipeline::plan::{CleanStep, Fields, Format, Plan, Retained, TagPlan, Unique};
 use tidegate_pipeline::time::Span;
 use tidegate_pipeline::topic::TopicPattern;
-use tidegate_pipeline::verdict::Reason;
+use tidegate_pipeline::verdict::{Reason, Verdict};
 
 /// What becomes of one message at ten o'clock, reading by reading; the ledger must say the same.
 fn check(plan: &Plan, topic: &str, payload: &str, expected: &[&str]) {
@@ -215,11 +215,11 @@ fn what_no_summary_wants_is_counted_all_the_same() {
 fn refusals_at_the_door_are_in_the_ledger() {
     let mut world = World::new(plan());
     world.step(0.0, |step| {
-        step.refused(Reason::TooLarge, 3);
-        step.refused(Reason::RateLimit, 4);
+        step.account(Verdict::Rejected(Reason::TooLarge), 3);
+        step.account(Verdict::Duplicate, 4);
     });
     let ledger = world.pipeline.ledger();
-    assert_eq!((ledger.under(Reason::TooLarge), ledger.under(Reason::RateLimit), ledger.total()), (3, 4, 7));
+    assert_eq!((ledger.under(Reason::TooLarge), ledger.duplicate, ledger.total()), (3, 4, 7));
 }
 
 /// Late for one summary and in time for another is counted.

@@ -1,7 +1,7 @@
 //! The samples and the document say what the reader accepts, and nothing else.
 
 use super::{machine, read};
-use crate::config::{parse, schema};
+use crate::config::{parse, promises, schema};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -45,15 +45,15 @@ fn commented_lines_are_valid_too() {
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings[0]);
 }
 
-fn document() -> String {
-    std::fs::read_to_string(repository().join("docs/configuration.md")).unwrap()
+fn document(path: &str) -> String {
+    std::fs::read_to_string(repository().join(path)).unwrap()
 }
 
 /// In the document each table of keys follows a line `<!-- keys of PLACE -->`, with the type where there is one.
 fn documented() -> BTreeMap<String, Vec<String>> {
     let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut place: Option<String> = None;
-    for line in document().lines() {
+    for line in document("docs/configuration.md").lines() {
         if let Some(name) = line.strip_prefix("<!-- keys of ") {
             let name = name.trim_end_matches(" -->").to_owned();
             assert!(tables.insert(name.clone(), Vec::new()).is_none(), "{name} twice");
@@ -90,23 +90,32 @@ fn every_key_is_documented_and_every_documented_key_exists() {
     assert!(unknown.is_empty(), "tables that do not exist: {unknown:?}");
 }
 
-/// Every example stands by itself, or with the smallest stream beside it.
+/// Every example stands by itself, or with the smallest stream and output beside it.
 #[test]
-fn examples_in_the_document_are_valid() {
-    let document = document();
-    let blocks: Vec<&str> =
-        document.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert!(blocks.len() >= 8, "{} examples", blocks.len());
-    for block in blocks {
-        let stream = if block.contains("[streams.") {
-            ""
-        } else {
-            "[streams.climate]\ntopic = \"sensors/{device}/{metric}\"\n"
-        };
-        let output =
-            if block.contains("[outputs.") { "" } else { "[outputs.ingest]\nurl = \"https://f.example/\"\n" };
-        if let Err(report) = read(&format!("{block}\n{stream}{output}")) {
-            panic!("{report}");
+fn examples_in_documents_are_valid() {
+    for (path, least) in [("docs/configuration.md", 8), ("docs/listener.md", 5), ("README.md", 1)] {
+        let document = document(path);
+        let blocks: Vec<&str> =
+            document.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert!(blocks.len() >= least, "{path}: {} examples", blocks.len());
+        for block in blocks {
+            let stream = "[streams.climate]\ntopic = \"sensors/{device}/{metric}\"\n";
+            let stream = if block.contains("[streams.") { "" } else { stream };
+            let output = "[outputs.ingest]\nurl = \"https://f.example/\"\n";
+            let output = if block.contains("[outputs.") { "" } else { output };
+            if let Err(report) = read(&format!("{block}\n{stream}{output}")) {
+                panic!("{path}: {report}");
+            }
         }
+    }
+}
+
+#[test]
+fn the_readme_shows_what_check_says() {
+    let document = document("README.md");
+    let block = document.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let loaded = read(block).unwrap_or_else(|report| panic!("{report}"));
+    for promise in promises(&loaded.config) {
+        assert!(document.contains(&promise.text), "{}", promise.text);
     }
 }

@@ -7,7 +7,7 @@ use super::broker::{Broker, Peer, publish};
 use super::{Bench, PATIENCE, messages_of, mqtt};
 use crate::config::model::Protocol;
 use crate::ingest::intake::{Link, Run};
-use crate::mqtt::acks::Acks;
+use crate::mqtt::acks::{Acks, Owed};
 use crate::mqtt::run_source;
 use bytes::BytesMut;
 use std::sync::Arc;
@@ -63,10 +63,10 @@ async fn a_stale_acknowledgement_never_crosses_a_reconnect() {
 fn with_a_shared_link_it_would() {
     let shared = Link::new(0, "gateway", 100);
     // First connection: run 1 holds the ids 1 and 2 and is not committed when the connection ends.
-    Acks::default().owe(1, vec![1, 2]);
+    Acks::default().owe(1, [1, 2].map(|id| Owed { id, sum: 0 }).to_vec());
     // Second connection: its run 1 holds the same ids for other messages.
     let mut second = Acks::default();
-    second.owe(1, vec![1, 2]);
+    second.owe(1, [1, 2].map(|id| Owed { id, sum: 0 }).to_vec());
     // The late commit of the first run …
     shared.commit(1);
     // … acknowledges what is not on disk.
@@ -75,7 +75,7 @@ fn with_a_shared_link_it_would() {
     // With a link of its own the second connection owes what it owed.
     let own = Link::new(0, "gateway", 100);
     let mut second = Acks::default();
-    second.owe(1, vec![1, 2]);
+    second.owe(1, [1, 2].map(|id| Owed { id, sum: 0 }).to_vec());
     assert_eq!(second.pay(own.committed(), &mut BytesMut::new()), 0);
 }
 

@@ -111,7 +111,7 @@ async fn the_newest_connection_of_a_client_takes_over() {
     let (mut new, connack) = join(address, CONNECT5).await;
     assert_eq!(connack[..4], [0x20, connack[1], 0, 0]);
     assert_eq!(old.packet().await, [0xE0, 1, 0x8E]);
-    assert_eq!(old.packet().await, []);
+    assert_eq!(old.packet().await, [0u8; 0]);
     // The end of the old connection is known before the new one begins.
     assert!(matches!(bench.input().await, Input::Closed(link) if std::sync::Arc::ptr_eq(&link, &first)));
     bench.opened().await;
@@ -206,14 +206,14 @@ async fn whoever_breaks_the_rules_is_sent_away() {
         for answer in answers {
             assert_eq!(peer.packet().await, answer, "{bytes:?}");
         }
-        assert_eq!(peer.packet().await, [], "{bytes:?}");
+        assert_eq!(peer.packet().await, [0u8; 0], "{bytes:?}");
     }
     for (more, code) in [(qos2_v5, 0x9B), (CONNECT5, 0x82), (&[0x30, 2, 0, 9], 0x81), (&[0xD0, 0], 0x82)] {
         let bench = Bench::new();
         let (address, _) = start(&bench, listen()).await;
         let (mut peer, _) = join(address, &then(CONNECT5, more)).await;
         assert_eq!(peer.packet().await, [0xE0, 1, code], "{more:?}");
-        assert_eq!(peer.packet().await, []);
+        assert_eq!(peer.packet().await, [0u8; 0]);
     }
 }
 
@@ -293,7 +293,7 @@ async fn stopping_waits_for_the_commit_and_publishes_no_will() {
     bench.stop.send(true).unwrap();
     run.link.commit(run.number);
     assert_eq!(peer.pubacks(1).await, [5]);
-    assert_eq!(peer.packet().await, []);
+    assert_eq!(peer.packet().await, [0u8; 0]);
     timeout(PATIENCE, server).await.unwrap().unwrap();
     assert!(matches!(bench.input().await, Input::Closed(_)));
 }

@@ -183,7 +183,7 @@ proptest! {
                 let taken = reader.take(version, &Acks::default());
                 prop_assert_eq!(taken.fault, None);
                 messages += taken.messages.len();
-                ids.extend(&taken.packet_ids);
+                ids.extend(taken.owed.iter().map(|owed| owed.id));
                 large += taken.too_large;
                 if taken.is_empty() {
                     break;
