@@ -190,8 +190,12 @@ impl StorageBackend for Disk {
             state = self.0.1.wait_while(state, |state| state.held).unwrap();
             state.waiting = false;
         }
-        state.durable = state.bytes.clone();
-        state.unsynced.clear();
+        for change in std::mem::take(&mut state.unsynced) {
+            match change {
+                Unsynced::Len(len) => state.durable.resize(len, 0),
+                Unsynced::Write(offset, data) => put(&mut state.durable, offset, &data),
+            }
+        }
         Ok(())
     }
 

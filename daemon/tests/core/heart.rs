@@ -242,7 +242,11 @@ fn orders_and_plans_are_answered_when_they_are_on_disk() {
     let mut body = Body::new(&disk, plain());
     body.push(Input::Run(run_of(&body.link, 1, &[("s/d1/t", "junk".into()), ("s/d1/t", now_payload(1))])));
     body.wait_for_acknowledgement(1);
+    let start = Instant::now();
     body.mailbox.order(vec![LetterOrder::Retry(1), LetterOrder::Drop(7)]).blocking_recv().unwrap();
+    body.mailbox.want_more("nobody");
+    wait(|| body.mailbox.deadline().is_none());
+    assert!(start.elapsed() < Duration::from_secs(5), "at once: {:?}", start.elapsed());
     let mut renamed = plain();
     renamed.summaries[0].name = "renamed".into();
     let (done, answer) = tokio::sync::oneshot::channel();
