@@ -132,7 +132,8 @@ impl Heart {
     /// Beats until the intake is closed and empty; then everything is on disk, unless the disk refuses.
     pub fn run(mut self) {
         loop {
-            let inputs = if self.is_full() {
+            let full = self.is_full();
+            let inputs = if full {
                 self.parts.intake.wait(self.deadline());
                 Vec::new()
             } else {
@@ -150,7 +151,8 @@ impl Heart {
             if closing || self.is_due(Instant::now()) {
                 self.commit(closing);
             }
-            if closing && self.parts.intake.messages() == 0 {
+            // What there is no room for stays with its senders: it is not acknowledged.
+            if closing && (full || self.parts.intake.messages() == 0) {
                 return;
             }
         }

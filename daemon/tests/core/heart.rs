@@ -28,34 +28,39 @@ pub struct Body {
     pub mailbox: Arc<Mailbox>,
     pub figures: Arc<Figures>,
     pub link: Arc<Link>,
+    pub health: Arc<Health>,
     pub plans: mpsc::Sender<NewPlan>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Body {
     pub fn new(disk: &Disk, plan: Plan) -> Body {
+        Body::with(disk, plan, u64::MAX)
+    }
+
+    pub fn with(disk: &Disk, plan: Plan, bytes_max: u64) -> Body {
         let Opened { store, pipeline } = Store::open("disk", disk.opener(), "x", |_| plan).unwrap();
         let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
         let mailbox = Mailbox::new(Arc::clone(&intake));
-        let figures = Arc::new(Figures::default());
+        let (figures, health) = (Arc::new(Figures::default()), Arc::new(Health::default()));
         let (plans, new_plans) = mpsc::channel(1);
         let heart = Heart::new(Parts {
             intake: Arc::clone(&intake),
             mailbox: Arc::clone(&mailbox),
             store,
             pipeline,
-            health: Arc::new(Health::default()),
+            health: Arc::clone(&health),
             figures: Arc::clone(&figures),
             taps: broadcast::channel(1).0,
             clock: Clock,
-            bytes_max: u64::MAX,
+            bytes_max,
             interval: Duration::from_millis(250),
             flash_bytes_per_day: 1 << 50,
             plans: new_plans,
         });
         let thread = Some(std::thread::spawn(|| heart.run()));
         let link = Link::new(0, "sensor", 100);
-        let body = Body { intake, mailbox, figures, link, plans, thread };
+        let body = Body { intake, mailbox, figures, health, link, plans, thread };
         body.push(Input::Drained { source: 0 });
         body.push(Input::Opened(Arc::clone(&body.link)));
         body
@@ -245,7 +250,7 @@ fn orders_and_plans_are_answered_when_they_are_on_disk() {
     let start = Instant::now();
     body.mailbox.order(vec![LetterOrder::Retry(1), LetterOrder::Drop(7)]).blocking_recv().unwrap();
     body.mailbox.want_more("nobody");
-    wait(|| body.mailbox.deadline().is_none());
+    wait(|| body.mailbox.deadline(std::time::Instant::now()).is_none());
     assert!(start.elapsed() < Duration::from_secs(5), "at once: {:?}", start.elapsed());
     let mut renamed = plain();
     renamed.summaries[0].name = "renamed".into();
@@ -263,4 +268,28 @@ fn orders_and_plans_are_answered_when_they_are_on_disk() {
     let ledger = rig.pipeline.ledger();
     let letters = rig.store.shared().letter_counts();
     assert_eq!((ledger.counted, ledger.total() - letters.retried, letters.retried), (2, 3, 1));
+}
+
+/// A full buffer takes nothing more, says so, and loses nothing that it took.
+#[test]
+fn a_full_buffer_takes_nothing_more() {
+    let disk = Disk::default();
+    let mut body = Body::with(&disk, plain(), 20_000);
+    let mut number = 0;
+    while !body.health.has("buffer") {
+        number += 1;
+        let texts: Vec<_> = (0..20).map(|n| ("s/d1/t", now_payload(n))).collect();
+        body.push(Input::Run(run_of(&body.link, number, &texts)));
+        wait(|| body.acknowledged() == number || body.health.has("buffer"));
+        assert!(number < 1_000, "it never fills");
+    }
+    let acknowledged = body.acknowledged();
+    body.push(Input::Run(run_of(&body.link, number + 1, &[("s/d1/t", now_payload(7))])));
+    // Orders are still done: they show that the writer turns, and that the run behind is not taken.
+    body.mailbox.order(vec![LetterOrder::Drop(1)]).blocking_recv().unwrap();
+    assert_eq!(body.acknowledged(), acknowledged);
+    assert!(body.intake.messages() > 0);
+    body.stop();
+    let rig = Rig::open(disk, plain()).unwrap();
+    assert_eq!(rig.pipeline.ledger().counted, 20 * acknowledged);
 }
