@@ -19,7 +19,7 @@ fn texts(round: u64, count: u64) -> Vec<(String, String)> {
 #[ignore = "a measurement: run it in a release build"]
 fn measure() {
     let mut rig = Rig::new(plain());
-    let mut decide = |rig: &mut Rig, round: u64, count: u64| {
+    let decide = |rig: &mut Rig, round: u64, count: u64| {
         let texts = texts(round, count);
         let start = Instant::now();
         let mut step = rig.pipeline.step();
