@@ -82,6 +82,14 @@ impl Disk {
         drop(self.0.1.wait_while(self.state(), |state| state.openings < count).unwrap());
     }
 
+    /// Another's hand: the bytes become these, durable.
+    pub fn set(&self, bytes: Vec<u8>) {
+        let mut state = self.state();
+        state.durable.clone_from(&bytes);
+        state.bytes = bytes;
+        state.unsynced.clear();
+    }
+
     pub fn calls(&self) -> u64 {
         self.state().calls
     }
