@@ -45,6 +45,7 @@ struct State {
     waiting: bool,
     reads: u64,
     openings: u32,
+    replacement: Option<Vec<u8>>,
 }
 
 /// The medium. Clones are the same one.
@@ -66,6 +67,11 @@ impl Disk {
             let mut state = disk.state();
             state.openings += 1;
             disk.0.1.notify_all();
+            if let Some(bytes) = state.replacement.take() {
+                state.durable.clone_from(&bytes);
+                state.bytes = bytes;
+                state.unsynced.clear();
+            }
             match state.trouble {
                 Trouble::Broken => Err(io::Error::other("broken")),
                 _ => Ok(Box::new(disk.clone())),
@@ -82,12 +88,9 @@ impl Disk {
         drop(self.0.1.wait_while(self.state(), |state| state.openings < count).unwrap());
     }
 
-    /// Another's hand: the bytes become these, durable.
-    pub fn set(&self, bytes: Vec<u8>) {
-        let mut state = self.state();
-        state.durable.clone_from(&bytes);
-        state.bytes = bytes;
-        state.unsynced.clear();
+    /// Whoever opens it next finds these bytes, durable.
+    pub fn replace(&self, bytes: Vec<u8>) {
+        self.state().replacement = Some(bytes);
     }
 
     pub fn calls(&self) -> u64 {

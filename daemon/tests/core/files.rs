@@ -147,14 +147,14 @@ fn a_store_that_was_half_read_takes_nothing() {
     let mut rig = Rig::new(plain());
     (0..3).for_each(|n| rig.send(0, "d1", n, 0));
     let healthy = rig.disk.bytes();
-    rig.disk.set(damaged(healthy.clone(), 2).bytes());
+    rig.disk.replace(damaged(healthy.clone(), 2).bytes());
     assert!(matches!(rig.store.reopen().unwrap_err(), StoreError::Damaged(_)));
     let send = |rig: &mut Rig| {
         let text = payload(1, 0, 0);
         rig.commit(0, |step| step.message(&message(0, "s/d1/t", &text)), |_| {})
     };
     assert!(matches!(send(&mut rig).unwrap_err(), StoreError::Reopening));
-    rig.disk.set(healthy);
+    rig.disk.replace(healthy);
     rig.pipeline = rig.store.reopen().unwrap();
     send(&mut rig).unwrap();
     assert_eq!(rig.restart().pipeline.ledger().counted, 4);
