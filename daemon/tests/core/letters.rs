@@ -67,12 +67,8 @@ fn a_retried_letter_is_one_reading() {
 fn the_oldest_makes_room_and_is_counted() {
     let mut rig = Rig::new(plain());
     rig.send(0, "d1", 1, 0);
-    rig.with(60, |commit| {
-        commit.reach.insert("out".into(), 512);
-    });
-    rig.with(60, |commit| {
-        commit.reach.insert("out".into(), 512);
-    });
+    rig.with(60, |commit| assert_eq!(commit.reach.insert("out".into(), 512), None));
+    rig.with(60, |commit| assert_eq!(commit.reach.insert("out".into(), 512), None));
     let event = rig.waiting("out").remove(0);
     let refused = Settlement {
         output: "out".into(),

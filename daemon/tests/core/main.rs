@@ -1,4 +1,5 @@
 //! The foundation: the store and the ingest heart over a medium that fails, tears and loses power.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "a test crate has no outside")]
 
 mod cuts;

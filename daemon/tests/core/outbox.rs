@@ -29,9 +29,7 @@ fn reach(commit: &mut Commit) {
 fn nothing_is_sent_that_is_not_marked_as_attempted() {
     let mut rig = closed(&["d1", "d2"], |_| {});
     assert!(rig.waiting("out").is_empty() && rig.store.shared().has_unreached("out"));
-    rig.with(60, |commit| {
-        commit.reach.insert("out".into(), 1);
-    });
+    rig.with(60, |commit| assert_eq!(commit.reach.insert("out".into(), 1), None));
     assert_eq!(rig.ids("out"), ["d1/10:00:00Z/60s/r0"]);
     rig.with(60, reach);
     assert_eq!(rig.ids("out"), ["d1/10:00:00Z/60s/r0", "d2/10:00:00Z/60s/r0"]);
@@ -225,9 +223,7 @@ fn collecting_goes_on() {
     rig.tick(120);
     // Only the one window of the second minute is delivered.
     for _ in 0..12 {
-        rig.with(121, |commit| {
-            commit.reach.insert("out".into(), 512);
-        });
+        rig.with(121, |commit| assert_eq!(commit.reach.insert("out".into(), 512), None));
     }
     let last = rig.waiting("out").pop().unwrap();
     assert!(last.id.contains("10:01:00Z"), "{}", last.id);

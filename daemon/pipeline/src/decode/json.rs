@@ -183,8 +183,10 @@ mod tests {
         MetricPlan { name: name.into(), at: at.map(|at| Pointer::parse(at).unwrap()), unit: None }
     }
 
-    /// Slots as debug text, then the leaves.
-    fn check(fields: &Fields, payload: &str, expected: Result<(&str, &[(&str, f64)]), &str>) {
+    /// Slots as debug text, then the leaves; or a part of the error.
+    type Expected<'e> = Result<(&'e str, &'e [(&'e str, f64)]), &'e str>;
+
+    fn check(fields: &Fields, payload: &str, expected: Expected<'_>) {
         let shape = Shape::of_fields(fields);
         let mut found = Found::default();
         let result = found.decode(Format::Json, &shape, payload.as_bytes());

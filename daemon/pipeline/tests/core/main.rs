@@ -1,5 +1,6 @@
 //! The pipeline from outside: what it decides, what it sends, and the laws that hold for every script.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "a test crate has no outside")]
 
 mod events;
