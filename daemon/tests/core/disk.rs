@@ -1,6 +1,7 @@
 //! A medium in memory that does what real ones do: it fails, fills up, holds a sync back, and at a power cut loses what
 //! was not synced, torn at sectors.
 
+use crate::heart::PATIENCE;
 use redb::StorageBackend;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -83,9 +84,14 @@ impl Disk {
         self.state().bytes.clone()
     }
 
+    pub fn openings(&self) -> u32 {
+        self.state().openings
+    }
+
     /// Waits until it was opened so often, or tried to be.
     pub fn wait_for_openings(&self, count: u32) {
-        drop(self.0.1.wait_while(self.state(), |state| state.openings < count).unwrap());
+        let waiting = self.0.1.wait_timeout_while(self.state(), PATIENCE, |state| state.openings < count);
+        assert!(!waiting.unwrap().1.timed_out(), "nobody opens it");
     }
 
     /// Whoever opens it next finds these bytes, durable.

@@ -5,6 +5,7 @@ use crate::disk::{Disk, Trouble};
 use crate::heart::Body;
 use crate::rig::{Rig, message, payload, plan};
 use std::io::ErrorKind;
+use tidegate::ingest::intake::Input;
 
 const RUNS: u64 = 6;
 
@@ -65,6 +66,26 @@ fn a_broken_disk_that_comes_back() {
     body.stop();
     let rig = Rig::open(disk, plan()).unwrap();
     assert_eq!(rig.pipeline.ledger().counted, 3);
+}
+
+/// A window that closes while the disk is broken is not lost from memory: what was decided and not written is decided
+/// again, on what the disk says.
+#[test]
+fn a_window_that_closes_on_a_broken_disk() {
+    let disk = Disk::default();
+    let mut body = Body::new(&disk, plan());
+    body.push(Input::Backlog { source: 0 });
+    body.send(0, &[("s/d1/t", 0)]);
+    body.wait_for_acknowledgement(1);
+    let openings = disk.openings();
+    disk.trouble(Trouble::Broken);
+    body.push(Input::Drained { source: 0 });
+    disk.wait_for_openings(openings + 3);
+    disk.trouble(Trouble::None);
+    body.wait_for_windows(0);
+    body.stop();
+    let rig = Rig::open(disk, plan()).unwrap();
+    assert_eq!((rig.pipeline.open_windows(), rig.store.shared().counts().unwrap().1), (0, 1));
 }
 
 /// Nobody waits for ever: told to stop, the heart gives up on a broken disk, and does not acknowledge.
