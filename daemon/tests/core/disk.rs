@@ -1,6 +1,7 @@
 //! A medium in memory that does what real ones do: it fails, fills up, holds a sync back, and at a power cut loses what
 //! was not synced, torn at sectors.
 
+use crate::heart::PATIENCE;
 use redb::StorageBackend;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -45,6 +46,7 @@ struct State {
     waiting: bool,
     reads: u64,
     openings: u32,
+    replacement: Option<Vec<u8>>,
 }
 
 /// The medium. Clones are the same one.
@@ -66,6 +68,11 @@ impl Disk {
             let mut state = disk.state();
             state.openings += 1;
             disk.0.1.notify_all();
+            if let Some(bytes) = state.replacement.take() {
+                state.durable.clone_from(&bytes);
+                state.bytes = bytes;
+                state.unsynced.clear();
+            }
             match state.trouble {
                 Trouble::Broken => Err(io::Error::other("broken")),
                 _ => Ok(Box::new(disk.clone())),
@@ -77,9 +84,19 @@ impl Disk {
         self.state().bytes.clone()
     }
 
+    pub fn openings(&self) -> u32 {
+        self.state().openings
+    }
+
     /// Waits until it was opened so often, or tried to be.
     pub fn wait_for_openings(&self, count: u32) {
-        drop(self.0.1.wait_while(self.state(), |state| state.openings < count).unwrap());
+        let waiting = self.0.1.wait_timeout_while(self.state(), PATIENCE, |state| state.openings < count);
+        assert!(!waiting.unwrap().1.timed_out(), "nobody opens it");
+    }
+
+    /// Whoever opens it next finds these bytes, durable.
+    pub fn replace(&self, bytes: Vec<u8>) {
+        self.state().replacement = Some(bytes);
     }
 
     pub fn calls(&self) -> u64 {

@@ -20,7 +20,7 @@ use tidegate_pipeline::plan::Plan;
 use tokio::sync::{broadcast, mpsc};
 
 /// Nothing in these tests takes this long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A heart, and one connection to it.
 pub struct Body {
@@ -101,6 +101,10 @@ impl Body {
 
     pub fn wait_for_failures(&self, count: u64) {
         wait(|| self.failures() >= count);
+    }
+
+    pub fn wait_for_windows(&self, count: u64) {
+        wait(|| self.figures.windows.load(Ordering::Relaxed) == count);
     }
 
     /// Stops, as the daemon does: the heart writes what it has and ends.
@@ -227,9 +231,7 @@ fn a_backlog_is_committed_in_batches() {
     let before = body.figures.commits.load(Ordering::Relaxed);
     for number in 2..=200 {
         body.push(Input::Run(run_of(&body.link, number, &texts)));
-        if number % 10 == 0 {
-            std::thread::yield_now();
-        }
+        wait(|| body.intake.messages() == 0);
     }
     body.wait_for_acknowledgement(200);
     let commits = body.figures.commits.load(Ordering::Relaxed) - before;
@@ -237,7 +239,7 @@ fn a_backlog_is_committed_in_batches() {
     assert_eq!(body.figures.windows.load(Ordering::Relaxed), 1, "held open");
     body.push(Input::Drained { source: 0 });
     body.intake.wake();
-    wait(|| body.figures.windows.load(Ordering::Relaxed) == 0);
+    body.wait_for_windows(0);
     body.stop();
 }
 
@@ -250,7 +252,7 @@ fn orders_and_plans_are_answered_when_they_are_on_disk() {
     let start = Instant::now();
     body.mailbox.order(vec![LetterOrder::Retry(1), LetterOrder::Drop(7)]).blocking_recv().unwrap();
     body.mailbox.want_more("nobody");
-    wait(|| body.mailbox.deadline(std::time::Instant::now()).is_none());
+    wait(|| body.mailbox.deadline(Instant::now()).is_none());
     assert!(start.elapsed() < Duration::from_secs(5), "at once: {:?}", start.elapsed());
     let mut renamed = plain();
     renamed.summaries[0].name = "renamed".into();
