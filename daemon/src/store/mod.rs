@@ -5,6 +5,7 @@
 mod checkpoint;
 mod closed;
 mod commit;
+mod history;
 mod letters;
 mod medium;
 mod open;
@@ -13,6 +14,7 @@ mod schema;
 mod shared;
 
 pub use commit::{Commit, Fate, LetterRequest, Settlement};
+pub use history::{Found, History, HistoryOptions, HistorySender, Query, Summary};
 pub use medium::{Opener, Wear, file};
 pub use open::{Opened, Store};
 pub use schema::{ClosedRow, Letter, LetterCounts, OutputCounts, OutputRow};
