@@ -126,5 +126,17 @@ pub const HEART_STALLED_AFTER: Duration = Duration::from_secs(10);
 pub const WATCHDOG_LOOK: Duration = Duration::from_secs(5);
 /// Elements of one list in a configuration.
 pub const CONFIG_LIST_MAX: usize = 4_096;
+/// Summaries that wait for the history's thread; more are lost to queries, and counted.
+pub const HISTORY_WAITING_MAX: usize = 20_000;
+/// Batches of them that wait.
+pub const HISTORY_BATCHES_MAX: usize = 64;
+/// The history is written once in this time, or when [`HISTORY_COMMIT_ROWS`] have come.
+pub const HISTORY_COMMIT_EVERY: Duration = Duration::from_secs(60);
+/// See [`HISTORY_COMMIT_EVERY`].
+pub const HISTORY_COMMIT_ROWS: usize = 5_000;
+/// Summaries that one query gives at most.
+pub const HISTORY_QUERY_MAX: usize = 10_000;
+/// Summaries that one query looks at, whether they are wanted or not: about a second's work on a small board.
+pub const HISTORY_LOOK_MAX: usize = 500_000;
 /// The longest wait before a disk that refused is tried again.
 pub const DISK_RETRY_MAX: Duration = Duration::from_secs(5);

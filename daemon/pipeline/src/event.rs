@@ -24,10 +24,23 @@ pub struct Closed {
     pub id: String,
     /// The whole event.
     pub event: Vec<u8>,
-    /// The values, for queries.
-    pub values: Vec<(Aggregate, f64)>,
+    /// For queries.
+    pub record: Record,
     /// Indices of the outputs that get it.
     pub to: Vec<u16>,
+}
+
+/// What queries ask of a closed window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Where it begins; it ends before its key's `end`.
+    pub start: Time,
+    /// `summary/metric/tags`, each part percent-encoded.
+    pub subject: String,
+    /// Of the metric, where the configuration names one.
+    pub unit: Option<String>,
+    /// In the order of the configuration.
+    pub values: Vec<(Aggregate, f64)>,
 }
 
 /// Names a closed window in the store.
@@ -50,8 +63,8 @@ pub(crate) struct Rendering<'r> {
 }
 
 impl Rendering<'_> {
-    /// Values, id and event.
-    pub(crate) fn render(&self) -> (Vec<(Aggregate, f64)>, String, Vec<u8>) {
+    /// Record, id and event.
+    pub(crate) fn render(&self) -> (Record, String, Vec<u8>) {
         let summary = &self.plan.summaries[usize::from(self.group.summary)];
         let values: Vec<_> = summary
             .aggregates
@@ -86,7 +99,8 @@ impl Rendering<'_> {
         };
         // Serialising to memory fails only where a map key is not text, and there is none.
         let event = serde_json::to_vec(&event).unwrap_or_default();
-        (values, id, event)
+        let unit = self.unit().map(str::to_owned);
+        (Record { start: self.start, subject, unit, values }, id, event)
     }
 
     fn subject(&self, summary: &SummaryPlan) -> String {
@@ -133,7 +147,14 @@ impl Rendering<'_> {
     }
 }
 
-/// Percent-encodes all but the unreserved characters of RFC 3986.
+/// `text` as it stands in a subject: percent-encoded, all but the unreserved characters of RFC 3986.
+pub fn escaped(text: &str) -> String {
+    let mut into = String::new();
+    escape(&mut into, text);
+    into
+}
+
+/// See [`escaped`].
 fn escape(into: &mut String, text: &str) {
     use std::fmt::Write;
     for byte in text.bytes() {

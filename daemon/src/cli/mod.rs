@@ -2,6 +2,7 @@
 
 pub mod check;
 mod deadletters;
+mod query;
 pub mod demo;
 pub mod exit;
 pub mod run;
@@ -75,6 +76,8 @@ enum Command {
         #[command(flatten)]
         daemon: DaemonArgs,
     },
+    /// Show summaries that the running daemon keeps (`[buffer] history`)
+    Query(query::Args),
     /// List, show, retry or drop what could not be used
     #[command(name = "deadletters")]
     DeadLetters {
@@ -116,6 +119,7 @@ pub fn main() -> Exit {
         Command::Tap { filter, daemon } => ended(tap::tap(path, &daemon, filter.as_deref().unwrap_or(""))),
         Command::Demo { length, json } => demo::demo(length, json),
         Command::Status { daemon } => ended(status::status(path, &daemon)),
+        Command::Query(args) => ended(query::query(path, &args)),
         Command::DeadLetters { command } => ended(deadletters::deadletters(path, &command)),
     }
 }
@@ -161,6 +165,8 @@ mod tests {
         check("tidegate demo --for 30s --json", true);
         check("tidegate demo --for 30", false);
         check("tidegate status --json", true);
+        check("tidegate query minute --subject minute/t --since 2h --json", true);
+        check("tidegate query --since yesterday", false);
         check("tidegate deadletters list --reason malformed", true);
         check("tidegate deadletters show 7", true);
         check("tidegate deadletters retry 7 8", true);

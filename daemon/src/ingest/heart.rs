@@ -11,11 +11,12 @@ use super::pace::{MANY, PAUSE, Pace, Window};
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, DISK_RETRY_MAX, INTAKE_BYTES_MAX, RETRY_MIN};
-use crate::store::{Commit, Letter, LetterRequest, Store, StoreError};
+use crate::store::{Commit, HistorySender, Letter, LetterRequest, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tidegate_pipeline::event::Closed;
 use tidegate_pipeline::message::{Message, Trace};
 use tidegate_pipeline::plan::Plan;
 use tidegate_pipeline::verdict::Verdict;
@@ -53,6 +54,8 @@ pub struct Parts {
     pub interval: Duration,
     /// `[buffer] flash_budget`, bytes a day.
     pub flash_bytes_per_day: u64,
+    /// Who keeps closed summaries for queries, if anybody.
+    pub history: Option<HistorySender>,
     /// New plans.
     pub plans: mpsc::Receiver<NewPlan>,
 }
@@ -93,6 +96,8 @@ struct Batch {
 #[derive(Debug, Default)]
 struct Done {
     traces: Vec<Trace>,
+    /// For the history.
+    closed: Vec<Closed>,
     /// Outboxes may have changed.
     outboxes: bool,
 }
@@ -353,7 +358,7 @@ impl Heart {
             && commit.settled.is_empty()
             && commit.letters.is_empty()
             && commit.reach.is_empty());
-        Ok(Done { traces, outboxes })
+        Ok(Done { traces, closed: commit.changes.closed, outboxes })
     }
 
     fn with_mail(
@@ -397,6 +402,9 @@ impl Heart {
         self.parts.mailbox.committed(&mail.settled, done.outboxes);
         if self.parts.health.clear("store") {
             tracing::info!("the disk takes writes again");
+        }
+        if let Some(history) = &self.parts.history {
+            history.send(done.closed);
         }
         if !done.traces.is_empty() {
             let _ = self.parts.taps.send(Arc::new(done.traces));
@@ -448,7 +456,8 @@ impl Heart {
     }
 
     fn try_plan(&mut self, new: &NewPlan) -> Result<(), StoreError> {
-        put_in_force(&mut self.parts.store, &mut self.parts.pipeline, new.plan.clone(), &self.parts.clock)?;
+        let Parts { store, pipeline, clock, history, .. } = &mut self.parts;
+        put_in_force(store, pipeline, new.plan.clone(), clock, history.as_ref())?;
         let subscriptions = Some(new.subscriptions.clone());
         self.parts.store.commit(&Commit { subscriptions, ..Commit::default() })
     }
@@ -463,6 +472,7 @@ pub fn put_in_force(
     pipeline: &mut Pipeline,
     plan: Plan,
     clock: &Clock,
+    history: Option<&HistorySender>,
 ) -> Result<(), StoreError> {
     if *pipeline.plan() == plan {
         return Ok(());
@@ -475,6 +485,9 @@ pub fn put_in_force(
     let commit = Commit { changes, outputs, at: clock.now(), ..Commit::default() };
     if !commit.is_empty() {
         store.commit(&commit)?;
+    }
+    if let Some(history) = history {
+        history.send(commit.changes.closed);
     }
     let old = std::mem::replace(pipeline, Pipeline::new(Plan::default()));
     *pipeline = old.migrate(plan);

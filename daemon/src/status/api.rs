@@ -1,7 +1,7 @@
 //! What is where, and who may ask.
 
 use super::view::{Running, View};
-use super::{letters, metrics, page, tap};
+use super::{history, letters, metrics, page, tap};
 use crate::limits::{STATUS_REQUEST_BYTES_MAX, STATUS_REQUEST_TIMEOUT};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -29,6 +29,7 @@ pub(super) fn router(view: Arc<View>, local: bool, shutdown: watch::Receiver<boo
         .route("/api/deadletters/{id}", get(letters::show))
         .route("/api/deadletters/retry", post(letters::retry))
         .route("/api/deadletters/drop", post(letters::discard))
+        .route("/api/history", get(history::query))
         .route("/api/tap", get(tap::tap).with_state((Arc::clone(&view), shutdown)))
         .fallback(async || refusal(StatusCode::NOT_FOUND, "there is nothing here; see / for a start"))
         .with_state(view)

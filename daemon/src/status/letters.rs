@@ -261,7 +261,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Reads from the store where a slow disk holds up nobody.
-async fn read<T: Send + 'static>(
+pub(super) async fn read<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refusal> {
     match tokio::task::spawn_blocking(work).await {

@@ -9,6 +9,7 @@ pub mod text;
 pub mod trace;
 
 mod api;
+mod history;
 mod letters;
 mod metrics;
 mod page;

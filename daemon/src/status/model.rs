@@ -112,6 +112,10 @@ pub struct StoreEntry {
     pub bytes_written: u64,
     /// Times that the medium was told to make writes durable.
     pub syncs: u64,
+    /// Bytes written to the history's file, which has its own.
+    pub history_bytes_written: u64,
+    /// Summaries that the history lost: they are missing from queries, and only there.
+    pub history_lost: u64,
     /// More is written than `buffer.flash_budget` allows.
     pub flash_overspent: bool,
 }

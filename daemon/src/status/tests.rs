@@ -74,6 +74,7 @@ impl Bench {
             mailbox: Mailbox::new(Arc::clone(&intake)),
             intake: Arc::clone(&intake),
             store: Arc::clone(opened.store.shared()),
+            history: None,
             health: Arc::new(Health::default()),
             figures: Arc::new(Figures::default()),
             taps: broadcast::channel(16).0,
@@ -91,6 +92,7 @@ impl Bench {
             bytes_max: u64::MAX,
             interval: Duration::from_millis(1),
             flash_bytes_per_day: u64::MAX,
+            history: None,
             plans: new_plans,
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

@@ -8,7 +8,7 @@ use crate::ingest::intake::Intake;
 use crate::ingest::mailbox::Mailbox;
 use crate::limits::{HEART_STALLED_AFTER, TAPS_MAX};
 use crate::mqtt::SourceState;
-use crate::store::Shared;
+use crate::store::{History, Shared};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -32,6 +32,8 @@ pub struct Running {
     pub mailbox: Arc<Mailbox>,
     /// The readers' side of the store.
     pub store: Arc<Shared>,
+    /// Closed summaries for queries, where they are kept.
+    pub history: Option<Arc<History>>,
     /// What is wrong.
     pub health: Arc<Health>,
     /// What the writer says of itself.
@@ -129,7 +131,7 @@ impl Running {
 
     fn document(&self, started: Instant) -> Document {
         let (account, pending) = self.account();
-        let wear = self.store.wear();
+        let (wear, history) = (self.store.wear(), self.history.as_ref());
         let source = |(name, state, address): &(String, Arc<SourceState>, Option<SocketAddr>)| {
             let address = address.map(|address| address.to_string());
             (name.clone(), SourceEntry { address, snapshot: state.snapshot() })
@@ -151,6 +153,8 @@ impl Running {
                 failures: self.figures.get(|f| &f.failures),
                 bytes_written: wear.bytes(),
                 syncs: wear.syncs(),
+                history_bytes_written: history.map_or(0, |history| history.wear().bytes()),
+                history_lost: history.map_or(0, |history| history.lost()),
                 flash_overspent: self.figures.get(|f| &f.overspent) > 0,
             },
             series: self.figures.get(|f| &f.series),

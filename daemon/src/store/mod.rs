@@ -5,6 +5,7 @@
 mod checkpoint;
 mod closed;
 mod commit;
+mod history;
 mod letters;
 mod medium;
 mod open;
@@ -14,6 +15,7 @@ mod shadow;
 mod shared;
 
 pub use commit::{Commit, Fate, LetterRequest, Settlement};
+pub use history::{Found, History, HistoryOptions, HistorySender, Query, Summary};
 pub use medium::{Opener, Wear, file};
 pub use open::{Opened, Store};
 pub use schema::{ClosedRow, Letter, LetterCounts, OutputCounts, OutputRow};

@@ -18,7 +18,7 @@ use crate::ingest::mailbox::Mailbox;
 use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, TAP_BATCHES_MAX};
 use crate::mqtt::{self, BindError, Listener, SourceState};
 use crate::status::View;
-use crate::store::{self, Commit, Opened, Shared, Store, StoreError};
+use crate::store::{self, Commit, History, HistoryOptions, HistorySender, Opened, Shared, Store, StoreError};
 use outbox::StoreOutbox;
 use status::StatusServer;
 use std::collections::BTreeMap;
@@ -49,8 +49,8 @@ pub enum StartError {
     /// A listener.
     #[error(transparent)]
     Listen(#[from] BindError),
-    /// The writer's thread.
-    #[error("cannot start the writer's thread: {0}")]
+    /// The writer's thread, or the history's.
+    #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
 
@@ -85,8 +85,15 @@ pub struct Daemon {
     retry: Retry,
     plans: mpsc::Sender<NewPlan>,
     heart: JoinHandle<()>,
+    history: Option<RunningHistory>,
     view: Arc<View>,
     status: Option<StatusServer>,
+}
+
+#[derive(Debug)]
+struct RunningHistory {
+    history: Arc<History>,
+    thread: JoinHandle<()>,
 }
 
 #[derive(Debug)]
@@ -117,7 +124,9 @@ impl Daemon {
         let clock = Clock;
         let Opened { mut store, mut pipeline } = open(&config)?;
         let plan = full_plan(&config, store.shared().name());
-        put_in_force(&mut store, &mut pipeline, plan, &clock)?;
+        let health = Arc::new(Health::default());
+        let (history_sender, history) = start_history(&config, &health)?.unzip();
+        put_in_force(&mut store, &mut pipeline, plan, &clock, history_sender.as_ref())?;
         let before = store.shared().subscriptions()?;
         let subscriptions = Some(subscriptions(&config)).filter(|now| *now != before);
         let commit = Commit { drop_outputs, subscriptions, at: clock.now(), ..Commit::default() };
@@ -126,7 +135,7 @@ impl Daemon {
         }
         let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
         let mailbox = Mailbox::new(Arc::clone(&intake));
-        let (health, figures) = (Arc::new(Health::default()), Arc::new(Figures::default()));
+        let figures = Arc::new(Figures::default());
         let (taps, _) = broadcast::channel(TAP_BATCHES_MAX);
         let (plans, new_plans) = mpsc::channel(1);
         let shared = Arc::clone(store.shared());
@@ -142,6 +151,7 @@ impl Daemon {
             bytes_max: config.buffer.bytes_max,
             interval: config.buffer.commit_interval,
             flash_bytes_per_day: config.buffer.flash_bytes_per_day,
+            history: history_sender,
             plans: new_plans,
         });
         let heart = std::thread::Builder::new().name("writer".into()).spawn(|| heart.run());
@@ -158,6 +168,7 @@ impl Daemon {
             retry,
             plans,
             heart: heart.map_err(StartError::Thread)?,
+            history,
             view: View::new(),
             status: None,
         };
@@ -206,6 +217,10 @@ impl Daemon {
         let heart = self.heart;
         // Joining blocks, and the runtime has nothing else to do: what it would run has ended.
         let _ = tokio::task::spawn_blocking(move || heart.join()).await;
+        // The heart was the only one to feed the history, which ends with it, its last rows on disk.
+        if let Some(RunningHistory { thread, .. }) = self.history {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
         if let Some(status) = self.status {
             status.stop().await;
         }
@@ -284,6 +299,24 @@ fn open(config: &Config) -> Result<Opened, StartError> {
     Ok(Store::open(&path.display().to_string(), store::file(&path), &name, |name| full_plan(config, name))?)
 }
 
+/// The history's feed and thread; none where `[buffer] history` is zero.
+fn start_history(
+    config: &Config,
+    health: &Arc<Health>,
+) -> Result<Option<(HistorySender, RunningHistory)>, StartError> {
+    if config.buffer.history.is_zero() {
+        return Ok(None);
+    }
+    let options = HistoryOptions {
+        path: config.data_dir.join("history.redb"),
+        keep: config.buffer.history,
+        bytes_max: config.buffer.bytes_max,
+    };
+    let (sender, thread) = History::start(options, Arc::clone(health)).map_err(StartError::Thread)?;
+    let history = Arc::clone(sender.history());
+    Ok(Some((sender, RunningHistory { history, thread })))
+}
+
 /// The plan with the events' `source`, which ends in the store's random name.
 fn full_plan(config: &Config, store: &str) -> Plan {
     Plan { source: format!("/gateways/{}/{store}", config.gateway), ..config.plan.clone() }
@@ -304,4 +337,33 @@ fn bearer(output: &Output) -> Option<Bearer> {
         let text = crate::secret::read(&secret).map_err(|error| error.to_string())?;
         Ok(text.reveal().to_owned())
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Environment};
+    use std::path::Path;
+
+    #[test]
+    fn no_history_no_file_and_no_thread() {
+        let check = |history: &str, kept: bool| {
+            let dir = tempfile::tempdir().unwrap();
+            let text = format!(
+                "[gateway]\ndata_dir = {:?}\n[streams.s]\ntopic = \"a/{{metric}}\"\n[outputs.o]\n\
+                 url = \"http://127.0.0.1:1/\"\n[buffer]\nhistory = \"{history}\"\n",
+                dir.path()
+            );
+            let config = config::parse(&text, "test", Path::new("."), &Environment::from_system());
+            let started = start_history(&config.unwrap().config, &Arc::default()).unwrap();
+            assert_eq!(started.is_some(), kept, "{history}");
+            if let Some((sender, running)) = started {
+                drop(sender);
+                running.thread.join().unwrap();
+            }
+            assert_eq!(dir.path().join("history.redb").exists(), kept, "{history}");
+        };
+        check("0s", false);
+        check("1h", true);
+    }
 }

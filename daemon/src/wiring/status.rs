@@ -52,6 +52,7 @@ impl Daemon {
             intake: Arc::clone(&self.intake),
             mailbox: Arc::clone(&self.mailbox),
             store: Arc::clone(&self.store),
+            history: self.history.as_ref().map(|running| Arc::clone(&running.history)),
             health: Arc::clone(&self.health),
             figures: Arc::clone(&self.figures),
             taps: self.taps.clone(),

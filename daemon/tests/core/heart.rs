@@ -54,6 +54,7 @@ impl Body {
             taps: broadcast::channel(1).0,
             clock: Clock,
             bytes_max,
+            history: None,
             interval: Duration::from_millis(250),
             flash_bytes_per_day: 1 << 50,
             plans: new_plans,

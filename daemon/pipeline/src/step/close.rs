@@ -83,9 +83,9 @@ impl Step<'_> {
         let group = &self.core.state.groups[group as usize].group;
         let rendering =
             Rendering { plan: &self.core.plan, group, start, end: open.end, revision, content: &content };
-        let (values, id, event) = rendering.render();
+        let (record, id, event) = rendering.render();
         let to = self.core.plan.summaries[usize::from(group.summary)].to.clone();
-        self.changes.closed.push(Closed { key, revision, content, id, event, values, to });
+        self.changes.closed.push(Closed { key, revision, content, id, event, record, to });
     }
 
     fn forget(&mut self, now: Time) {

@@ -160,7 +160,7 @@ impl World {
             .iter()
             .map(|closed| {
                 let values: Vec<_> =
-                    closed.values.iter().take(2).map(|(_, value)| value.to_string()).collect();
+                    closed.record.values.iter().take(2).map(|(_, value)| value.to_string()).collect();
                 format!("{} {}", closed.id.replace("2026-11-22T", ""), values.join(" "))
             })
             .collect()
@@ -173,7 +173,10 @@ impl World {
             let key = closed.id.rsplit_once("/r").unwrap().0.to_owned();
             let before = last.get(&key).map(|(revision, _)| *revision);
             assert_eq!(closed.revision, before.map_or(0, |before| before + 1), "revisions of {key}");
-            last.insert(key, (closed.revision, closed.values.iter().map(|(_, value)| *value).collect()));
+            last.insert(
+                key,
+                (closed.revision, closed.record.values.iter().map(|(_, value)| *value).collect()),
+            );
         }
         last.into_iter().map(|(key, (_, values))| (key, values)).collect()
     }
