@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 /// A pause in the input of this length is worth a commit.
 pub const PAUSE: Duration = Duration::from_millis(15);
 /// Whoever has sent many messages and then nothing for this long may be waiting for us, whatever the budget says.
-const STALL: Duration = Duration::from_millis(100);
+const STALL: Duration = Duration::from_millis(500);
 /// So many are many: what brokers with MQTT 3.1.1 have in flight.
 pub const MANY: u32 = 16;
 /// The flash budget never delays an acknowledgement by more.
 pub const SPACING_MAX: Duration = Duration::from_secs(2);
 /// How much unspent budget can be saved up.
-const SAVINGS: Duration = Duration::from_secs(120);
+const SAVINGS: Duration = Duration::from_secs(20);
 
 /// What has been waiting since when, and what commits have cost.
 #[derive(Debug)]
