@@ -195,8 +195,14 @@ fn what_waits_for_a_former_output_is_not_forgotten() {
     let mut rig = closed(&["d1"], reach);
     let mut plan = plain();
     plan.outputs = vec!["new".into()];
-    tidegate::ingest::heart::put_in_force(&mut rig.store, &mut rig.pipeline, plan, &tidegate::clock::Clock, None)
-        .unwrap();
+    tidegate::ingest::heart::put_in_force(
+        &mut rig.store,
+        &mut rig.pipeline,
+        plan,
+        &tidegate::clock::Clock,
+        None,
+    )
+    .unwrap();
     rig.send(62, "d1", 2, 30);
     later(&mut rig, 4_000);
     let new = rig.reached(4_000, "new");
