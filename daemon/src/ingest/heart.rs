@@ -4,24 +4,25 @@
 //! the pipeline restored from it, and the same input applied again, unless the journal shows that it was written after
 //! all.
 
+use super::batch::Batch;
+use super::change::{NewPlan, put_in_force};
 use super::figures::Figures;
-use super::intake::{Input, Intake, Link};
-use super::mailbox::{LetterOrder, Mail, Mailbox, Order};
-use super::pace::{MANY, PAUSE, Pace, Window};
+use super::intake::{Input, Intake};
+use super::links::Links;
+use super::mailbox::{Mail, Mailbox};
+use super::pace::{MANY, Pace};
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, DISK_RETRY_MAX, INTAKE_BYTES_MAX, RETRY_MIN};
-use crate::store::{Commit, HistorySender, Letter, LetterRequest, Store, StoreError};
+use crate::store::{Commit, HistorySender, LetterRequest, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tidegate_pipeline::event::Closed;
-use tidegate_pipeline::message::{Message, Trace};
-use tidegate_pipeline::plan::Plan;
-use tidegate_pipeline::verdict::Verdict;
-use tidegate_pipeline::{Changes, Pipeline, Step};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tidegate_pipeline::message::Trace;
+use tidegate_pipeline::{Changes, Pipeline};
+use tokio::sync::{broadcast, mpsc};
 
 /// The loop turns at least so often, to show that it is alive.
 const TURN_MAX: Duration = Duration::from_secs(1);
@@ -60,36 +61,14 @@ pub struct Parts {
     pub plans: mpsc::Receiver<NewPlan>,
 }
 
-/// A changed configuration.
-#[derive(Debug)]
-pub struct NewPlan {
-    /// What holds from now on.
-    pub plan: Plan,
-    /// The filters of each source, to be remembered.
-    pub subscriptions: BTreeMap<String, Vec<String>>,
-    /// Told when it is in force and on disk.
-    pub done: oneshot::Sender<()>,
-}
-
 /// The running heart.
 #[derive(Debug)]
 pub struct Heart {
     parts: Parts,
     pace: Pace,
-    links: Vec<(Arc<Link>, LinkState)>,
+    links: Links,
     backlog: Vec<Backlog>,
     batch: Batch,
-}
-
-/// What is taken and not on disk yet.
-#[derive(Debug, Default)]
-struct Batch {
-    inputs: Vec<Input>,
-    orders: Vec<Order>,
-    messages: usize,
-    /// What the intake counts as pending until this is in the ledger.
-    pending: u64,
-    bytes: usize,
 }
 
 /// What a transaction did that others want to know.
@@ -100,18 +79,6 @@ struct Done {
     closed: Vec<Closed>,
     /// Outboxes may have changed.
     outboxes: bool,
-}
-
-#[derive(Debug, Default)]
-struct LinkState {
-    /// Messages that wait for their acknowledgement.
-    waiting: u32,
-    /// The last run.
-    highest: u64,
-    latest: Option<Instant>,
-    /// The connection has ended; what it brought is committed all the same.
-    closed: bool,
-    window: Window,
 }
 
 /// Whether a source still delivers what waited for us.
@@ -128,7 +95,7 @@ impl Heart {
         // At the start everybody has a backlog until he says otherwise.
         let backlog =
             vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
-        let mut heart = Heart { parts, pace, links: Vec::new(), backlog, batch: Batch::default() };
+        let mut heart = Heart { parts, pace, links: Links::default(), backlog, batch: Batch::default() };
         heart.publish();
         heart.parts.figures.beat();
         heart
@@ -229,26 +196,21 @@ impl Heart {
             Input::Run(run) => {
                 self.batch.messages += run.messages.len();
                 self.batch.bytes += run.bytes.len();
-                let state = self.link(&run.link);
-                state.waiting += count_acknowledged(&run.messages);
-                state.highest = run.number;
-                state.latest = Some(now);
-                let waiting = state.waiting;
-                let full = waiting > 0 && waiting >= u32::from(run.link.doubt_max) / 4 * 3;
-                if state.window.arrived(waiting, now) || full {
+                let arrived = self.links.arrived(run, now);
+                if arrived.urgent {
                     self.pace.urge(now);
                 }
                 self.pace.arrived(now);
-                if waiting >= MANY {
+                if arrived.waiting >= MANY {
                     self.pace.many();
                 }
             }
             Input::Opened(link) => {
-                self.link(link);
+                self.links.opened(link);
                 self.pace.arrived(now);
             }
             Input::Closed(link) => {
-                self.link(link).closed = true;
+                self.links.closed(link);
                 return;
             }
             Input::Backlog { source } => {
@@ -271,17 +233,6 @@ impl Heart {
         if let Some(backlog) = self.backlog.get_mut(usize::from(source)) {
             backlog.until = until;
         }
-    }
-
-    fn link(&mut self, link: &Arc<Link>) -> &mut LinkState {
-        let at = match self.links.iter().position(|(known, _)| Arc::ptr_eq(known, link)) {
-            Some(at) => at,
-            None => {
-                self.links.push((Arc::clone(link), LinkState::default()));
-                self.links.len() - 1
-            }
-        };
-        &mut self.links[at].1
     }
 
     /// Writes what was taken, until it is on disk. `last`: give up when the disk refuses, since nobody will wait.
@@ -345,7 +296,7 @@ impl Heart {
             step.trace();
         }
         let mut letters = Vec::new();
-        apply(&mut step, &self.batch, self.parts.store.shared(), &mut letters)?;
+        self.batch.apply(&mut step, self.parts.store.shared(), &mut letters)?;
         let traces = step.traces();
         let loaded = self.parts.store.shared().load(&step.needs(now, &held))?;
         let changes = step.finish(now, &held, &loaded);
@@ -384,16 +335,7 @@ impl Heart {
     /// On disk: acknowledge, in the order of arrival.
     fn committed(&mut self, mail: &Mail, done: Done) {
         let now = Instant::now();
-        for (link, state) in &mut self.links {
-            if state.highest > link.committed() {
-                link.commit(state.highest);
-                let paused =
-                    state.latest.is_some_and(|latest| now.saturating_duration_since(latest) >= PAUSE);
-                state.window.acknowledged(state.waiting, paused, now);
-                state.waiting = 0;
-            }
-        }
-        self.links.retain(|(_, state)| !state.closed);
+        self.links.committed(now);
         let bytes = self.parts.store.shared().wear().bytes();
         self.pace.committed(now, bytes);
         self.batch.inputs.clear();
@@ -461,84 +403,4 @@ impl Heart {
         let subscriptions = Some(new.subscriptions.clone());
         self.parts.store.commit(&Commit { subscriptions, ..Commit::default() })
     }
-}
-
-/// Closes what the new plan ends, and writes a checkpoint under the new plan. Nothing happens where the plans agree.
-///
-/// # Errors
-/// When the store cannot be written; then `pipeline` must be restored from it.
-pub fn put_in_force(
-    store: &mut Store,
-    pipeline: &mut Pipeline,
-    plan: Plan,
-    clock: &Clock,
-    history: Option<&HistorySender>,
-) -> Result<(), StoreError> {
-    if *pipeline.plan() == plan {
-        return Ok(());
-    }
-    let closes = pipeline.closes_for(&plan);
-    let outputs = pipeline.plan().outputs.clone();
-    let step = pipeline.step();
-    let loaded = store.shared().load(&step.needs_all())?;
-    let changes = step.finish_all(clock.now(), &|summary| closes.contains(&summary), &loaded);
-    let commit = Commit { changes, outputs, at: clock.now(), ..Commit::default() };
-    if !commit.is_empty() {
-        store.commit(&commit)?;
-    }
-    if let Some(history) = history {
-        history.send(commit.changes.closed);
-    }
-    let old = std::mem::replace(pipeline, Pipeline::new(Plan::default()));
-    *pipeline = old.migrate(plan);
-    store.checkpoint_now(pipeline)
-}
-
-/// Gives the batch to the pipeline, and what operators want done with it.
-fn apply(
-    step: &mut Step<'_>,
-    batch: &Batch,
-    store: &crate::store::Shared,
-    letters: &mut Vec<LetterRequest>,
-) -> Result<(), StoreError> {
-    for input in &batch.inputs {
-        match input {
-            Input::Run(run) => {
-                for message in &run.messages {
-                    step.message(&Message {
-                        source: run.link.source,
-                        session: &run.link.session,
-                        topic: &run.bytes[message.topic.start as usize..message.topic.end as usize],
-                        payload: &run.bytes[message.payload.start as usize..message.payload.end as usize],
-                        retained: message.retained,
-                        acknowledged: message.acknowledged,
-                        arrival: run.arrival,
-                    });
-                }
-            }
-            Input::Opened(link) => step.opened(link.source, &link.session, link.doubt_max),
-            Input::Repeated { count } => step.account(Verdict::Duplicate, *count),
-            Input::Refused { reason, count } => step.account(Verdict::Rejected(*reason), *count),
-            Input::Closed(_) | Input::Backlog { .. } | Input::Drained { .. } => {}
-        }
-    }
-    for order in batch.orders.iter().flat_map(|order| &order.letters) {
-        match order {
-            LetterOrder::Drop(number) => letters.push(LetterRequest::Drop(*number)),
-            LetterOrder::Retry(number) => match store.letter(*number)? {
-                Some(Letter::Message(letter)) => {
-                    step.retry(&letter);
-                    letters.push(LetterRequest::Retried(*number));
-                }
-                Some(Letter::Event { .. }) => letters.push(LetterRequest::Requeue(*number)),
-                None => {}
-            },
-        }
-    }
-    Ok(())
-}
-
-fn count_acknowledged(messages: &[super::intake::Message]) -> u32 {
-    let count = messages.iter().filter(|message| message.acknowledged).count();
-    u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -1,7 +1,10 @@
 //! The ingest heart: from what the sources received to a transaction, and from the transaction to acknowledgements.
 
+mod batch;
+pub mod change;
 pub mod figures;
 pub mod heart;
 pub mod intake;
+mod links;
 pub mod mailbox;
 pub mod pace;

@@ -44,7 +44,7 @@ struct Bench {
     link: Arc<Link>,
     runs: u64,
     address: SocketAddr,
-    plans: mpsc::Sender<crate::ingest::heart::NewPlan>,
+    plans: mpsc::Sender<crate::ingest::change::NewPlan>,
     stop: watch::Sender<bool>,
     server: tokio::task::JoinHandle<()>,
     heart: std::thread::JoinHandle<()>,

@@ -5,7 +5,7 @@
 
 use super::{Daemon, StartError, full_plan, stop_output, subscriptions};
 use crate::config::Config;
-use crate::ingest::heart::NewPlan;
+use crate::ingest::change::NewPlan;
 use tokio::sync::oneshot;
 
 /// What a reload cannot change while the daemon runs.

@@ -6,7 +6,7 @@ use crate::disk::{Disk, Trouble};
 use crate::rig::{Rig, at, idle, message, payload, plan};
 use std::collections::BTreeMap;
 use tidegate::clock::Clock;
-use tidegate::ingest::heart::put_in_force;
+use tidegate::ingest::change::put_in_force;
 use tidegate::store::{Commit, Fate, Settlement, StoreError};
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::plan::Plan;

@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 use tidegate::clock::Clock;
 use tidegate::health::Health;
 use tidegate::ingest::figures::Figures;
-use tidegate::ingest::heart::{Heart, NewPlan, Parts};
 use tidegate::ingest::intake::{Input, Intake, Link, Message, Run};
 use tidegate::ingest::mailbox::{LetterOrder, Mailbox};
+use tidegate::ingest::{
+    change::NewPlan,
+    heart::{Heart, Parts},
+};
 use tidegate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX};
 use tidegate::store::{Opened, Store};
 use tidegate_pipeline::ledger::Ledger;

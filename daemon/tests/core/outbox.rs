@@ -195,7 +195,7 @@ fn what_waits_for_a_former_output_is_not_forgotten() {
     let mut rig = closed(&["d1"], reach);
     let mut plan = plain();
     plan.outputs = vec!["new".into()];
-    tidegate::ingest::heart::put_in_force(
+    tidegate::ingest::change::put_in_force(
         &mut rig.store,
         &mut rig.pipeline,
         plan,

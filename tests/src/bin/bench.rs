@@ -269,11 +269,11 @@ impl Paced {
 /// the series.
 fn paced(rate: f64, seconds: f64) -> Paced {
     let (daemon, address, _function) = listening("1m");
-    let series = if rate < 1_000.0 { "4" } else { "1000" };
+    let (series, connections) = if rate < 1_000.0 { ("4", "1") } else { ("1000", "10") };
     let publish = |seconds: f64, first: &str| {
         let (rate, seconds) = (rate.to_string(), seconds.to_string());
         let arguments = ["--address", &address, "--rate", &rate, "--seconds", &seconds, "--series", series];
-        run("load", &[&arguments[..], &["--connections", "1", "--first-sequence", first]].concat())
+        run("load", &[&arguments[..], &["--connections", connections, "--first-sequence", first]].concat())
     };
     let warm = number(&publish(1.0, "1"), "sent");
     wait_for_readings(&daemon, warm as u64);

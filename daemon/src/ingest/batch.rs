@@ -1,0 +1,68 @@
+//! The batch: what the heart has taken and what is not on disk yet. It stays in memory until it is, to be applied again.
+
+use super::intake::Input;
+use super::mailbox::{LetterOrder, Order};
+use crate::store::{Letter, LetterRequest, Shared, StoreError};
+use tidegate_pipeline::Step;
+use tidegate_pipeline::message::Message;
+use tidegate_pipeline::verdict::Verdict;
+
+/// What is taken and not on disk yet.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) inputs: Vec<Input>,
+    pub(super) orders: Vec<Order>,
+    pub(super) messages: usize,
+    /// What the intake counts as pending until this is in the ledger.
+    pub(super) pending: u64,
+    pub(super) bytes: usize,
+}
+
+impl Batch {
+    /// Gives the batch to the pipeline. What operators want done with dead letters goes into `letters` too.
+    ///
+    /// # Errors
+    /// When a dead letter cannot be read.
+    pub(super) fn apply(
+        &self,
+        step: &mut Step<'_>,
+        store: &Shared,
+        letters: &mut Vec<LetterRequest>,
+    ) -> Result<(), StoreError> {
+        for input in &self.inputs {
+            match input {
+                Input::Run(run) => {
+                    for message in &run.messages {
+                        step.message(&Message {
+                            source: run.link.source,
+                            session: &run.link.session,
+                            topic: &run.bytes[message.topic.start as usize..message.topic.end as usize],
+                            payload: &run.bytes[message.payload.start as usize..message.payload.end as usize],
+                            retained: message.retained,
+                            acknowledged: message.acknowledged,
+                            arrival: run.arrival,
+                        });
+                    }
+                }
+                Input::Opened(link) => step.opened(link.source, &link.session, link.doubt_max),
+                Input::Repeated { count } => step.account(Verdict::Duplicate, *count),
+                Input::Refused { reason, count } => step.account(Verdict::Rejected(*reason), *count),
+                Input::Closed(_) | Input::Backlog { .. } | Input::Drained { .. } => {}
+            }
+        }
+        for order in self.orders.iter().flat_map(|order| &order.letters) {
+            match order {
+                LetterOrder::Drop(number) => letters.push(LetterRequest::Drop(*number)),
+                LetterOrder::Retry(number) => match store.letter(*number)? {
+                    Some(Letter::Message(letter)) => {
+                        step.retry(&letter);
+                        letters.push(LetterRequest::Retried(*number));
+                    }
+                    Some(Letter::Event { .. }) => letters.push(LetterRequest::Requeue(*number)),
+                    None => {}
+                },
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! A changed plan: how it comes to the heart, and how it comes in force.
+
+use crate::clock::Clock;
+use crate::store::{Commit, HistorySender, Store, StoreError};
+use std::collections::BTreeMap;
+use tidegate_pipeline::Pipeline;
+use tidegate_pipeline::plan::Plan;
+use tokio::sync::oneshot;
+
+/// A changed configuration.
+#[derive(Debug)]
+pub struct NewPlan {
+    /// What holds from now on.
+    pub plan: Plan,
+    /// The filters of each source, to be remembered.
+    pub subscriptions: BTreeMap<String, Vec<String>>,
+    /// Told when it is in force and on disk.
+    pub done: oneshot::Sender<()>,
+}
+
+/// Closes what the new plan ends, and writes a checkpoint under the new plan. Nothing happens where the plans agree.
+///
+/// # Errors
+/// When the store cannot be written; then `pipeline` must be restored from it.
+pub fn put_in_force(
+    store: &mut Store,
+    pipeline: &mut Pipeline,
+    plan: Plan,
+    clock: &Clock,
+    history: Option<&HistorySender>,
+) -> Result<(), StoreError> {
+    if *pipeline.plan() == plan {
+        return Ok(());
+    }
+    let closes = pipeline.closes_for(&plan);
+    let outputs = pipeline.plan().outputs.clone();
+    let step = pipeline.step();
+    let loaded = store.shared().load(&step.needs_all())?;
+    let changes = step.finish_all(clock.now(), &|summary| closes.contains(&summary), &loaded);
+    let commit = Commit { changes, outputs, at: clock.now(), ..Commit::default() };
+    if !commit.is_empty() {
+        store.commit(&commit)?;
+    }
+    if let Some(history) = history {
+        history.send(commit.changes.closed);
+    }
+    let old = std::mem::replace(pipeline, Pipeline::new(Plan::default()));
+    *pipeline = old.migrate(plan);
+    store.checkpoint_now(pipeline)
+}
