@@ -69,7 +69,7 @@ pub const TAP_KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Dead letters listed on one page.
 pub const LETTERS_PER_PAGE_MAX: usize = 100;
 /// Dead letters retried or dropped in one transaction: few enough that those that fail again find room in it (see
-/// [`DEAD_LETTERS_PER_COMMIT_MAX`]).
+/// `DEAD_LETTERS_PER_STEP_MAX` of the pipeline).
 pub const LETTERS_PER_ORDER_MAX: usize = 50;
 /// After this long an order about many dead letters says how far it came.
 pub const ORDER_TIMEOUT: Duration = Duration::from_secs(20);

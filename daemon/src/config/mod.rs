@@ -2,7 +2,7 @@
 //!
 //! The file is parsed to tables with places (`toml` spans), and each section reads its own table. A section reports
 //! what it cannot use and goes on with a default, so that one run shows every error; with one error or more nothing
-//! comes out. To add a key: [`schema`], the section that reads it, a row in docs/configuration.md.
+//! comes out. To add a key: `schema.rs`, the section that reads it, a row in docs/configuration.md.
 //!
 //! The modules stand in the order in which the file meets them.
 

@@ -1,7 +1,7 @@
 //! MQTT 3.1.1 and 5: the client of a broker ([`client`]) and the endpoint for sensors ([`listener`]).
 //!
 //! Terms: a *connection* is one network connection, with one [`Link`](crate::ingest::intake::Link) for the
-//! acknowledgements. A *run* is what one read brought. Both ends share [`connection`]: read as much as there is, hand
+//! acknowledgements. A *run* is what one read brought. Both ends share `connection.rs`: read as much as there is, hand
 //! over all complete publishes as one run, and write all acknowledgements that a commit released in one go.
 //!
 //! Why not a client library's event loop: `docs/decisions/0001-own-mqtt-session.md`.

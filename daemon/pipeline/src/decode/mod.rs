@@ -1,6 +1,6 @@
 //! Decoding: payload bytes to scalars at the places that a stream asks for.
 //!
-//! To add a format: a file here, a variant of [`Format`], an arm in [`Decoder::decode`], a row in the reference.
+//! To add a format: a file here, a variant of [`Format`], an arm in [`Found::decode`], a row in the reference.
 
 mod json;
 mod number;
