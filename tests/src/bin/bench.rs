@@ -92,7 +92,7 @@ impl Bench {
                 ("**behind mosquitto, QoS 1: readings/s**", 0),
                 ("**behind mosquitto, QoS 1: µs per reading**", 2),
             ],
-            || behind_mosquitto(200_000),
+            || behind_mosquitto(1_000_000),
         );
         for qos in [1, 0] {
             let rate = format!("**listener, QoS {qos}, 10 connections: readings/s**");
