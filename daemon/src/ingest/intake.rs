@@ -215,8 +215,10 @@ impl Intake {
         queue.messages += messages;
         queue.bytes += bytes;
         queue.pending += input.pending();
+        // Windows may be waiting for just this.
+        queue.woken |= matches!(input, Input::Drained { .. });
         queue.inputs.push_back(input);
-        let enough = queue.messages >= queue.waits_for || queue.bytes >= self.bytes_max / 2;
+        let enough = queue.woken || queue.messages >= queue.waits_for || queue.bytes >= self.bytes_max / 2;
         drop(queue);
         if enough {
             self.filled.notify_one();
