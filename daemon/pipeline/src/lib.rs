@@ -27,6 +27,7 @@ pub mod ledger;
 pub mod state;
 pub mod pipeline;
 pub mod step;
+mod register;
 mod migrate;
 pub mod entry;
 pub mod journal;

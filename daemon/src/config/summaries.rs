@@ -11,7 +11,6 @@ use tidegate_pipeline::plan::{StreamPlan, SummaryPlan, Window};
 use tidegate_pipeline::time::Span;
 
 const DAY: Duration = Duration::from_secs(86_400);
-const MINUTE: Window = Window::Tumbling { length: Span::from_secs(60) };
 
 /// All summaries in the order of the file; one minute of everything to every output where there is none.
 pub(super) fn read(root: &Section<'_>, streams: &[StreamPlan], outputs: &[Output]) -> Vec<SummaryPlan> {
@@ -29,12 +28,10 @@ fn default(name: &str, streams: &[StreamPlan], outputs: &[Output]) -> SummaryPla
         name: name.to_owned(),
         lateness: default_lateness(&used, streams),
         streams: used,
-        metrics: None,
-        window: MINUTE,
-        by: None,
         amend: Span::from_secs(3_600),
         aggregates: Aggregate::DEFAULT.to_vec(),
         to: all(outputs.len()),
+        ..SummaryPlan::default()
     }
 }
 

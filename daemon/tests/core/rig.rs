@@ -6,7 +6,7 @@ use tidegate::store::{Commit, Opened, Store, StoreError, Waiting};
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::message::{DeadLetter, Message};
 use tidegate_pipeline::plan::{
-    Fields, Format, Plan, Pointer, Retained, StreamPlan, SummaryPlan, TimeFormat, TimePlan, Unique, Window,
+    Fields, Format, Plan, Pointer, StreamPlan, SummaryPlan, TimeFormat, TimePlan, Unique, Window,
 };
 use tidegate_pipeline::time::{Span, Time};
 use tidegate_pipeline::topic::TopicPattern;
@@ -31,26 +31,21 @@ pub fn plan() -> Plan {
             name: "climate".into(),
             sources: vec![0],
             topics: vec![TopicPattern::parse("s/{device}/{metric}").unwrap()],
-            exclude: vec![],
             format: Format::Json,
             fields: Fields::Value { at: Some(pointer("/v")), metric: "v".into(), listed: vec![], rest: true },
             time: Some(TimePlan { at: pointer("/ts"), format: TimeFormat::Millis }),
             unique: Unique::Sequence { at: pointer("/n"), boot: Some(pointer("/b")), per: Some(vec![]) },
-            retained: Retained::Latest,
-            tags: vec![],
-            expected_every: None,
-            clean: vec![],
+            ..StreamPlan::default()
         }],
         summaries: vec![SummaryPlan {
             name: "minute".into(),
             streams: vec![0],
-            metrics: None,
             window: Window::Tumbling { length: Span::from_secs(60) },
-            by: None,
             lateness: Span::ZERO,
             amend: Span::from_secs(3_600),
             aggregates: vec![Aggregate::Count, Aggregate::Sum],
             to: vec![0],
+            ..SummaryPlan::default()
         }],
         outputs: vec!["out".into()],
         max_future: Span::from_secs(300),

@@ -6,7 +6,7 @@ use tidegate_pipeline::entry::Entry;
 use tidegate_pipeline::event::{Closed, ClosedKey};
 use tidegate_pipeline::message::{DeadLetter, Message, Trace};
 use tidegate_pipeline::plan::{
-    Fields, Format, Plan, Pointer, Retained, StreamPlan, SummaryPlan, TimeFormat, TimePlan, Unique, Window,
+    Fields, Format, Plan, Pointer, StreamPlan, SummaryPlan, TimeFormat, TimePlan, Unique, Window,
 };
 use tidegate_pipeline::time::{Span, Time};
 use tidegate_pipeline::topic::TopicPattern;
@@ -31,15 +31,11 @@ pub fn stream(name: &str) -> StreamPlan {
         name: name.into(),
         sources: vec![0],
         topics: vec![TopicPattern::parse("s/{device}/{metric}").unwrap()],
-        exclude: vec![],
         format: Format::Json,
         fields: Fields::Value { at: Some(pointer("/v")), metric: "v".into(), listed: vec![], rest: true },
         time: Some(TimePlan { at: pointer("/ts"), format: TimeFormat::Millis }),
         unique: Unique::Content,
-        retained: Retained::Latest,
-        tags: vec![],
-        expected_every: None,
-        clean: vec![],
+        ..StreamPlan::default()
     }
 }
 
@@ -48,13 +44,12 @@ pub fn summary(name: &str) -> SummaryPlan {
     SummaryPlan {
         name: name.into(),
         streams: vec![0],
-        metrics: None,
         window: Window::Tumbling { length: Span::from_secs(60) },
-        by: None,
         lateness: Span::from_secs(10),
         amend: Span::from_secs(3_600),
         aggregates: vec![Aggregate::Count, Aggregate::Sum, Aggregate::Min, Aggregate::Max],
         to: vec![0],
+        ..SummaryPlan::default()
     }
 }
 

@@ -35,20 +35,7 @@ pub(super) fn read(root: &Section<'_>, sources: &[Source]) -> Vec<StreamPlan> {
 
 fn one(entry: &Named<'_>, sources: &[&str]) -> StreamPlan {
     // A stream that could not be read keeps its name, so that what refers to it is not reported too.
-    let mut stream = StreamPlan {
-        name: entry.name.to_owned(),
-        sources: Vec::new(),
-        topics: Vec::new(),
-        exclude: Vec::new(),
-        format: Format::Auto,
-        fields: Fields::Leaves { listed: Vec::new(), rest: true },
-        time: None,
-        unique: Default::default(),
-        retained: Retained::Latest,
-        tags: Vec::new(),
-        expected_every: None,
-        clean: Vec::new(),
-    };
+    let mut stream = StreamPlan { name: entry.name.to_owned(), ..StreamPlan::default() };
     let Some(section) = entry.field.section(&schema::STREAM, "[streams.NAME]") else { return stream };
     stream.sources = references(section.get("sources"), sources, "source");
     section.require("topic", "topic = \"sensors/{device}/{metric}\"");

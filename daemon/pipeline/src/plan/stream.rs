@@ -1,0 +1,139 @@
+//! `[streams.NAME]`: what to listen to and how to read it.
+
+use super::fields::{Fields, Pointer};
+use crate::time::Span;
+use crate::topic::TopicPattern;
+use serde::{Deserialize, Serialize};
+
+/// One `[streams.NAME]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StreamPlan {
+    /// The name in the configuration.
+    pub name: String,
+    /// Which sources it listens to.
+    pub sources: Vec<u16>,
+    /// A message matches the stream when it matches one of these; the first that matches gives the tags.
+    pub topics: Vec<TopicPattern>,
+    /// … and none of these.
+    pub exclude: Vec<TopicPattern>,
+    /// How the payload is read.
+    pub format: Format,
+    /// Which values it carries.
+    pub fields: Fields,
+    /// Where the reading's own time is; `None`: the time of arrival.
+    pub time: Option<TimePlan>,
+    /// How a redelivered reading is told from a new one.
+    pub unique: Unique,
+    /// What to do with messages that the broker replays at subscription.
+    pub retained: Retained,
+    /// Tags beyond those that the topic gives.
+    pub tags: Vec<(String, TagPlan)>,
+    /// How often each series is expected to report, for completeness.
+    pub expected_every: Option<Span>,
+    /// Cleaning steps, in order.
+    pub clean: Vec<CleanStep>,
+}
+
+impl StreamPlan {
+    /// The names of all tags that a series of this stream can carry, sorted, without `metric`.
+    pub fn tag_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self
+            .topics
+            .iter()
+            .flat_map(TopicPattern::names)
+            .chain(self.tags.iter().map(|(name, _)| name.as_str()))
+            .filter(|name| *name != METRIC)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// The topic capture that names the measurement.
+pub const METRIC: &str = "metric";
+
+/// How payload bytes are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Format {
+    /// JSON when it looks like JSON (starts with `{`, `[` or `"`), else text.
+    #[default]
+    Auto,
+    /// One JSON document per message.
+    Json,
+    /// One number, or one of on/off, true/false, open/closed, online/offline, per message.
+    Text,
+}
+
+/// Where a reading's own time is, and how it is written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimePlan {
+    /// Where it stands in the document.
+    pub at: Pointer,
+    /// How it is written.
+    pub format: TimeFormat,
+}
+
+/// How a time stamp is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TimeFormat {
+    /// Seconds since 1970, with or without decimals.
+    Seconds,
+    /// Milliseconds since 1970.
+    Millis,
+    /// Microseconds since 1970.
+    Micros,
+    /// Nanoseconds since 1970, rounded down to microseconds.
+    Nanos,
+    /// RFC 3339: `2026-11-22T10:00:00.5+01:00`.
+    Rfc3339,
+}
+
+/// How a reading that comes again is recognised (promise 2).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum Unique {
+    /// By content, among the deliveries in doubt when a connection ended.
+    #[default]
+    Content,
+    /// By a sequence number that the payload carries.
+    Sequence {
+        /// Where the number is.
+        at: Pointer,
+        /// Where the number of the sensor's restart is.
+        boot: Option<Pointer>,
+        /// The tags that make one counter; `None`: the whole topic.
+        per: Option<Vec<String>>,
+    },
+    /// By the reading's own time, per series.
+    Time,
+}
+
+/// What a message with the retain flag means at subscription.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Retained {
+    /// Shows as last value, is not counted in any window.
+    #[default]
+    Latest,
+    /// Thrown away, accounted as rejected.
+    Ignore,
+    /// Counted like any other.
+    Count,
+}
+
+/// Where a tag's value comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum TagPlan {
+    /// The same for every reading.
+    Constant(String),
+    /// From the payload.
+    At(Pointer),
+}
+
+/// One cleaning step, perhaps for some metrics only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CleanStep {
+    /// What it does.
+    pub step: crate::clean::Step,
+    /// To which metrics; `None`: to all.
+    pub metrics: Option<Vec<String>>,
+}
