@@ -151,6 +151,22 @@ impl<'a> Field<'a> {
         self.parsed(text, Pointer::parse(text), "a JSON pointer", how)
     }
 
+    /// The name of a time zone, as the bundled database writes it.
+    pub(super) fn zone(&self) -> Option<String> {
+        let text = self.filled()?;
+        match jiff::tz::TimeZone::get(text) {
+            Ok(zone) => Some(zone.iana_name().unwrap_or(text).to_owned()),
+            Err(_) => {
+                self.cx
+                    .error(self.span.clone(), format!("there is no time zone `{text}`"))
+                    .label("not in the IANA time zone database")
+                    .help("write a name such as Europe/Amsterdam or UTC; `timedatectl list-timezones` lists them")
+                    .report();
+                None
+            }
+        }
+    }
+
     /// One of a few words. `place` is where words of later versions are listed.
     pub(super) fn choice<T: Copy>(&self, place: &str, words: &[(&'static str, T)]) -> Option<T> {
         let text = self.text()?;

@@ -156,6 +156,7 @@ fn read(root: Section<'_>) -> Config {
         summaries,
         outputs: outputs.iter().map(|output| output.name.clone()).collect(),
         max_future: buffer::max_future(&root),
+        timezone: gateway.timezone,
         series_max: SERIES_MAX,
     };
     let buffer = buffer::read(&root);

@@ -20,7 +20,7 @@ const fn of_type(place: &'static str, kind: &'static str, keys: &'static [&'stat
 
 pub(super) static ROOT: Schema =
     at("", &["gateway", "sources", "streams", "summaries", "outputs", "buffer", "clock", "status"]);
-pub(super) static GATEWAY: Schema = at("gateway", &["id", "data_dir"]);
+pub(super) static GATEWAY: Schema = at("gateway", &["id", "data_dir", "timezone"]);
 pub(super) static SOURCE_MQTT: Schema = of_type(
     "sources.NAME",
     "mqtt",
@@ -129,7 +129,6 @@ pub(super) static ALL: &[&Schema] = &[
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] = &[
     ("", &["alerts"]),
-    ("gateway", &["timezone"]),
     ("sources.NAME", &["backlog"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),

@@ -61,6 +61,7 @@ pub fn plan() -> Plan {
         summaries: vec![summary("minute")],
         outputs: vec!["out".into()],
         max_future: Span::from_secs(300),
+        timezone: "Europe/Amsterdam".into(),
         series_max: 100,
     }
 }

@@ -238,6 +238,19 @@ fn outputs_and_the_rest() {
 }
 
 #[test]
+fn the_time_zone_is_that_of_the_machine_or_the_file() {
+    let zone = |machine_zone: Option<&str>, text: &str| {
+        let env = Environment { timezone: machine_zone.map(Into::into), ..machine() };
+        let text = format!("[streams.s]\ntopic = \"a\"\n{text}");
+        parse(&text, "t", Path::new(""), &env).unwrap().config.plan.timezone
+    };
+    assert_eq!(zone(Some("Asia/Tokyo"), ""), "Asia/Tokyo");
+    assert_eq!(zone(Some("Not/There"), ""), "UTC");
+    assert_eq!(zone(None, ""), "UTC");
+    assert_eq!(zone(None, "[gateway]\ntimezone = \"europe/amsterdam\""), "Europe/Amsterdam");
+}
+
+#[test]
 fn systemd_says_where_the_store_is() {
     let env = Environment { state_directory: Some("/var/lib/tidegate".into()), ..machine() };
     let config = parse("[streams.s]\ntopic = \"a\"", "t", Path::new(""), &env).unwrap().config;
