@@ -100,8 +100,10 @@ pub struct Reading {
 pub struct Closing {
     /// Number of the group, permanent.
     pub group: u32,
-    /// The window's start.
+    /// The window's start; where readings wait for their turn, up to which time they are let through.
     pub start: Time,
+    /// It was closed before.
+    pub late: bool,
 }
 
 impl Entry {

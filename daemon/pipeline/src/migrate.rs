@@ -36,7 +36,7 @@ impl Pipeline {
             let mut group = numbered.group.clone();
             group.summary = summary(group.summary)?;
             group.streams = group.streams.iter().filter_map(|&at| streams[usize::from(at)]).collect();
-            group.members = 0;
+            group.members.clear();
             Some(NumberedGroup { number: numbered.number, group })
         });
         let sessions = self.state.sessions.iter().filter_map(|(name, heard, session)| {
@@ -64,6 +64,7 @@ impl Pipeline {
             let at = pipeline.add_series(stream, &series.metric, &series.tags) as usize;
             let moved = &mut pipeline.state.series[at];
             moved.heard = series.heard;
+            moved.latest = series.latest;
             if moved.times.is_some() && series.times.is_some() {
                 moved.times.clone_from(&series.times);
             }

@@ -2,19 +2,20 @@
 
 use crate::decode::{Found, Shape};
 use crate::dedupe::{Counter, content::Session};
-use crate::entry::{Closing, Entry, Event, Part, Reading};
+use crate::entry::{Entry, Event, Part, Reading};
 use crate::event::{Closed, ClosedKey};
+use crate::fold::Taken;
 use crate::ledger::Ledger;
 use crate::limits::SESSIONS_MAX;
 use crate::message::DeadLetter;
 use crate::plan::Plan;
 use crate::route::Routes;
-use crate::series::Index;
+use crate::series::{Index, Numbers};
 use crate::state::State;
 use crate::step::Step;
 use crate::time::{Span, Time};
 use crate::verdict::Reason;
-use crate::window::Content;
+use crate::window::{Content, Cutter};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,13 +35,21 @@ pub struct Pipeline {
     pub(crate) group_index: Index,
     pub(crate) counter_index: Index,
     pub(crate) session_index: Index,
+    /// Groups by their number.
+    pub(crate) group_places: Numbers,
+    /// Per summary.
+    pub(crate) cutters: Vec<Cutter>,
     /// Open windows by when they close, then by group and start.
     pub(crate) due: BTreeSet<Due>,
+    /// Groups whose watermark may have passed the end of a window in this step.
+    pub(crate) ripe: BTreeSet<u32>,
     pub(crate) found: Found<'static>,
     pub(crate) name: String,
     /// Scratch: the series of one message's readings.
     pub(crate) resolved: Vec<Result<u32, Reason>>,
     pub(crate) last_session: Option<u32>,
+    /// Scratch: windows that are closing.
+    pub(crate) taken: Vec<Taken>,
 }
 
 /// An open window's place in the order of closing.
@@ -78,8 +87,24 @@ impl Changes {
 pub struct Kept {
     /// The revision that was made last.
     pub revision: u32,
+    /// Where it begins.
+    pub start: Time,
+    /// The keys that it has replaced.
+    pub replaces: Vec<String>,
     /// What the window held.
     pub content: Content,
+}
+
+impl Kept {
+    /// What the store keeps of a window that closes.
+    pub fn of(closed: &Closed) -> Kept {
+        Kept {
+            revision: closed.revision,
+            start: closed.record.start,
+            replaces: closed.replaces.clone(),
+            content: closed.content.clone(),
+        }
+    }
 }
 
 /// Closed windows that a step asked for.
@@ -93,6 +118,7 @@ impl Pipeline {
 
     /// A pipeline as it was when `state` was taken, under the same plan.
     pub fn restore(plan: Plan, state: State) -> Pipeline {
+        let cutters = plan.summaries.iter().map(Cutter::of).collect();
         let mut pipeline = Pipeline {
             shapes: plan.streams.iter().map(Shape::of).collect(),
             horizon: plan.summaries.iter().map(|summary| summary.horizon()).max().unwrap_or_default(),
@@ -104,11 +130,15 @@ impl Pipeline {
             group_index: Index::default(),
             counter_index: Index::default(),
             session_index: Index::default(),
+            group_places: Numbers::default(),
+            cutters,
             due: BTreeSet::new(),
+            ripe: BTreeSet::new(),
             found: Found::default(),
             name: String::new(),
             resolved: Vec::new(),
             last_session: None,
+            taken: Vec::new(),
         };
         pipeline.index();
         pipeline
@@ -170,23 +200,14 @@ impl Pipeline {
             }
         }
         events.for_each(|(_, event)| self.note_event(event));
+        let mut taken = std::mem::take(&mut self.taken);
         for closing in &entry.closings {
-            self.take_window(closing);
+            self.take_windows(closing, &mut taken);
+            taken.clear();
         }
+        self.taken = taken;
+        self.ripe.clear();
         self.note_forgotten(entry.forgotten);
-    }
-
-    /// Takes an open window away because it closes now.
-    pub(crate) fn take_window(&mut self, closing: &Closing) -> Option<(u32, crate::window::Open)> {
-        // Groups stand in the order of their numbers.
-        let at = self.state.groups.binary_search_by_key(&closing.group, |g| g.number).ok()?;
-        let group = &mut self.state.groups[at].group;
-        let open = group.open.iter().position(|open| open.start == closing.start)?;
-        let open = group.open.remove(open);
-        group.closed_max = group.closed_max.max(open.end);
-        let at = u32::try_from(at).unwrap_or(u32::MAX);
-        self.due.remove(&Due { due: open.due, group: at, start: open.start, late: open.late });
-        Some((at, open))
     }
 
     pub(crate) fn note_forgotten(&mut self, forgotten: Option<Time>) {

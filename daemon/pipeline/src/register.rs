@@ -2,14 +2,15 @@
 
 use crate::pipeline::{Due, Pipeline, number};
 use crate::plan::Unique;
-use crate::series::{self, Group, Series};
+use crate::series::{self, Extra, Group, Series};
 use crate::state::NumberedGroup;
 use crate::time::Time;
+use crate::window::Cutter;
 
 impl Pipeline {
     pub(crate) fn add_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> u32 {
         let at = number(self.state.series.len());
-        let groups = self.groups_of(stream, metric, tags);
+        let groups = self.groups_of(at, stream, metric, tags);
         let by_time = self.plan.streams[usize::from(stream)].unique == Unique::Time;
         self.name_series(stream, metric, tags);
         self.series_index.insert(self.name.as_str().into(), at);
@@ -18,6 +19,7 @@ impl Pipeline {
             metric: metric.to_owned(),
             tags: tags.to_vec(),
             heard: Time::MIN,
+            latest: (Time::MIN, Time::MIN),
             groups,
             times: by_time.then(Box::default),
         });
@@ -30,7 +32,7 @@ impl Pipeline {
     }
 
     /// The groups that a new series reports to; makes the ones that are missing.
-    fn groups_of(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> Vec<u32> {
+    fn groups_of(&mut self, member: u32, stream: u16, metric: &str, tags: &[(String, String)]) -> Vec<u32> {
         let mut groups = Vec::new();
         for summary in 0..self.plan.summaries.len() {
             let plan = &self.plan.summaries[summary];
@@ -44,11 +46,17 @@ impl Pipeline {
             let pairs: Vec<_> = names.iter().map(|name| (*name, value(name))).collect();
             let summary = u16::try_from(summary).unwrap_or(u16::MAX);
             series::name(&mut self.name, summary, metric, pairs.iter().copied());
+            let extra = match self.cutters[usize::from(summary)] {
+                Cutter::Aligned(_) => Extra::Nothing,
+                Cutter::Session(_) => Extra::Sessions(Box::default()),
+                Cutter::Sorted(_) => Extra::Sorted(Box::default()),
+            };
             let at = match self.group_index.get(self.name.as_str()) {
                 Some(&at) => at,
                 None => {
                     let at = number(self.state.groups.len());
                     self.group_index.insert(self.name.as_str().into(), at);
+                    self.group_places.insert(self.state.next_group, at);
                     let tags = pairs.iter().map(|(_, value)| value.map(str::to_owned)).collect();
                     self.state.groups.push(NumberedGroup {
                         number: self.state.next_group,
@@ -57,9 +65,10 @@ impl Pipeline {
                             metric: metric.to_owned(),
                             tags,
                             streams: Vec::new(),
-                            members: 0,
+                            members: Vec::new(),
                             closed_max: Time::MIN,
                             open: Vec::new(),
+                            extra,
                         },
                     });
                     self.state.next_group += 1;
@@ -67,7 +76,7 @@ impl Pipeline {
                 }
             };
             let group = &mut self.state.groups[at as usize].group;
-            group.members += 1;
+            group.members.push(member);
             if !group.streams.contains(&stream) {
                 group.streams.push(stream);
             }
@@ -90,8 +99,18 @@ impl Pipeline {
             let tags = names.iter().copied().zip(group.tags.iter().map(Option::as_deref));
             series::name(&mut name, group.summary, &group.metric, tags);
             self.group_index.insert(name.as_str().into(), number(at));
-            for open in &group.open {
-                self.due.insert(Due { due: open.due, group: number(at), start: open.start, late: open.late });
+            self.group_places.insert(numbered.number, number(at));
+            let mut wait = |due, start, late| {
+                self.due.insert(Due { due, group: number(at), start, late });
+            };
+            // A pane that is shared is due in the windows that it belongs to.
+            for open in group.open.iter().filter(|open| open.due < Time::MAX) {
+                wait(open.due, open.start, open.late.is_some());
+            }
+            match &group.extra {
+                Extra::Hopping(waiting) => waiting.iter().for_each(|w| wait(w.due, w.start, false)),
+                Extra::Sorted(sorted) => sorted.due().into_iter().for_each(|due| wait(due, Time::MIN, false)),
+                Extra::Nothing | Extra::Sessions(_) => {}
             }
         }
         for (at, (name, _)) in self.state.counters.iter().enumerate() {

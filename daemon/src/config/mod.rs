@@ -13,6 +13,7 @@ mod context;
 mod schema;
 mod suggest;
 pub(crate) mod units;
+mod window;
 mod field;
 mod reader;
 mod secrets;
@@ -147,7 +148,7 @@ fn read(root: Section<'_>) -> Config {
     let sources = sources::read(&root, &gateway.id);
     let outputs = outputs::read(&root);
     let streams = streams::read(&root, &sources);
-    let summaries = summaries::read(&root, &streams, &outputs);
+    let summaries = summaries::read(&root, &streams, &outputs, &gateway.timezone);
     let plan = Plan {
         // The last part is a random name that is made with the store.
         source: String::new(),

@@ -9,7 +9,7 @@ mod summary;
 
 pub use fields::{Fields, MetricPlan, Pointer};
 pub use stream::{CleanStep, Format, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique};
-pub use summary::{SummaryPlan, Window};
+pub use summary::{CalendarUnit, SummaryPlan, Window};
 
 use crate::time::Span;
 use serde::{Deserialize, Serialize};

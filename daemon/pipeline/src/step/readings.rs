@@ -132,7 +132,8 @@ impl Step<'_> {
                 || known.groups.iter().any(|&at| {
                     let group = &self.core.state.groups[at as usize].group;
                     let summary = &self.core.plan.summaries[usize::from(group.summary)];
-                    takes(summary, group, self.core.state.forgotten, time, arrival)
+                    let cutter = &self.core.cutters[usize::from(group.summary)];
+                    takes(cutter, summary, group, self.core.state.forgotten, time, arrival)
                 });
             if in_time { Ok(Some(cleaned)) } else { Err(Reason::TooLate) }
         };

@@ -137,8 +137,7 @@ impl World {
 
     fn keep(&mut self, changes: Changes) {
         for closed in &changes.closed {
-            let kept = Kept { revision: closed.revision, content: closed.content.clone() };
-            self.kept.insert(closed.key, kept);
+            self.kept.insert(closed.key, Kept::of(closed));
         }
         if let Some(forgotten) = changes.forgotten {
             self.kept.retain(|key, _| key.end > forgotten);
