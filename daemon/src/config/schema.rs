@@ -38,6 +38,7 @@ pub(super) static SOURCE_MQTT: Schema = of_type(
         "keep_alive",
         "receive_maximum",
         "max_packet",
+        "backlog",
         "ca",
         "cert",
         "key",
@@ -130,7 +131,6 @@ pub(super) static ALL: &[&Schema] = &[
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] = &[
     ("", &["alerts"]),
-    ("sources.NAME", &["backlog"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
     ("streams.NAME", &["availability"]),

@@ -21,6 +21,8 @@ pub struct Plan {
     pub source: String,
     /// Names of the sources, in the order of the file.
     pub sources: Vec<String>,
+    /// Sources whose backlog is rejected where readings are stamped on arrival: it would be stamped wrongly.
+    pub rejects_backlog: Vec<u16>,
     /// What to listen to and how to read it.
     pub streams: Vec<StreamPlan>,
     /// What to make of it.

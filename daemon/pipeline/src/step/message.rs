@@ -58,7 +58,7 @@ impl Step<'_> {
             return origin;
         }
         let print = content::print(origin.message.topic, origin.message.payload);
-        let (_, _, session) = &self.core.state.sessions[origin.session as usize];
+        let session = &self.core.state.sessions[origin.session as usize].session;
         Origin { print: Some(print), cancelled: session.doubts(print), ..origin }
     }
 
@@ -144,6 +144,12 @@ impl Step<'_> {
         self.core.found = found.recycle();
     }
 
+    /// Whether the source is delivering what waited for us, and nobody wants that stamped with the time of now.
+    fn rejects_backlog(&self, source: u16) -> bool {
+        let state = self.core.state.sources.get(usize::from(source));
+        state.is_some_and(|state| state.backlog) && self.core.plan.rejects_backlog.contains(&source)
+    }
+
     fn decoded(&mut self, origin: &Origin<'_>, part: &mut RoutePart, found: &Found<'_>) {
         let (plan, shapes) = (Arc::clone(&self.core.plan), Arc::clone(&self.core.shapes));
         let stream = &plan.streams[usize::from(part.stream)];
@@ -165,6 +171,9 @@ impl Step<'_> {
         let overruled = match numbered {
             _ if retained => Some(Verdict::Rejected(Reason::Retained)),
             _ if origin.cancelled && stream.unique == Unique::Content => Some(Verdict::Duplicate),
+            _ if stream.time.is_none() && self.rejects_backlog(origin.message.source) => {
+                Some(Verdict::Rejected(Reason::Backlog))
+            }
             Numbered::Unreadable => Some(Verdict::Rejected(Reason::BadSequence)),
             Numbered::Full => Some(Verdict::Rejected(Reason::SeriesLimit)),
             Numbered::Yes(_, Seen::Before) => Some(Verdict::Duplicate),

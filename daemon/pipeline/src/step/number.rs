@@ -5,7 +5,6 @@ use super::message::Origin;
 use crate::decode::Found;
 use crate::dedupe::{Mark, Seen, content};
 use crate::entry::Event;
-use crate::pipeline::number;
 use crate::plan::Unique;
 use crate::route::RoutePart;
 
@@ -49,7 +48,7 @@ impl Step<'_> {
         #[expect(clippy::cast_possible_truncation, reason = "half of the hash is enough beside the number")]
         let hash = content::print(b"", origin.message.payload) as u32;
         let mark = Mark { counter, boot, sequence, hash };
-        Numbered::Yes(mark, self.core.state.counters[counter as usize].1.look(&mark))
+        Numbered::Yes(mark, self.core.state.counters[counter as usize].counter.look(&mark))
     }
 
     /// The counter's number, made if it is new and there is room.
@@ -74,10 +73,11 @@ impl Step<'_> {
         }
         let known = self.core.counter_index.get(name.as_str()).copied();
         // Who numbers has a series, or will be refused one: there is no need for more counters.
-        let room = self.core.state.counters.len() < self.core.plan.series_max as usize;
+        let (all, vacant) = (self.core.state.counters.len(), self.core.state.vacant_counters.len());
+        let room = all - vacant < self.core.plan.series_max as usize;
         let counter = known.or_else(|| {
             room.then(|| {
-                let counter = number(self.core.state.counters.len());
+                let counter = self.core.next_counter();
                 self.event(Event::Counter { name: name.clone(), with_boot });
                 counter
             })

@@ -167,7 +167,6 @@ fn what_later_versions_bring() {
         ("[alerts.hot]\nmetric = \"t\"\n", 1, "alerts"),
         ("[sources.b]\ntype = \"kafka\"\nbrokers = 1\n", 2, "kafka"),
         ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
-        ("[sources.b]\nbacklog = \"mark\"\n", 2, "backlog"),
         ("[streams.s]\ntopic = \"t\"\nformat = \"csv\"\n", 3, "csv"),
         ("[streams.s]\ntopic = \"t\"\navailability = {}\n", 3, "availability"),
         ("[streams.s]\ntopic = \"t\"\ntime = { at = \"/t\", format = \"%Y-%m\" }\n", 3, "%Y-%m"),
