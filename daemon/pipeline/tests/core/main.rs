@@ -6,6 +6,7 @@
 mod events;
 mod laws;
 mod migration;
+mod records;
 mod script;
 mod uniqueness;
 mod verdicts;
