@@ -8,6 +8,7 @@ mod forgetting;
 mod kinds;
 mod laws;
 mod migration;
+mod records;
 mod script;
 mod uniqueness;
 mod verdicts;
