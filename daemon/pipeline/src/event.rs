@@ -3,13 +3,14 @@
 //! Rendered once, when the window closes, and kept as bytes: an event's data never changes afterwards, whatever the version
 //! or configuration.
 
-use crate::aggregate::Aggregate;
+use crate::aggregate::{Aggregate, Shown, Value};
 use crate::plan::{Plan, SummaryPlan};
 use crate::series::Group;
 use crate::time::Time;
 use crate::window::{Completeness, Content};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// A window that closed, for the store and the outputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +41,7 @@ pub struct Record {
     /// Of the metric, where the configuration names one.
     pub unit: Option<String>,
     /// In the order of the configuration.
-    pub values: Vec<(Aggregate, f64)>,
+    pub values: Vec<(Aggregate, Value)>,
 }
 
 /// Names a closed window in the store.
@@ -66,11 +67,13 @@ impl Rendering<'_> {
     /// Record, id and event.
     pub(crate) fn render(&self) -> (Record, String, Vec<u8>) {
         let summary = &self.plan.summaries[usize::from(self.group.summary)];
-        let values: Vec<_> = summary
-            .aggregates
+        let (states, context) = (&self.content.states, self.content.context(self.start, self.end));
+        let wanted = summary.aggregates_for(&self.group.metric, self.group.kind);
+        let values: Vec<_> = wanted
             .iter()
-            .filter_map(|&aggregate| Some((aggregate, aggregate.value(&self.content.states)?)))
+            .filter_map(|aggregate| Some((aggregate.clone(), aggregate.value(states, &context)?)))
             .collect();
+        let approximate = values.iter().filter(|(aggregate, _)| aggregate.is_approximate(states));
         let subject = self.subject(summary);
         let key = format!("{subject}/{}/{}", self.start.rfc3339(), self.end.since(self.start).key());
         let id = format!("{key}/r{}", self.revision);
@@ -93,6 +96,7 @@ impl Rendering<'_> {
                 tags: Tags(self.tags(summary)),
                 window: Window { start: self.start.rfc3339(), end: self.end.rfc3339() },
                 values: Values(&values),
+                approximate: approximate.map(|(aggregate, _)| aggregate.name()).collect(),
                 completeness: Complete::new(self.content.completeness, self.expected()),
                 clock: "trusted",
             },
@@ -191,6 +195,8 @@ struct Data<'e> {
     tags: Tags,
     window: Window,
     values: Values<'e>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    approximate: Vec<Cow<'static, str>>,
     completeness: Complete,
     clock: &'static str,
 }
@@ -209,21 +215,13 @@ impl Serialize for Tags {
     }
 }
 
-struct Values<'e>(&'e [(Aggregate, f64)]);
+struct Values<'e>(&'e [(Aggregate, Value)]);
 
 impl Serialize for Values<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (aggregate, value) in self.0 {
-            match aggregate {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a count is whole"
-                )]
-                Aggregate::Count => map.serialize_entry(aggregate.name(), &(*value as u64))?,
-                _ => map.serialize_entry(aggregate.name(), value)?,
-            }
+            map.serialize_entry(&aggregate.name(), &Shown(value))?;
         }
         map.end()
     }

@@ -92,6 +92,9 @@ fn window_for<'g>(
     let due = if arrival <= regular { regular } else { arrival.plus(summary.lateness) };
     let late = end <= group.closed_max;
     order.insert(Due { due, group: at, start, late });
-    group.open.insert(place, Open { start, end, due, late, content: Content::empty(summary) });
+    group.open.insert(
+        place,
+        Open { start, end, due, late, content: Content::empty(summary, &group.metric, group.kind) },
+    );
     &mut group.open[place]
 }

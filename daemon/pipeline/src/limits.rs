@@ -22,5 +22,19 @@ pub const BOOT_WINDOW: u64 = 1_024;
 pub const BOOTS_MAX: usize = 4;
 /// Time stamps that are remembered per series where `unique = "time"`.
 pub const TIMES_REMEMBERED_MAX: usize = 16_384;
+/// Different values of one window that `distinct` counts exactly; beyond, it estimates.
+pub const DISTINCT_EXACT_MAX: usize = 128;
+/// Values whose frequency one window counts for `mode`; beyond, the rarest make room.
+pub const MODE_VALUES_MAX: usize = 64;
+/// Readings of one window whose percentiles are exact; beyond, they are counted in buckets.
+pub const QUANTILE_EXACT_MAX: usize = 64;
+/// Buckets of one window's percentiles; beyond, they are joined in pairs and the error doubles.
+pub const SKETCH_BUCKETS_MAX: usize = 320;
+/// Bounds of a histogram.
+pub const HISTOGRAM_BOUNDS_MAX: usize = 64;
+/// Readings of one window that are kept in the order of their times, unless `samples_max` says otherwise.
+pub const SAMPLES_MAX: u32 = 1_000;
+/// The greatest `samples_max` that a summary can be given.
+pub const SAMPLES_LIMIT: u32 = 100_000;
 /// Bytes of a payload that a trace shows.
 pub const EXCERPT_BYTES_MAX: usize = 200;

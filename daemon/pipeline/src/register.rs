@@ -50,12 +50,14 @@ impl Pipeline {
                     let at = number(self.state.groups.len());
                     self.group_index.insert(self.name.as_str().into(), at);
                     let tags = pairs.iter().map(|(_, value)| value.map(str::to_owned)).collect();
+                    let kind = self.plan.kind_of(plan, metric);
                     self.state.groups.push(NumberedGroup {
                         number: self.state.next_group,
                         group: Group {
                             summary,
                             metric: metric.to_owned(),
                             tags,
+                            kind,
                             streams: Vec::new(),
                             members: 0,
                             closed_max: Time::MIN,
@@ -84,9 +86,11 @@ impl Pipeline {
             series::name(&mut name, series.stream, &series.metric, tags);
             self.series_index.insert(name.as_str().into(), number(at));
         }
-        for (at, numbered) in self.state.groups.iter().enumerate() {
-            let group = &numbered.group;
-            let names = self.plan.summaries[usize::from(group.summary)].key_tags(&self.plan.streams);
+        for (at, numbered) in self.state.groups.iter_mut().enumerate() {
+            let group = &mut numbered.group;
+            let summary = &self.plan.summaries[usize::from(group.summary)];
+            group.kind = self.plan.kind_of(summary, &group.metric);
+            let names = summary.key_tags(&self.plan.streams);
             let tags = names.iter().copied().zip(group.tags.iter().map(Option::as_deref));
             series::name(&mut name, group.summary, &group.metric, tags);
             self.group_index.insert(name.as_str().into(), number(at));

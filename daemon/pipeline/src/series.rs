@@ -34,6 +34,9 @@ pub struct Group {
     pub metric: String,
     /// The tags of the summary's key, `None` where the series has no such tag; in the order of the key.
     pub tags: Vec<Option<String>>,
+    /// What its values are: chooses the aggregates. Known from the plan, so not written down.
+    #[serde(skip)]
+    pub kind: crate::plan::Kind,
     /// Streams that reported to it, in the order in which they did.
     pub streams: Vec<u16>,
     /// How many series report to it.

@@ -19,6 +19,7 @@ mod secrets;
 mod gateway;
 mod sources;
 mod streams;
+mod aggregates;
 mod summaries;
 mod outputs;
 mod buffer;
@@ -158,6 +159,7 @@ fn read(root: Section<'_>) -> Config {
         max_future: buffer::max_future(&root),
         series_max: SERIES_MAX,
     };
+    aggregates::refuse_shared(&root, &sources, &plan);
     let buffer = buffer::read(&root);
     let status = buffer::status(&root);
     let mut config =

@@ -180,7 +180,12 @@ mod tests {
     use crate::plan::{Fields, Format, MetricPlan, Pointer};
 
     fn metric(name: &str, at: Option<&str>) -> MetricPlan {
-        MetricPlan { name: name.into(), at: at.map(|at| Pointer::parse(at).unwrap()), unit: None }
+        MetricPlan {
+            name: name.into(),
+            at: at.map(|at| Pointer::parse(at).unwrap()),
+            unit: None,
+            ..MetricPlan::default()
+        }
     }
 
     /// Slots as debug text, then the leaves; or a part of the error.

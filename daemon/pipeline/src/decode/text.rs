@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn a_text_is_no_listed_metric() {
-        let listed = vec![crate::plan::MetricPlan { name: "t".into(), at: None, unit: None }];
+        let listed = vec![crate::plan::MetricPlan { name: "t".into(), ..Default::default() }];
         for (rest, leaves) in [(false, vec![]), (true, vec![("value", 21.5)])] {
             let shape = Shape::of_fields(&Fields::Leaves { listed: listed.clone(), rest });
             let mut found = Found::default();

@@ -1,6 +1,9 @@
 //! `[summaries.NAME]`: what to make of the readings.
 
+use super::Kind;
 use super::stream::StreamPlan;
+use crate::aggregate::Aggregate;
+use crate::limits::SAMPLES_MAX;
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +24,15 @@ pub struct SummaryPlan {
     pub lateness: Span,
     /// How long a closed window can still be amended.
     pub amend: Span,
-    /// What is computed, in the order in which it is sent.
-    pub aggregates: Vec<crate::aggregate::Aggregate>,
+    /// What is computed, in the order in which it is sent, of metrics that have no list of their own. Empty: what their kind
+    /// chooses.
+    pub aggregates: Vec<Aggregate>,
+    /// Lists for single metrics.
+    pub by_metric: Vec<(String, Vec<Aggregate>)>,
+    /// How many readings a window keeps for what depends on their order; `None`: as many as the limit says.
+    pub samples_max: Option<u32>,
+    /// Whether events carry the mergeable state.
+    pub state: bool,
     /// To which outputs.
     pub to: Vec<u16>,
 }
@@ -37,6 +47,23 @@ impl SummaryPlan {
         names.sort_unstable();
         names.dedup();
         names
+    }
+}
+
+impl SummaryPlan {
+    /// What is computed of `metric`, whose values are of `kind`.
+    pub fn aggregates_for(&self, metric: &str, kind: Kind) -> &[Aggregate] {
+        let own = self.by_metric.iter().find(|(name, _)| name == metric);
+        match (own, self.aggregates.as_slice()) {
+            (Some((_, list)), _) => list,
+            (None, []) => Aggregate::defaults(kind),
+            (None, list) => list,
+        }
+    }
+
+    /// How many readings a window keeps for what depends on their order.
+    pub fn samples_max(&self) -> u32 {
+        self.samples_max.unwrap_or(SAMPLES_MAX)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Windows: which one a reading belongs to, and what an open one holds.
 
-use crate::aggregate::State;
-use crate::plan::{SummaryPlan, Window};
+use crate::aggregate::{Context, State};
+use crate::plan::{Kind, SummaryPlan, Window};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 
@@ -48,14 +48,17 @@ impl Completeness {
 pub struct Content {
     /// How complete.
     pub completeness: Completeness,
+    /// The last reading before the window, where it is known: what a meter showed and a value was when it began.
+    pub opening: Option<(Time, f64)>,
     /// For the aggregates.
     pub states: Box<[State]>,
 }
 
 impl Content {
-    /// An empty window of `summary`.
-    pub fn empty(summary: &SummaryPlan) -> Content {
-        Content { completeness: Completeness::default(), states: State::empty_for(&summary.aggregates) }
+    /// An empty window of `summary` for a metric.
+    pub fn empty(summary: &SummaryPlan, metric: &str, kind: Kind) -> Content {
+        let states = State::empty_for(summary.aggregates_for(metric, kind), summary.samples_max());
+        Content { completeness: Completeness::default(), opening: None, states }
     }
 
     /// Folds one counted reading in.
@@ -67,10 +70,30 @@ impl Content {
         }
     }
 
+    /// Notes that the value is unknown from `time` until the next reading: the sensor is offline. What weighs values by time
+    /// leaves that time out. Where it was unknown already when the window began, `time` is the window's start.
+    pub fn break_at(&mut self, time: Time) {
+        self.states.iter_mut().for_each(|state| state.break_at(time));
+    }
+
+    /// The latest reading, where an aggregate keeps it: the opening value of the next window.
+    pub fn last_sample(&self) -> Option<(Time, f64)> {
+        self.states.iter().filter_map(State::last_sample).next()
+    }
+
+    /// What aggregates are asked with, for a window from `start` to `end`.
+    pub fn context(&self, start: Time, end: Time) -> Context {
+        Context { start, end, opening: self.opening }
+    }
+
     /// Folds in what came later. Where the definition changed in between, only what both parts know is known of the
     /// whole: an aggregate of some of its readings would be wrong.
     pub fn merge(&mut self, later: &Content) {
         self.completeness.merge(&later.completeness);
+        self.opening = match (self.opening, later.opening) {
+            (Some(one), Some(other)) => Some(if other.0 < one.0 { other } else { one }),
+            (one, other) => one.or(other),
+        };
         let both = std::mem::take(&mut self.states).into_iter().filter_map(|mut state| {
             let from = later.states.iter().find(|from| from.is_like(&state))?;
             state.merge(from);

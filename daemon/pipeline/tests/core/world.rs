@@ -170,7 +170,10 @@ impl World {
             assert_eq!(closed.revision, before.map_or(0, |before| before + 1), "revisions of {key}");
             last.insert(
                 key,
-                (closed.revision, closed.record.values.iter().map(|(_, value)| *value).collect()),
+                (
+                    closed.revision,
+                    closed.record.values.iter().map(|(_, value)| value.number().unwrap()).collect(),
+                ),
             );
         }
         last.into_iter().map(|(key, (_, values))| (key, values)).collect()
