@@ -24,3 +24,7 @@ pub const BOOTS_MAX: usize = 4;
 pub const TIMES_REMEMBERED_MAX: usize = 16_384;
 /// Bytes of a payload that a trace shows.
 pub const EXCERPT_BYTES_MAX: usize = 200;
+/// Bytes of an expression's text.
+pub const EXPRESSION_BYTES_MAX: usize = 4 << 10;
+/// Words and signs of an expression: bounds its depth, its memory and the work of evaluating it.
+pub const EXPRESSION_TOKENS_MAX: usize = 256;
