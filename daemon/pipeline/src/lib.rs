@@ -12,6 +12,7 @@ pub mod plan;
 pub mod topic;
 pub mod message;
 pub mod verdict;
+pub mod expr;
 
 mod route;
 pub mod decode;

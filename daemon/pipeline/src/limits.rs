@@ -38,3 +38,7 @@ pub const SAMPLES_MAX: u32 = 1_000;
 pub const SAMPLES_LIMIT: u32 = 100_000;
 /// Bytes of a payload that a trace shows.
 pub const EXCERPT_BYTES_MAX: usize = 200;
+/// Bytes of an expression's text.
+pub const EXPRESSION_BYTES_MAX: usize = 4 << 10;
+/// Words and signs of an expression: bounds its depth, its memory and the work of evaluating it.
+pub const EXPRESSION_TOKENS_MAX: usize = 256;
