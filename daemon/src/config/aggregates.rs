@@ -8,6 +8,7 @@ use super::schema;
 use super::streams::known_metrics;
 use std::time::Duration;
 use tidegate_pipeline::aggregate::{Aggregate, Permille, are_bounds};
+use tidegate_pipeline::expr::{Expr, Names};
 use tidegate_pipeline::limits::HISTOGRAM_BOUNDS_MAX;
 use tidegate_pipeline::plan::{Plan, SummaryPlan};
 use tidegate_pipeline::time::Span;
@@ -91,6 +92,10 @@ fn one(field: &Field<'_>) -> Option<Aggregate> {
         field.bad("has a `histogram` without bounds", "write { histogram = [0, 10, 20] }");
         return None;
     }
+    if text == "duration_in" {
+        field.bad("has a `duration_in` without a condition", "write { duration_in = \"value > 60\" }");
+        return None;
+    }
     field.unknown_word(text, Aggregate::ALL.iter().map(|(_, name)| *name));
     None
 }
@@ -108,6 +113,7 @@ fn with_parameter(field: &Field<'_>) -> Option<Aggregate> {
         per("rate", Aggregate::Rate),
         per("derivative", Aggregate::Derivative),
         per("slope", Aggregate::Slope),
+        section.get("duration_in").and_then(|field| condition(&field)),
     ];
     let keys = schema::AGGREGATE.keys.iter().filter(|key| section.has(key)).count();
     if keys != 1 && !section.has_unknown() {
@@ -118,6 +124,24 @@ fn with_parameter(field: &Field<'_>) -> Option<Aggregate> {
     }
     section.finish();
     found.into_iter().flatten().next()
+}
+
+/// A condition over the value alone: readings of several series can meet in one window.
+fn condition(field: &Field<'_>) -> Option<Aggregate> {
+    let text = field.text()?;
+    let names = Names { value: true, ..Names::default() };
+    match Expr::condition(text, &names) {
+        Ok(condition) => Some(Aggregate::DurationIn(condition.into())),
+        Err(error) => {
+            field
+                .cx
+                .error(field.inner(error.at), format!("`{text}` is not a condition"))
+                .label(error.message)
+                .help("write { duration_in = \"value > 60\" }")
+                .report();
+            None
+        }
+    }
 }
 
 fn bounds(field: &Field<'_>) -> Option<std::sync::Arc<[f64]>> {

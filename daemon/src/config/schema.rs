@@ -93,7 +93,7 @@ pub(super) static SUMMARY: Schema = at(
 );
 pub(super) static WINDOW: Schema = at("summaries.NAME.window", &["tumbling"]);
 pub(super) static AGGREGATE: Schema =
-    at("summaries.NAME.aggregates", &["histogram", "integral", "rate", "derivative", "slope"]);
+    at("summaries.NAME.aggregates", &["histogram", "integral", "rate", "derivative", "slope", "duration_in"]);
 pub(super) static OUTPUT_HTTP: Schema =
     of_type("outputs.NAME", "http", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
@@ -147,7 +147,6 @@ static LATER: &[(&str, &[&str])] = &[
         &["spike", "convert", "stuck", "rate_limit", "deadband", "duplicate", "map", "where", "derive"],
     ),
     ("summaries.NAME", &["layout"]),
-    ("summaries.NAME.aggregates", &["duration_in"]),
     ("summaries.NAME.window", &["hopping", "every", "session", "count", "calendar", "state"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),

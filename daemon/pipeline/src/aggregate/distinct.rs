@@ -80,7 +80,6 @@ impl Distinct {
 /// The register of a value keeps the longest run of zeros that a hash in it began with, plus one.
 fn note(registers: &mut [u8], bits: u64) {
     let hash = xxhash_rust::xxh3::xxh3_64(&bits.to_le_bytes());
-    #[expect(clippy::cast_possible_truncation, reason = "ten bits")]
     let index = (hash >> REST_BITS) as usize;
     let rank = (hash << INDEX_BITS).leading_zeros().min(REST_BITS) + 1;
     registers[index] = registers[index].max(u8::try_from(rank).unwrap_or(u8::MAX));

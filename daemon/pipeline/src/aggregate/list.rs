@@ -1,8 +1,10 @@
 //! Which aggregates there are: how they are called, what they keep, and what they come to.
 
+use super::held::Held;
 use super::histogram::{self, Histogram};
 use super::samples::{Run, Samples};
 use super::{Ends, State, Value};
+use crate::expr::Expr;
 use crate::plan::Kind;
 use crate::time::{Span, Time};
 use serde::{Deserialize, Serialize};
@@ -54,6 +56,8 @@ pub enum Aggregate {
     Derivative(Span),
     /// The slope of the line of least squares per this unit of time.
     Slope(Span),
+    /// For how many seconds this condition held.
+    DurationIn(Arc<Expr>),
     /// When the value was least; of several times the earliest.
     TimeOfMin,
     /// When it was greatest; of several times the earliest.
@@ -154,6 +158,7 @@ impl Aggregate {
         match self {
             Aggregate::Quantile(share) => Cow::Owned(share.name()),
             Aggregate::Histogram(_) => Cow::Borrowed("histogram"),
+            Aggregate::DurationIn(_) => Cow::Borrowed("duration_in"),
             // Whatever the unit of time.
             known => {
                 let like = |other: &Aggregate| std::mem::discriminant(other) == std::mem::discriminant(known);
@@ -164,7 +169,7 @@ impl Aggregate {
 
     /// Whether it needs the readings of a series in one place and in the order of their times.
     pub fn needs_order(&self) -> bool {
-        matches!(self.state(0), State::Samples(_))
+        matches!(self.state(0), State::Samples(_) | State::Held(_))
     }
 
     /// The state that it reads, empty. `samples_max`: how many readings are kept for what depends on their order.
@@ -182,6 +187,7 @@ impl Aggregate {
                 State::Samples(Samples::new(samples_max).into())
             }
             A::Slope(_) => State::Slope(Default::default()),
+            A::DurationIn(condition) => State::Held(Held::new(condition, samples_max).into()),
             A::TimeOfMin | A::TimeOfMax => State::Peaks(Default::default()),
         }
     }
@@ -212,6 +218,9 @@ impl Aggregate {
             (_, State::Samples(samples)) => {
                 finite(self.of_run(&samples.whole(context.start, context.end, context.opening)?))
             }
+            (A::DurationIn(condition), State::Held(held)) if **condition == *held.condition() => {
+                finite(held.whole(context.start, context.end, context.opening)?.integral())
+            }
             (A::Slope(per), State::Slope(slope)) => {
                 finite(slope.per_second().map(|slope| slope * in_seconds(*per)))
             }
@@ -239,7 +248,12 @@ impl Aggregate {
             (Aggregate::Median | Aggregate::Quantile(_), State::Sketch(sketch)) => sketch.is_approximate(),
             (Aggregate::Distinct, State::Distinct(distinct)) => distinct.is_approximate(),
             (Aggregate::Mode, State::Mode(mode)) => mode.is_approximate(),
-            (_, State::Samples(samples)) => samples.is_approximate() && self.needs_order(),
+            (Aggregate::DurationIn(condition), State::Held(held)) => {
+                **condition == *held.condition() && held.is_approximate()
+            }
+            (_, State::Samples(samples)) => {
+                matches!(self.state(0), State::Samples(_)) && samples.is_approximate()
+            }
             _ => false,
         })
     }

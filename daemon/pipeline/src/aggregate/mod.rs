@@ -21,10 +21,12 @@ mod histogram;
 mod slope;
 mod samples;
 mod deltas;
+mod held;
 
 pub use distinct::Distinct;
 pub use ends::Ends;
 pub use extremes::Extremes;
+pub use held::Held;
 pub use histogram::Histogram;
 pub use list::{Aggregate, Context, Permille, are_bounds};
 pub use mode::Mode;
@@ -63,6 +65,8 @@ pub enum State {
     Slope(Box<Slope>),
     /// The readings in the order of their times.
     Samples(Box<Samples>),
+    /// For how long a condition held.
+    Held(Box<Held>),
 }
 
 impl State {
@@ -83,6 +87,7 @@ impl State {
     pub fn is_like(&self, other: &State) -> bool {
         match (self, other) {
             (State::Histogram(one), State::Histogram(other)) => one.bounds() == other.bounds(),
+            (State::Held(one), State::Held(other)) => one.condition() == other.condition(),
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
@@ -100,13 +105,16 @@ impl State {
             State::Histogram(histogram) => histogram.fold(value),
             State::Slope(slope) => slope.fold(time, value),
             State::Samples(samples) => samples.fold(Mark::reading(time, value)),
+            State::Held(held) => held.fold(time, value),
         }
     }
 
     /// Notes that the value is unknown from `time` until the next reading.
     pub fn break_at(&mut self, time: Time) {
-        if let State::Samples(samples) = self {
-            samples.fold(Mark::gone(time));
+        match self {
+            State::Samples(samples) => samples.fold(Mark::gone(time)),
+            State::Held(held) => held.break_at(time),
+            _ => {}
         }
     }
 
@@ -124,6 +132,7 @@ impl State {
             (State::Histogram(into), State::Histogram(from)) => into.merge(from),
             (State::Slope(into), State::Slope(from)) => into.merge(from),
             (State::Samples(into), State::Samples(from)) => into.merge(from),
+            (State::Held(into), State::Held(from)) => into.merge(from),
             (into, from) => debug_assert!(false, "cannot merge {from:?} into {into:?}"),
         }
     }
@@ -133,6 +142,7 @@ impl State {
         match self {
             State::Ends(ends) => ends.last_sample(),
             State::Samples(samples) => samples.last_sample(),
+            State::Held(held) => held.last_sample(),
             _ => None,
         }
     }

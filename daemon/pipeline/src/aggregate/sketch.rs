@@ -190,7 +190,6 @@ impl Buckets {
 /// The bucket of a finite value, before any joining. Subnormal numbers count as 0.
 fn bucket(value: f64) -> i32 {
     let bits = value.abs().to_bits();
-    #[expect(clippy::cast_possible_truncation, reason = "eleven bits")]
     let octave = (bits >> 52) as i32;
     if octave == 0 {
         return 0;

@@ -167,7 +167,6 @@ fn what_later_versions_bring() {
         ("[streams.s]\ntopic = \"t\"\ntime = { at = \"/t\", format = \"local\" }\n", 3, "local"),
         ("[streams.s]\ntopic = \"t\"\nclean = [{ spike = { window = 7 } }]\n", 3, "spike"),
         ("[summaries.s]\nwindow = { session = \"30s\" }\n", 2, "session"),
-        ("[summaries.s]\naggregates = [{ duration_in = \"value > 60\" }]\n", 2, "duration_in"),
         ("[summaries.s]\nlayout = \"wide\"\n", 2, "layout"),
         ("[outputs.s]\ntype = \"aws-lambda\"\nfunction = \"x\"\n", 2, "aws-lambda"),
         ("[outputs.s]\nurl = \"mqtt://h\"\n", 2, "mqtt"),
@@ -354,6 +353,14 @@ fn summaries_and_outputs() {
         ),
         ("[summaries.s]\naggregates = [{}]", "2: `aggregates` has a table that is not one aggregate"),
         ("[summaries.s]\naggregates = [{ slpoe = \"1h\" }]", "2: unknown key `slpoe`: did you mean `slope`?"),
+        (
+            "[summaries.s]\naggregates = [\"duration_in\"]",
+            "2: `aggregates` has a `duration_in` without a condition",
+        ),
+        (
+            "[summaries.s]\naggregates = [{ duration_in = \"value\" }]",
+            "2: `value` is not a condition: a condition is true or false: compare with something, as in `value > 60`",
+        ),
         ("[summaries.s]\naggregates = [{ rate = \"0s\" }]", "2: `rate` has to be between 1ms and 366d"),
         ("[summaries.s]\nsamples_max = 1", "2: `samples_max` has to be between 2 and 100000"),
         ("[summaries.s]\nstate = \"yes\"", "2: `state` has to be true or false: this is text"),
