@@ -4,9 +4,8 @@
 //! one was let through is too late. So such windows need no amendments, and have none.
 
 use super::Content;
-use crate::fold::{Frame, Kind, Sample};
+use crate::fold::{Fate, Frame, Sample};
 use crate::limits::SORTED_MAX;
-use crate::plan::SummaryPlan;
 use crate::series::{Extra, Group};
 use crate::time::{Span, Time};
 use serde::{Deserialize, Serialize};
@@ -30,7 +29,9 @@ pub struct Sorted {
     /// The window that is being filled.
     open: Option<Filling>,
     /// Duplicates and rejections since the last window.
-    aside: super::Completeness,
+    aside: Content,
+    /// The last reading of the window before.
+    last: Option<(Time, f64)>,
     /// How many windows have ended.
     ordinal: u64,
     /// Where the last window ended: ends name windows in the store, and must differ.
@@ -53,7 +54,7 @@ impl Waits {
 
     fn sample(self) -> Sample {
         let Waits { time, value, gap, backlog } = self;
-        Sample { time, value, gap, backlog, kind: Kind::Counted }
+        Sample { time, value, gap, backlog, fate: Fate::Counted }
     }
 }
 
@@ -104,8 +105,8 @@ impl Sorted {
 impl Rule {
     pub(crate) fn fold(&self, frame: &mut Frame<'_>, group: &mut Group, sample: &Sample) {
         let Extra::Sorted(sorted) = &mut group.extra else { return };
-        if sample.kind != Kind::Counted {
-            sorted.aside.note(sample);
+        if sample.fate != Fate::Counted {
+            sorted.aside.note(sample, frame.template);
             return;
         }
         let place = sorted.waiting.partition_point(|waits| {
@@ -129,9 +130,12 @@ impl Rule {
         for waits in released {
             sorted.passed = Some(waits.time);
             let Rule::Count(full) = self;
-            let open = sorted.open.get_or_insert_with(|| Filling::new(waits.time, frame.summary));
-            open.content.note(&waits.sample());
+            let open = sorted.open.get_or_insert_with(|| Filling::new(waits.time));
+            open.content.note(&waits.sample(), frame.template);
             open.last = waits.time;
+            if let ([lane], Some(last)) = (open.content.lanes.as_mut_slice(), sorted.last) {
+                lane.opening.get_or_insert(last);
+            }
             if open.content.completeness.received >= *full {
                 ended(sorted.end());
             }
@@ -144,8 +148,8 @@ impl Rule {
 }
 
 impl Filling {
-    fn new(start: Time, summary: &SummaryPlan) -> Filling {
-        Filling { start, last: start, content: Content::empty(summary) }
+    fn new(start: Time) -> Filling {
+        Filling { start, last: start, content: Content::default() }
     }
 }
 
@@ -157,9 +161,10 @@ impl Sorted {
             last: Time::MIN,
             content: Content::default(),
         });
-        content.completeness.merge(&std::mem::take(&mut self.aside));
+        content.completeness.merge(&std::mem::take(&mut self.aside).completeness);
         let end = last.plus(Span(1)).max(self.last_end.map_or(Time::MIN, |end| end.plus(Span(1))));
         self.last_end = Some(end);
+        self.last = content.lanes.first().and_then(super::Lane::last_sample);
         self.ordinal += 1;
         Ended { start, end, ordinal: self.ordinal, content }
     }

@@ -122,7 +122,7 @@ fn kept_by_a_function(world: &World) -> BTreeMap<String, Vec<f64>> {
         let key = event["data"]["key"].as_str().unwrap().to_owned();
         let before = rows.get(&key).map(|(revision, _)| *revision);
         assert_eq!(closed.revision, before.map_or(0, |revision| revision + 1), "{key}");
-        let values = closed.record.values.iter().map(|(_, value)| *value).collect();
+        let values = closed.record.values.iter().map(|(_, value)| value.number().unwrap()).collect();
         rows.insert(key, (closed.revision, values));
         retired.extend(
             event["data"]["replaces"].as_array().unwrap().iter().map(|k| k.as_str().unwrap().to_owned()),
@@ -213,9 +213,9 @@ proptest! {
             let start = closed.record.start;
             let entry = sums.entry(series).or_insert((0, 0.0, Time::MIN));
             prop_assert_eq!(ordinal, entry.0 + 1);
-            prop_assert_eq!(closed.record.values[0].1, f64::from(readings));
+            prop_assert_eq!(closed.record.values[0].1.number(), Some(f64::from(readings)));
             prop_assert!(start >= entry.2, "in the order of time");
-            *entry = (ordinal, entry.1 + closed.record.values[0].1, start);
+            *entry = (ordinal, entry.1 + f64::from(readings), start);
         }
         // Whoever came in time is in a window or in the one that is being filled.
         let ledger = world.pipeline.ledger().counted;
