@@ -107,8 +107,10 @@ pub(super) static SUMMARY: Schema = at(
         "to",
     ],
 );
-pub(super) static WINDOW: Schema =
-    at("summaries.NAME.window", &["tumbling", "hopping", "every", "calendar", "zone", "session", "count"]);
+pub(super) static WINDOW: Schema = at(
+    "summaries.NAME.window",
+    &["tumbling", "hopping", "every", "calendar", "zone", "session", "count", "state"],
+);
 pub(super) static AGGREGATE: Schema =
     at("summaries.NAME.aggregates", &["histogram", "integral", "rate", "derivative", "slope", "duration_in"]);
 pub(super) static OUTPUT_HTTP: Schema =
@@ -159,7 +161,6 @@ static LATER: &[(&str, &[&str])] = &[
         "streams.NAME.clean",
         &["spike", "convert", "stuck", "rate_limit", "deadband", "duplicate", "map", "where", "derive"],
     ),
-    ("summaries.NAME.window", &["state"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),
     ("clock", &["unsynchronised", "hold_max"]),
