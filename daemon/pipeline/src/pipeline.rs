@@ -211,10 +211,11 @@ impl Pipeline {
             Event::Series { stream, metric, tags } => {
                 self.add_series(*stream, metric, tags);
             }
-            Event::Counter { name, with_boot } => {
+            Event::Counter { name, kind } => {
                 self.counter_index.insert(name.as_str().into(), number(self.state.counters.len()));
-                self.state.counters.push((name.clone(), Counter::new(*with_boot)));
+                self.state.counters.push((name.clone(), Counter::new(*kind)));
             }
+            Event::Sparkplug(change) => self.state.births.note(change),
             Event::Session { slot, name } => {
                 let session = (name.clone(), Time::MIN, Session::default());
                 match self.state.sessions.get_mut(*slot as usize) {

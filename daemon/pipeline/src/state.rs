@@ -1,5 +1,6 @@
 //! The state: everything that a checkpoint holds.
 
+use crate::decode::sparkplug::Births;
 use crate::dedupe::{Counter, content::Session};
 use crate::ledger::Ledger;
 use crate::series::{Group, Series};
@@ -19,6 +20,8 @@ pub struct State {
     pub counters: Vec<(String, Counter)>,
     /// By session number, with their names and when they were last heard.
     pub sessions: Vec<(String, Time, Session)>,
+    /// What Sparkplug nodes and devices call their metrics.
+    pub births: Births,
     /// What became of all readings.
     pub ledger: Ledger,
     /// Windows that end at or before this are not in the store any more and can't be amended.

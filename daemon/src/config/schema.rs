@@ -69,6 +69,7 @@ pub(super) static STREAM: Schema = at(
         "topic",
         "exclude",
         "format",
+        "csv",
         "each",
         "numbers_as_text",
         "value",
@@ -83,6 +84,7 @@ pub(super) static STREAM: Schema = at(
         "metrics",
     ],
 );
+pub(super) static CSV: Schema = at("streams.NAME.csv", &["delimiter", "decimal", "columns", "header"]);
 pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
@@ -111,6 +113,7 @@ pub(super) static ALL: &[&Schema] = &[
     &USER,
     &SECRET,
     &STREAM,
+    &CSV,
     &TIME,
     &SEQUENCE,
     &TAG,
@@ -136,7 +139,7 @@ static LATER: &[(&str, &[&str])] = &[
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
     ("streams.NAME", &["availability"]),
-    ("streams.NAME.format", &["csv", "influx", "senml", "cbor", "msgpack", "sparkplug", "tidegate"]),
+    ("streams.NAME.format", &["tidegate"]),
     ("streams.NAME.metrics", &["kind"]),
     (
         "streams.NAME.clean",
