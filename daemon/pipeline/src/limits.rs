@@ -28,5 +28,9 @@ pub const BOOT_WINDOW: u64 = 1_024;
 pub const BOOTS_MAX: usize = 4;
 /// Time stamps that are remembered per series where `unique = "time"`.
 pub const TIMES_REMEMBERED_MAX: usize = 16_384;
+/// Closed sessions per series and summary that what comes late can still touch.
+pub const SESSIONS_KEPT_MAX: usize = 256;
+/// Readings per series and summary that wait for their turn in the order of time; at this many half are let through.
+pub const SORTED_MAX: usize = 1_024;
 /// Bytes of a payload that a trace shows.
 pub const EXCERPT_BYTES_MAX: usize = 200;

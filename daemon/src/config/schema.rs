@@ -38,6 +38,7 @@ pub(super) static SOURCE_MQTT: Schema = of_type(
         "keep_alive",
         "receive_maximum",
         "max_packet",
+        "backlog",
         "ca",
         "cert",
         "key",
@@ -94,7 +95,8 @@ pub(super) static RANGE: Schema = at("streams.NAME.clean.range", &["min", "max"]
 pub(super) static SCALE: Schema = at("streams.NAME.clean.scale", &["factor", "offset"]);
 pub(super) static SUMMARY: Schema =
     at("summaries.NAME", &["streams", "metrics", "window", "by", "lateness", "amend", "aggregates", "to"]);
-pub(super) static WINDOW: Schema = at("summaries.NAME.window", &["tumbling"]);
+pub(super) static WINDOW: Schema =
+    at("summaries.NAME.window", &["tumbling", "hopping", "every", "calendar", "zone", "session", "count"]);
 pub(super) static OUTPUT_HTTP: Schema =
     of_type("outputs.NAME", "http", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
@@ -135,7 +137,6 @@ pub(super) static ALL: &[&Schema] = &[
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] = &[
     ("", &["alerts"]),
-    ("sources.NAME", &["backlog"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
     ("streams.NAME", &["availability"]),
@@ -146,7 +147,7 @@ static LATER: &[(&str, &[&str])] = &[
         &["spike", "convert", "stuck", "rate_limit", "deadband", "duplicate", "map", "where", "derive"],
     ),
     ("summaries.NAME", &["layout"]),
-    ("summaries.NAME.window", &["hopping", "every", "session", "count", "calendar", "state"]),
+    ("summaries.NAME.window", &["state"]),
     ("summaries.NAME.aggregates", &["percentiles", "increase"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),

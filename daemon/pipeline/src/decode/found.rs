@@ -214,6 +214,16 @@ impl<'p> Found<'p> {
         Ok(())
     }
 
+    /// Whether listed values and others together are not more than one message may carry.
+    pub(super) fn check_size(&self, shape: &Shape) -> Result<(), DecodeError> {
+        let asked = |record: Record<'_, 'p>| {
+            shape.values.iter().flatten().filter(|&&slot| record.has_own(slot)).count()
+        };
+        let listed: usize = self.records(shape).map(asked).sum();
+        let full = listed + self.matches.len() + self.values.len() > READINGS_PER_MESSAGE_MAX;
+        if full { Err(DecodeError::TooMany) } else { Ok(()) }
+    }
+
     fn room(&self) -> Result<(), DecodeError> {
         let full = self.matches.len() + self.values.len() >= READINGS_PER_MESSAGE_MAX;
         if full { Err(DecodeError::TooMany) } else { Ok(()) }

@@ -9,6 +9,8 @@
 mod cbor;
 mod csv;
 mod found;
+#[cfg(test)]
+mod hostile;
 mod influx;
 mod json;
 mod msgpack;
@@ -102,7 +104,7 @@ impl<'p> Found<'p> {
     ) -> Result<(), DecodeError> {
         self.begin(shape);
         let payload = input.payload;
-        match format {
+        let decoded = match format {
             Format::Json => json::decode(shape, payload, self),
             Format::Text => text::decode(shape, payload, self),
             Format::Auto if looks_like_json(payload) => json::decode(shape, payload, self),
@@ -113,7 +115,8 @@ impl<'p> Found<'p> {
             Format::Senml => senml::decode(shape, payload, input.arrival, self),
             Format::Sparkplug => sparkplug::decode(shape, input, births, self),
             Format::Influx { unit } => influx::decode(&Stamp::of(unit), shape, payload, self),
-        }
+        };
+        decoded.and_then(|()| self.check_size(shape))
     }
 }
 

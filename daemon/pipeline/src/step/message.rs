@@ -55,7 +55,7 @@ impl Step<'_> {
             return origin;
         }
         let print = content::print(origin.message.topic, origin.message.payload);
-        let (_, _, session) = &self.core.state.sessions[origin.session as usize];
+        let session = &self.core.state.sessions[origin.session as usize].session;
         Origin { print: Some(print), cancelled: session.doubts(print), ..origin }
     }
 

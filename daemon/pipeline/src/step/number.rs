@@ -5,7 +5,6 @@ use super::message::Origin;
 use crate::decode::{Cycle, Record};
 use crate::dedupe::{CounterKind, Mark, Seen, content};
 use crate::entry::Event;
-use crate::pipeline::number;
 use crate::plan::Unique;
 use crate::route::RoutePart;
 
@@ -67,7 +66,7 @@ impl Step<'_> {
         #[expect(clippy::cast_possible_truncation, reason = "half of the hash is enough beside the number")]
         let hash = content::print(b"", origin.message.payload) as u32;
         let mark = Mark { counter, boot, sequence, hash };
-        Numbered::Yes(mark, self.core.state.counters[counter as usize].1.look(&mark))
+        Numbered::Yes(mark, self.core.state.counters[counter as usize].counter.look(&mark))
     }
 
     /// A number that the format itself gives its messages.
@@ -81,17 +80,18 @@ impl Step<'_> {
         part.counter = Some(counter);
         let boot = cycle.start.map(u64::from);
         let mark = Mark { counter, boot, sequence: cycle.sequence.into(), hash: 0 };
-        Numbered::Yes(mark, self.core.state.counters[counter as usize].1.look(&mark))
+        Numbered::Yes(mark, self.core.state.counters[counter as usize].counter.look(&mark))
     }
 
     /// The number of the counter `name`, made if it is new and there is room. The name's buffer is the core's.
     fn counter(&mut self, name: String, kind: CounterKind) -> Option<u32> {
         let known = self.core.counter_index.get(name.as_str()).copied();
         // Who numbers has a series, or will be refused one: there is no need for more counters.
-        let room = self.core.state.counters.len() < self.core.plan.series_max as usize;
+        let (all, vacant) = (self.core.state.counters.len(), self.core.state.vacant_counters.len());
+        let room = all - vacant < self.core.plan.series_max as usize;
         let counter = known.or_else(|| {
             room.then(|| {
-                let counter = number(self.core.state.counters.len());
+                let counter = self.core.next_counter();
                 self.event(Event::Counter { name: name.clone(), kind });
                 counter
             })

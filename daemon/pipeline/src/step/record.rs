@@ -46,7 +46,11 @@ impl Step<'_> {
                 Some(verdict) if !own => (verdict, None),
                 _ => {
                     let numbered = self.numbered(origin, part, stream, tags, &record, found.cycle.as_ref());
-                    let verdict = overruled(origin, stream, numbered);
+                    let verdict = overruled(origin, stream, numbered).or_else(|| {
+                        let stamped = record.time().is_none() && shape.time.is_none();
+                        let unwanted = stamped && self.rejects_backlog(origin.message.source);
+                        unwanted.then_some(Verdict::Rejected(Reason::Backlog))
+                    });
                     let verdict = match verdict {
                         // Its bytes are the whole message: they are kept only where all of it has this verdict.
                         Some(Verdict::DeadLettered(reason)) if !own || found.len() == 1 => {
@@ -93,6 +97,12 @@ impl Step<'_> {
             return Numbered::No;
         }
         self.number(origin, part, &stream.unique, tags, record, cycle)
+    }
+
+    /// Whether the source is delivering what waited for us, and nobody wants that stamped with the time of now.
+    fn rejects_backlog(&self, source: u16) -> bool {
+        let state = self.core.state.sources.get(usize::from(source));
+        state.is_some_and(|state| state.backlog) && self.core.plan.rejects_backlog.contains(&source)
     }
 }
 

@@ -59,7 +59,7 @@ urll = "https://f.example/"
             "error: unknown key `tubling`",
             "7 | window = { tubling = \"1m\" }",
             "  |            ^^^^^^^ did you mean `tumbling`?",
-            "  = help: known here: tumbling",
+            "  = help: known here: tumbling, hopping, every, calendar, zone, session, count",
             "error: there is no output `ingets`",
             "8 | to = \"ingets\"",
             "  |      ^^^^^^^^ did you mean `ingest`?",
@@ -238,12 +238,11 @@ fn what_later_versions_bring() {
         ("[alerts.hot]\nmetric = \"t\"\n", 1, "alerts"),
         ("[sources.b]\ntype = \"kafka\"\nbrokers = 1\n", 2, "kafka"),
         ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
-        ("[sources.b]\nbacklog = \"mark\"\n", 2, "backlog"),
         ("[streams.s]\ntopic = \"t\"\nformat = \"tidegate\"\n", 3, "tidegate"),
         ("[streams.s]\ntopic = \"t\"\navailability = {}\n", 3, "availability"),
         ("[streams.s]\ntopic = \"t\"\nclean = [{ spike = { window = 7 } }]\n", 3, "spike"),
         ("[streams.s]\ntopic = \"t\"\n[streams.s.metrics]\nenergy = { kind = \"counter\" }\n", 4, "kind"),
-        ("[summaries.s]\nwindow = { session = \"30s\" }\n", 2, "session"),
+        ("[summaries.s]\nwindow = { state = \"value > 0\" }\n", 2, "state"),
         ("[summaries.s]\naggregates = [\"count\", \"p95\"]\n", 2, "p95"),
         ("[summaries.s]\naggregates = { \"*\" = [\"mean\"] }\n", 2, "aggregates by metric"),
         ("[summaries.s]\nlayout = \"wide\"\n", 2, "layout"),
@@ -254,9 +253,31 @@ fn what_later_versions_bring() {
     ] {
         check(text, &[&format!("{line}: {}", later(what))]);
     }
+}
+
+#[test]
+fn windows() {
+    for (window, expected) in [
+        ("{ tumbling = \"1m\", count = 5 }", "is of two kinds at once: `tumbling` and `count`"),
+        ("{ hopping = \"5m\" }", "`every` is missing"),
+        ("{ hopping = \"1m\", every = \"5m\" }", "`every` is longer than the window"),
+        ("{ hopping = \"10m\", every = \"7ms\" }", "`every` would make a window of more than 1440 pieces"),
+        ("{ tumbling = \"5m\", every = \"1m\" }", "`every` means something only beside `hopping`"),
+        ("{ tumbling = \"5m\", zone = \"UTC\" }", "`zone` means something only beside `calendar`"),
+        ("{ calendar = \"year\" }", "unknown `calendar`: `year`"),
+        ("{ calendar = \"day\", zone = \"Mars\" }", "Mars"),
+        ("{ count = 0 }", "`count` has to be between 1 and 1000000"),
+        ("{ session = 30 }", "`session` has to be a length of time"),
+        ("{ }", "`tumbling` is missing"),
+    ] {
+        let report = read(&format!("[summaries.s]\nwindow = {window}\n{BASE}")).expect_err(window);
+        assert_eq!(report.diagnostics.len(), 1, "{report}");
+        let found = report.diagnostics[0].one_line();
+        assert!(found.starts_with("tidegate.toml:2: ") && found.contains(expected), "{found}");
+    }
     check(
-        "[summaries.s]\nwindow = { hopping = \"5m\", every = \"1m\" }\n",
-        &[&format!("2: {}", later("hopping")), &format!("2: {}", later("every"))],
+        "[summaries.s]\nwindow = { count = 5 }\namend = \"1h\"\n",
+        &["3: `amend` has no meaning here: windows that end by what was read are not amended"],
     );
 }
 

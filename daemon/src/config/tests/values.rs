@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::plan::{
-    Csv, Fields, Format, MetricPlan, Pointer, PointerPattern, TagPlan, TimeFormat, Unique, Window,
+    CalendarUnit, Csv, Fields, Format, MetricPlan, Pointer, PointerPattern, TagPlan, TimeFormat, Unique,
+    Window,
 };
 use tidegate_pipeline::time::Span;
 
@@ -260,6 +261,15 @@ fn summaries() {
     let minute = Window::Tumbling { length: Span::from_secs(60) };
     assert_eq!(summary("window = \"1m\"", plain).window, minute);
     assert_eq!(summary("window = { tumbling = \"60s\" }", plain).window, minute);
+    let window = |text: &str| summary(&format!("window = {{ {text} }}"), plain).window;
+    let (five, one) = (Span::from_secs(300), Span::from_secs(60));
+    assert_eq!(window("hopping = \"5m\", every = \"1m\""), Window::Hopping { length: five, every: one });
+    assert_eq!(window("session = \"5m\""), Window::Session { gap: five });
+    assert_eq!(window("count = 100"), Window::Count { readings: 100 });
+    let day = |zone: &str| Window::Calendar { unit: CalendarUnit::Day, zone: zone.into() };
+    assert_eq!(window("calendar = \"day\", zone = \"Asia/Tokyo\""), day("Asia/Tokyo"));
+    assert_eq!(window("calendar = \"day\""), day("Europe/Amsterdam"), "the gateway's");
+    assert_eq!(summary("window = { count = 9 }", plain).amend, Span::ZERO);
     assert_eq!(summary("", plain).lateness, Span::ZERO);
     assert_eq!(summary("", stamped).lateness, Span::from_secs(10));
     assert_eq!(summary("lateness = \"1m30s\"", stamped).lateness, Span::from_secs(90));
