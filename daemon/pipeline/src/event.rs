@@ -4,6 +4,7 @@
 //! or configuration.
 
 use crate::aggregate::{Aggregate, Shown, Value};
+use crate::partial::Partial;
 use crate::plan::{Plan, SummaryPlan};
 use crate::series::Group;
 use crate::time::Time;
@@ -99,6 +100,7 @@ impl Rendering<'_> {
                 approximate: approximate.map(|(aggregate, _)| aggregate.name()).collect(),
                 completeness: Complete::new(self.content.completeness, self.expected()),
                 clock: "trusted",
+                state: summary.state.then(|| Partial::encode(self.start, self.end, self.content)),
             },
         };
         // Serialising to memory fails only where a map key is not text, and there is none.
@@ -199,6 +201,8 @@ struct Data<'e> {
     approximate: Vec<Cow<'static, str>>,
     completeness: Complete,
     clock: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
 }
 
 #[derive(Serialize)]

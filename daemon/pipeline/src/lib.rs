@@ -22,6 +22,7 @@ pub mod series;
 mod fold;
 pub mod window;
 pub mod aggregate;
+pub mod partial;
 pub mod event;
 pub mod ledger;
 

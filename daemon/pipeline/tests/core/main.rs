@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "a test crate has no outside")]
 
+mod aggregates;
 mod events;
 mod laws;
 mod migration;
+mod samples;
 mod script;
 mod uniqueness;
 mod verdicts;
