@@ -169,8 +169,9 @@ impl Buckets {
             Ok(place) => self.buckets[place].1 = self.buckets[place].1.saturating_add(count),
             Err(place) => {
                 if self.buckets.len() == self.buckets.capacity() {
-                    // By half instead of doubling: there are many of these, and most stay small.
-                    self.buckets.reserve_exact((self.buckets.len() / 2).max(8));
+                    // By half instead of doubling, and up to the bound: there are many of these, and most stay small.
+                    let room = (SKETCH_BUCKETS_MAX + 1).saturating_sub(self.buckets.len());
+                    self.buckets.reserve_exact((self.buckets.len() / 2).max(8).min(room));
                 }
                 self.buckets.insert(place, (bucket, count));
                 while self.buckets.len() > SKETCH_BUCKETS_MAX {

@@ -6,6 +6,7 @@
 mod aggregates;
 mod events;
 mod laws;
+mod memory;
 mod migration;
 mod samples;
 mod script;
