@@ -5,7 +5,7 @@
 
 use crate::aggregate::{Aggregate, Shown, Value};
 use crate::partial::Partial;
-use crate::plan::{Plan, SummaryPlan};
+use crate::plan::{Plan, SummaryPlan, Window as Cut};
 use crate::series::Group;
 use crate::time::Time;
 use crate::window::{Completeness, Content};
@@ -20,6 +20,10 @@ pub struct Closed {
     pub key: ClosedKey,
     /// 0, or one more than what was sent under this key before.
     pub revision: u32,
+    /// The keys that it replaces, of this revision and the ones before.
+    pub replaces: Vec<String>,
+    /// Names in the store under which parts of it were kept, and are not needed any more.
+    pub retires: Vec<ClosedKey>,
     /// What it holds, for amendments and merging.
     pub content: Content,
     /// The CloudEvents `id`.
@@ -60,7 +64,10 @@ pub(crate) struct Rendering<'r> {
     pub(crate) group: &'r Group,
     pub(crate) start: Time,
     pub(crate) end: Time,
+    /// The number of a window that is named by one.
+    pub(crate) ordinal: Option<u64>,
     pub(crate) revision: u32,
+    pub(crate) replaces: Vec<String>,
     pub(crate) content: &'r Content,
 }
 
@@ -76,7 +83,7 @@ impl Rendering<'_> {
             .collect();
         let approximate = values.iter().filter(|(aggregate, _)| aggregate.is_approximate(states));
         let subject = self.subject(summary);
-        let key = format!("{subject}/{}/{}", self.start.rfc3339(), self.end.since(self.start).key());
+        let key = self.key(self.start);
         let id = format!("{key}/r{}", self.revision);
         let event = Event {
             specversion: "1.0",
@@ -89,7 +96,7 @@ impl Rendering<'_> {
             data: Data {
                 key: &key,
                 revision: self.revision,
-                replaces: [],
+                replaces: &self.replaces,
                 summary: &summary.name,
                 stream: self.streams(),
                 metric: &self.group.metric,
@@ -107,6 +114,18 @@ impl Rendering<'_> {
         let event = serde_json::to_vec(&event).unwrap_or_default();
         let unit = self.unit().map(str::to_owned);
         (Record { start: self.start, subject, unit, values }, id, event)
+    }
+
+    /// The key of the window of this group that begins at `start`: what never changes in the names of its events.
+    pub(crate) fn key(&self, start: Time) -> String {
+        let summary = &self.plan.summaries[usize::from(self.group.summary)];
+        let subject = self.subject(summary);
+        match (&summary.window, self.ordinal) {
+            (_, Some(ordinal)) => format!("{subject}/{ordinal}/count"),
+            // Where it ends can still change.
+            (Cut::Session { .. }, _) => format!("{subject}/{}/session", start.rfc3339()),
+            _ => format!("{subject}/{}/{}", start.rfc3339(), self.end.since(start).key()),
+        }
     }
 
     fn subject(&self, summary: &SummaryPlan) -> String {
@@ -146,10 +165,14 @@ impl Rendering<'_> {
 
     /// How many readings a window should have: known when all its streams say how often they report.
     fn expected(&self) -> Option<u64> {
+        let summary = &self.plan.summaries[usize::from(self.group.summary)];
+        if matches!(summary.window, Cut::Session { .. } | Cut::Count { .. }) {
+            return None; // they end by what was read
+        }
         let streams = self.group.streams.iter().map(|&s| &self.plan.streams[usize::from(s)]);
         let every = streams.map(|stream| stream.expected_every).min()??;
         let length = self.end.since(self.start).0;
-        u64::try_from(length / every.0.max(1)).ok().map(|each| each * u64::from(self.group.members))
+        u64::try_from(length / every.0.max(1)).ok().map(|each| each * self.group.members.len() as u64)
     }
 }
 
@@ -188,7 +211,7 @@ struct Event<'e> {
 struct Data<'e> {
     key: &'e str,
     revision: u32,
-    replaces: [&'e str; 0],
+    replaces: &'e [String],
     summary: &'e str,
     stream: String,
     metric: &'e str,
@@ -240,11 +263,18 @@ struct Complete {
     duplicates: u32,
     late: u32,
     gaps: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    backlog: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Complete {
     fn new(counts: Completeness, expected: Option<u64>) -> Complete {
-        let Completeness { received, rejected, duplicates, late, gaps } = counts;
-        Complete { received, expected, rejected, duplicates, late, gaps }
+        let Completeness { received, rejected, duplicates, late, gaps, backlog } = counts;
+        Complete { received, expected, rejected, duplicates, late, gaps, backlog }
     }
 }

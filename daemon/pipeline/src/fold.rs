@@ -1,100 +1,311 @@
 //! Folding: what a decided reading does to ledger, series and windows. The same live and in a replay.
 
-use crate::entry::Reading;
+use crate::aggregate::Aggregate;
+use crate::entry::{Closing, Reading};
+use crate::event::ClosedKey;
 use crate::pipeline::{Due, Pipeline};
 use crate::plan::SummaryPlan;
-use crate::series::Group;
+use crate::series::{Extra, Group};
+use crate::state::NumberedGroup;
 use crate::time::Time;
 use crate::verdict::Verdict;
-use crate::window::{Content, Open};
+use crate::window::{Aligned, Bounds, Content, Cutter, Open, Waiting};
 use std::collections::BTreeSet;
+
+/// A reading as a window sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) time: Time,
+    /// Cleaned; of no meaning where the reading is not counted.
+    pub(crate) value: f64,
+    /// Sequence numbers that were skipped before it.
+    pub(crate) gap: u32,
+    pub(crate) kind: Kind,
+    /// It waited somewhere before it was stamped.
+    pub(crate) backlog: bool,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Counted,
+    Duplicate,
+    Rejected,
+}
+
+/// What folding into a group's windows needs beside the group.
+#[derive(Debug)]
+pub(crate) struct Frame<'f> {
+    pub(crate) summary: &'f SummaryPlan,
+    /// What is computed of the group's metric.
+    pub(crate) aggregates: &'f [Aggregate],
+    /// Place and number of the group.
+    pub(crate) at: u32,
+    pub(crate) number: u32,
+    pub(crate) forgotten: Option<Time>,
+    pub(crate) arrival: Time,
+    pub(crate) order: &'f mut BTreeSet<Due>,
+}
+
+/// A window taken away from its group because it closes.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// Place of the group.
+    pub(crate) at: u32,
+    pub(crate) start: Time,
+    pub(crate) end: Time,
+    /// Which one it is, where that is what names it.
+    pub(crate) ordinal: Option<u64>,
+    /// What the store may have of it.
+    pub(crate) late: Option<Box<[ClosedKey]>>,
+    pub(crate) content: Content,
+}
 
 /// Whether `group` can still count a reading of `time` that arrived at `arrival`.
 pub(crate) fn takes(
+    cutter: &Cutter,
     summary: &SummaryPlan,
     group: &Group,
     forgotten: Option<Time>,
     time: Time,
     arrival: Time,
 ) -> bool {
-    let (start, end) = summary.window.around(time);
+    match cutter {
+        Cutter::Aligned(cut) => {
+            let takes = |bounds| takes_window(summary, group, forgotten, bounds, arrival);
+            cut.windows(cut.pane(time)).any(takes)
+        }
+        Cutter::Session(gap) => gap.takes(group, forgotten, time, arrival.minus(summary.horizon())),
+        Cutter::Sorted(_) => match &group.extra {
+            Extra::Sorted(sorted) => sorted.takes(time),
+            _ => true,
+        },
+    }
+}
+
+fn takes_window(
+    summary: &SummaryPlan,
+    group: &Group,
+    forgotten: Option<Time>,
+    (start, end): Bounds,
+    arrival: Time,
+) -> bool {
     if forgotten.is_some_and(|forgotten| end <= forgotten) {
         return false;
     }
-    end.plus(summary.horizon()) > arrival || group.open.iter().any(|open| open.start == start)
+    end.plus(summary.horizon()) > arrival
+        || group.waiting().iter().any(|waiting| waiting.start == start)
+        || group.open.iter().any(|open| open.start == start && open.end == end)
 }
 
 pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32, arrival: Time) {
     core.state.ledger.add(reading.verdict, 1);
     let series = &mut core.state.series[reading.series as usize];
-    series.heard = series.heard.max(arrival);
-    if reading.verdict == Verdict::Counted
-        && let Some(times) = &mut series.times
-    {
-        // As long as a window can take a reading, its time must be known: also while it is held open.
-        let open = series.groups.iter().filter_map(|&at| core.state.groups[at as usize].group.open.first());
-        let held = open.map(|open| open.start).min().unwrap_or(Time::MAX);
-        times.note(reading.time, held.min(arrival.minus(core.reach)));
+    series.heard = core.heard;
+    let kind = match reading.verdict {
+        Verdict::Counted => Kind::Counted,
+        Verdict::Duplicate => Kind::Duplicate,
+        Verdict::Rejected(_) | Verdict::DeadLettered(_) => Kind::Rejected,
+    };
+    let mut moved = false;
+    if kind == Kind::Counted {
+        moved = series.note_time(reading.time);
+        if let Some(times) = &mut series.times {
+            // As long as a window can take a reading, its time must be known: also while it is held open.
+            let open =
+                series.groups.iter().filter_map(|&at| core.state.groups[at as usize].group.open.first());
+            let held = open.map(|open| open.start).min().unwrap_or(Time::MAX);
+            times.note(reading.time, held.min(arrival.minus(core.reach)));
+        }
     }
+    // A reading that is stamped on arrival and comes out of a backlog is older than it seems.
+    let stamped = reading.time == arrival && core.plan.streams[usize::from(series.stream)].time.is_none();
+    let source = core.state.sources.get(usize::from(core.heard.source));
+    let backlog = stamped && source.is_some_and(|source| source.backlog);
+    let sample = Sample { time: reading.time, value, gap, kind, backlog };
     for &at in &series.groups {
-        let group = &mut core.state.groups[at as usize].group;
+        let NumberedGroup { number, group } = &mut core.state.groups[at as usize];
+        let cutter = &core.cutters[usize::from(group.summary)];
         let summary = &core.plan.summaries[usize::from(group.summary)];
-        if !takes(summary, group, core.state.forgotten, reading.time, arrival) {
+        let forgotten = core.state.forgotten;
+        if !takes(cutter, summary, group, forgotten, sample.time, arrival) {
             continue;
         }
-        match reading.verdict {
-            Verdict::Counted => {
-                let open = window_for(&mut core.due, at, summary, group, reading.time, arrival);
-                if open.late {
-                    open.content.completeness.late += 1;
-                }
-                open.content.fold(reading.time, value, gap);
+        let order = &mut core.due;
+        let aggregates = summary.aggregates_for(&group.metric, group.kind);
+        let mut frame = Frame { summary, aggregates, at, number: *number, forgotten, arrival, order };
+        match cutter {
+            Cutter::Aligned(cut) => frame.aligned(cut, group, &sample),
+            Cutter::Session(gap) => gap.fold(&mut frame, group, &sample),
+            Cutter::Sorted(rule) => rule.fold(&mut frame, group, &sample),
+        }
+        if moved && group.first_end().is_some_and(|end| end.plus(summary.lateness) <= series.latest.1) {
+            core.ripe.insert(at);
+        }
+    }
+}
+
+impl Frame<'_> {
+    /// A window of the group with nothing in it.
+    pub(crate) fn empty(&self) -> Content {
+        Content::empty(self.aggregates, self.summary.samples_max())
+    }
+
+    fn aligned(&mut self, cut: &Aligned, group: &mut Group, sample: &Sample) {
+        let (pane, shared) = (cut.pane(sample.time), cut.shares_panes());
+        let mut in_time = false;
+        for bounds in cut.windows(pane) {
+            if shared && !takes_window(self.summary, group, self.forgotten, bounds, self.arrival) {
+                continue;
             }
-            Verdict::Duplicate => {
-                if let Some(open) = group.open_at(summary.window.around(reading.time).0) {
-                    let counts = &mut open.content.completeness;
-                    counts.duplicates = counts.duplicates.saturating_add(1);
+            if self.is_late(group, shared, bounds) {
+                self.late(group, bounds, sample);
+            } else {
+                in_time = true;
+                if shared && sample.kind != Kind::Duplicate {
+                    self.wait_for(group, bounds);
                 }
             }
+        }
+        if !in_time {
+            return;
+        }
+        let place = match group.find(pane.0, false) {
+            Ok(place) => place,
+            // A duplicate opens nothing.
+            Err(_) if sample.kind == Kind::Duplicate => return,
+            Err(place) => {
+                let due = if shared { Time::MAX } else { self.due(pane.1) };
+                if !shared {
+                    self.note_due(due, pane.0, false);
+                }
+                self.open(group, place, pane, due, None);
+                place
+            }
+        };
+        group.open[place].content.note(sample);
+    }
+
+    /// Whether the window was closed before and is not waiting to be closed for the first time.
+    fn is_late(&self, group: &Group, shared: bool, (start, end): Bounds) -> bool {
+        let waits = || match shared {
+            true => group.waiting().iter().any(|waiting| waiting.start == start),
+            false => group.find(start, false).is_ok(),
+        };
+        end <= group.closed_max && !waits()
+    }
+
+    /// Folds into what came late for a closed window.
+    fn late(&mut self, group: &mut Group, bounds: Bounds, sample: &Sample) {
+        let place = match group.find(bounds.0, true) {
+            Ok(place) => place,
             // What is not counted never reopens a window: each redelivery would send its summary again.
-            Verdict::Rejected(_) | Verdict::DeadLettered(_) => {
-                let (start, end) = summary.window.around(reading.time);
-                if end > group.closed_max || group.open_at(start).is_some() {
-                    let open = window_for(&mut core.due, at, summary, group, reading.time, arrival);
-                    let counts = &mut open.content.completeness;
-                    counts.rejected = counts.rejected.saturating_add(1);
+            Err(_) if sample.kind != Kind::Counted => return,
+            Err(place) => {
+                let due = self.due(bounds.1);
+                self.note_due(due, bounds.0, true);
+                let key = ClosedKey { end: bounds.1, group: self.number };
+                self.open(group, place, bounds, due, Some([key].into()));
+                place
+            }
+        };
+        let content = &mut group.open[place].content;
+        content.note(sample);
+        if sample.kind == Kind::Counted {
+            content.completeness.late = content.completeness.late.saturating_add(1);
+        }
+    }
+
+    fn open(
+        &self,
+        group: &mut Group,
+        place: usize,
+        (start, end): Bounds,
+        due: Time,
+        late: Option<Box<[ClosedKey]>>,
+    ) {
+        group.open.insert(place, Open { start, end, due, late, content: self.empty() });
+    }
+
+    fn wait_for(&mut self, group: &mut Group, (start, end): Bounds) {
+        if !matches!(group.extra, Extra::Hopping(_)) {
+            group.extra = Extra::Hopping(Vec::new());
+        }
+        let Extra::Hopping(waiting) = &mut group.extra else { return };
+        if let Err(place) = waiting.binary_search_by_key(&start, |waiting| waiting.start) {
+            let due = self.due(end);
+            waiting.insert(place, Waiting { start, end, due });
+            self.note_due(due, start, false);
+        }
+    }
+
+    /// When a window that ends at `end` closes by the wall clock. One that is past its time opens for `lateness` again, so
+    /// that what comes late comes in one amendment.
+    pub(crate) fn due(&self, end: Time) -> Time {
+        let regular = end.plus(self.summary.lateness);
+        if self.arrival <= regular { regular } else { self.arrival.plus(self.summary.lateness) }
+    }
+
+    pub(crate) fn note_due(&mut self, due: Time, start: Time, late: bool) {
+        self.order.insert(Due { due, group: self.at, start, late });
+    }
+
+    pub(crate) fn forget_due(&mut self, due: Time, start: Time, late: bool) {
+        self.order.remove(&Due { due, group: self.at, start, late });
+    }
+}
+
+impl Pipeline {
+    /// Takes the windows away that `closing` closes: one, or as many as are full.
+    pub(crate) fn take_windows(&mut self, closing: &Closing, taken: &mut Vec<Taken>) {
+        let Some(&at) = self.group_places.get(&closing.group) else { return };
+        let NumberedGroup { number, group } = &mut self.state.groups[at as usize];
+        let summary = &self.plan.summaries[usize::from(group.summary)];
+        let (forgotten, arrival) = (self.state.forgotten, Time::MIN);
+        let (aggregates, order) = (summary.aggregates_for(&group.metric, group.kind), &mut self.due);
+        let mut frame = Frame { summary, aggregates, at, number: *number, forgotten, arrival, order };
+        let ordinal = None;
+        match &self.cutters[usize::from(group.summary)] {
+            Cutter::Sorted(rule) => {
+                let Extra::Sorted(sorted) = &mut group.extra else { return };
+                rule.release(&mut frame, sorted, closing.start, |ended| {
+                    let (start, end, ordinal) = (ended.start, ended.end, Some(ended.ordinal));
+                    taken.push(Taken { at, start, end, ordinal, late: None, content: ended.content });
+                });
+            }
+            Cutter::Aligned(cut) if cut.shares_panes() && !closing.late => {
+                let Some((bounds, content)) = frame.take_hopping(cut, group, closing.start) else { return };
+                group.closed_max = group.closed_max.max(bounds.1);
+                taken.push(Taken { at, start: bounds.0, end: bounds.1, ordinal, late: None, content });
+            }
+            cutter => {
+                let Ok(place) = group.find(closing.start, closing.late) else { return };
+                let Open { start, end, due, late, content } = group.open.remove(place);
+                frame.forget_due(due, start, late.is_some());
+                group.closed_max = group.closed_max.max(end);
+                if let (Cutter::Session(_), Extra::Sessions(sessions)) = (cutter, &mut group.extra) {
+                    sessions.close(start, end, forgotten);
                 }
+                taken.push(Taken { at, start, end, ordinal, late, content });
             }
         }
     }
 }
 
-/// The open window of `time`; opens it if it is not open.
-fn window_for<'g>(
-    order: &mut BTreeSet<Due>,
-    at: u32,
-    summary: &SummaryPlan,
-    group: &'g mut Group,
-    time: Time,
-    arrival: Time,
-) -> &'g mut Open {
-    let (start, end) = summary.window.around(time);
-    // Readings come mostly for the youngest window.
-    let before = group.open.iter().rposition(|open| open.start <= start);
-    if let Some(found) = before
-        && group.open[found].start == start
-    {
-        return &mut group.open[found];
+impl Frame<'_> {
+    /// Puts a window together from its panes, and drops those that no other window waits for.
+    fn take_hopping(&mut self, cut: &Aligned, group: &mut Group, start: Time) -> Option<(Bounds, Content)> {
+        let Extra::Hopping(waiting) = &mut group.extra else { return None };
+        let place = waiting.iter().position(|waiting| waiting.start == start)?;
+        let Waiting { end, due, .. } = waiting.remove(place);
+        let (first, next) = (waiting.first().map(|waiting| waiting.start), cut.after(start));
+        self.forget_due(due, start, false);
+        let panes =
+            group.open.iter().filter(|open| open.late.is_none() && (start..end).contains(&open.start));
+        let mut content = self.empty();
+        panes.for_each(|pane| content.merge(&pane.content));
+        let keep = first.map_or(next, |first| first.min(next));
+        group.open.retain(|open| open.late.is_some() || open.start >= keep);
+        Some(((start, end), content))
     }
-    let place = before.map_or(0, |before| before + 1);
-    // A window that is past its time opens for `lateness` again, so that what comes late comes in one amendment.
-    let regular = end.plus(summary.lateness);
-    let due = if arrival <= regular { regular } else { arrival.plus(summary.lateness) };
-    let late = end <= group.closed_max;
-    order.insert(Due { due, group: at, start, late });
-    group.open.insert(
-        place,
-        Open { start, end, due, late, content: Content::empty(summary, &group.metric, group.kind) },
-    );
-    &mut group.open[place]
 }

@@ -15,6 +15,7 @@ pub mod verdict;
 pub mod expr;
 
 mod route;
+mod tags;
 pub mod decode;
 pub mod dedupe;
 pub mod clean;
@@ -30,6 +31,7 @@ pub mod state;
 pub mod pipeline;
 pub mod step;
 mod register;
+mod forget;
 mod migrate;
 pub mod entry;
 pub mod journal;

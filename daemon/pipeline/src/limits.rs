@@ -36,6 +36,10 @@ pub const HISTOGRAM_BOUNDS_MAX: usize = 64;
 pub const SAMPLES_MAX: u32 = 1_000;
 /// The greatest `samples_max` that a summary can be given.
 pub const SAMPLES_LIMIT: u32 = 100_000;
+/// Closed sessions per series and summary that what comes late can still touch.
+pub const SESSIONS_KEPT_MAX: usize = 256;
+/// Readings per series and summary that wait for their turn in the order of time; at this many half are let through.
+pub const SORTED_MAX: usize = 1_024;
 /// Bytes of a payload that a trace shows.
 pub const EXCERPT_BYTES_MAX: usize = 200;
 /// Bytes of an expression's text.

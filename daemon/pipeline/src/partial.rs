@@ -44,6 +44,7 @@ struct Layout<S> {
     duplicates: u32,
     late: u32,
     gaps: u32,
+    backlog: u32,
     opening: Option<(Time, f64)>,
     states: S,
 }
@@ -51,9 +52,10 @@ struct Layout<S> {
 impl Partial {
     /// The base64 text of `content`.
     pub fn encode(start: Time, end: Time, content: &Content) -> String {
-        let Completeness { received, rejected, duplicates, late, gaps } = content.completeness;
+        let Completeness { received, rejected, duplicates, late, gaps, backlog } = content.completeness;
         let (opening, states) = (content.opening, &content.states);
-        let layout = Layout { start, end, received, rejected, duplicates, late, gaps, opening, states };
+        let layout =
+            Layout { start, end, received, rejected, duplicates, late, gaps, backlog, opening, states };
         // Writing to memory does not fail.
         let bytes = postcard::to_extend(&layout, vec![VERSION]).unwrap_or_default();
         STANDARD.encode(bytes)
@@ -70,8 +72,9 @@ impl Partial {
             return Err(PartialError::Version(Some(*version)));
         }
         let layout: Layout<Box<[_]>> = postcard::from_bytes(rest)?;
-        let Layout { start, end, received, rejected, duplicates, late, gaps, opening, states } = layout;
-        let completeness = Completeness { received, rejected, duplicates, late, gaps };
+        let Layout { start, end, received, rejected, duplicates, late, gaps, backlog, opening, states } =
+            layout;
+        let completeness = Completeness { received, rejected, duplicates, late, gaps, backlog };
         Ok(Partial { start, end, content: Content { completeness, opening, states } })
     }
 

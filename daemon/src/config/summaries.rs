@@ -5,21 +5,26 @@ use super::buffer::span;
 use super::field::Field;
 use super::reader::{Named, Section};
 use super::streams::{known_metrics, metrics, references};
-use super::{model::Output, schema};
+use super::{model::Output, schema, window};
 use std::time::Duration;
 use tidegate_pipeline::limits::SAMPLES_LIMIT;
-use tidegate_pipeline::plan::{StreamPlan, SummaryPlan, Window};
+use tidegate_pipeline::plan::{StreamPlan, SummaryPlan};
 use tidegate_pipeline::time::Span;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// All summaries in the order of the file; one minute of everything to every output where there is none.
-pub(super) fn read(root: &Section<'_>, streams: &[StreamPlan], outputs: &[Output]) -> Vec<SummaryPlan> {
+pub(super) fn read(
+    root: &Section<'_>,
+    streams: &[StreamPlan],
+    outputs: &[Output],
+    zone: &str,
+) -> Vec<SummaryPlan> {
     let entries = root.named("summaries");
     if entries.is_empty() {
         return vec![default("minute", streams, outputs)];
     }
-    entries.iter().map(|entry| one(entry, streams, outputs)).collect()
+    entries.iter().map(|entry| one(entry, streams, outputs, zone)).collect()
 }
 
 fn default(name: &str, streams: &[StreamPlan], outputs: &[Output]) -> SummaryPlan {
@@ -35,7 +40,7 @@ fn default(name: &str, streams: &[StreamPlan], outputs: &[Output]) -> SummaryPla
     }
 }
 
-fn one(entry: &Named<'_>, streams: &[StreamPlan], outputs: &[Output]) -> SummaryPlan {
+fn one(entry: &Named<'_>, streams: &[StreamPlan], outputs: &[Output], zone: &str) -> SummaryPlan {
     let mut summary = default(entry.name, streams, outputs);
     let Some(section) = entry.field.section(&schema::SUMMARY, "[summaries.NAME]") else { return summary };
     let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
@@ -43,7 +48,7 @@ fn one(entry: &Named<'_>, streams: &[StreamPlan], outputs: &[Output]) -> Summary
     let used: Vec<&StreamPlan> =
         summary.streams.iter().filter_map(|&index| streams.get(usize::from(index))).collect();
     summary.metrics = section.get("metrics").map(|field| selected(&field, &used));
-    if let Some(window) = section.get("window").and_then(|field| window(&field)) {
+    if let Some(window) = section.get("window").and_then(|field| window::read(&field, zone)) {
         summary.window = window;
     }
     summary.by = section.get("by").map(|field| by(&field, &used));
@@ -51,6 +56,12 @@ fn one(entry: &Named<'_>, streams: &[StreamPlan], outputs: &[Output]) -> Summary
     summary.lateness = lateness.map_or_else(|| default_lateness(&summary.streams, streams), span);
     if let Some(amend) = section.duration("amend", Duration::ZERO..=366 * DAY) {
         summary.amend = span(amend);
+    }
+    if summary.window.is_sorted() {
+        summary.amend = Span::ZERO;
+        if let Some(field) = section.get("amend") {
+            field.bad("has no meaning here: windows that end by what was read are not amended", "remove it");
+        }
     }
     if let Some(field) = section.get("aggregates") {
         aggregates::read(&field, known(&used).as_deref(), &mut summary);
@@ -95,20 +106,4 @@ fn by(field: &Field<'_>, used: &[&StreamPlan]) -> Vec<String> {
     known.dedup();
     let resolve = |(word, at)| field.cx.resolve(word, at, &known, "tag").map(|_| word.to_owned());
     field.words().into_iter().filter_map(resolve).collect()
-}
-
-fn window(field: &Field<'_>) -> Option<Window> {
-    let allowed = Duration::from_millis(1)..=366 * DAY;
-    let length = if field.value.as_table().is_none() {
-        field.duration(allowed)
-    } else {
-        let section = field.section(&schema::WINDOW, "window = \"1m\" or window = { tumbling = \"1m\" }")?;
-        if !section.has_unknown() {
-            section.require("tumbling", "window = { tumbling = \"1m\" }");
-        }
-        let length = section.duration("tumbling", allowed);
-        section.finish();
-        length
-    };
-    length.map(|length| Window::Tumbling { length: span(length) })
 }

@@ -222,8 +222,7 @@ impl Scribe {
     fn take(&mut self, closed: Vec<Closed>) {
         let count = closed.len();
         for closed in closed {
-            let (key, row) = file::row(closed);
-            self.rows.insert(key, row);
+            self.rows.extend(file::rows_of(closed));
             if self.rows.len() >= HISTORY_COMMIT_ROWS {
                 self.commit();
             }

@@ -4,12 +4,14 @@
 //! type here is therefore part of the store's format: see `docs/store.md` before changing one.
 
 mod fields;
+mod format;
 mod stream;
 mod summary;
 
-pub use fields::{Fields, Kind, MetricPlan, Pointer};
-pub use stream::{CleanStep, Format, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique};
-pub use summary::{SummaryPlan, Window};
+pub use fields::{Fields, Kind, MetricPlan, Pointer, PointerPattern, Token};
+pub use format::Format;
+pub use stream::{CleanStep, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique};
+pub use summary::{CalendarUnit, SummaryPlan, Window};
 
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,8 @@ pub struct Plan {
     pub source: String,
     /// Names of the sources, in the order of the file.
     pub sources: Vec<String>,
+    /// Sources whose backlog is rejected where readings are stamped on arrival: it would be stamped wrongly.
+    pub rejects_backlog: Vec<u16>,
     /// What to listen to and how to read it.
     pub streams: Vec<StreamPlan>,
     /// What to make of it.
@@ -29,6 +33,8 @@ pub struct Plan {
     pub outputs: Vec<String>,
     /// A reading whose time is later than now by more than this is rejected (`future`).
     pub max_future: Span,
+    /// IANA name of the zone of local time stamps and calendar windows; known to jiff's bundled database.
+    pub timezone: String,
     /// At this many series new ones are rejected (`series_limit`), old ones never evicted.
     pub series_max: u32,
 }

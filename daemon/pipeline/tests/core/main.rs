@@ -5,9 +5,12 @@
 
 mod aggregates;
 mod events;
+mod forgetting;
+mod kinds;
 mod laws;
 mod memory;
 mod migration;
+mod records;
 mod samples;
 mod script;
 mod uniqueness;

@@ -2,15 +2,15 @@
 
 use super::samples::{all, time};
 use tidegate_pipeline::aggregate::{Aggregate, Permille};
-use tidegate_pipeline::plan::{Kind, SummaryPlan};
+use tidegate_pipeline::limits::SAMPLES_MAX;
+use tidegate_pipeline::plan::Kind;
 use tidegate_pipeline::window::{Content, Open};
 
 /// Bytes of an open window with these aggregates after `values`, one a millisecond.
 fn bytes(aggregates: &[Aggregate], values: impl Iterator<Item = f64>) -> usize {
-    let summary = SummaryPlan { aggregates: aggregates.to_vec(), ..SummaryPlan::default() };
     let mut kept = None;
     let heap = allocation_counter::measure(|| {
-        let mut content = Content::empty(&summary, "t", Kind::Gauge);
+        let mut content = Content::empty(aggregates, SAMPLES_MAX);
         (0..).zip(values).for_each(|(ms, value)| content.fold(time(ms), value, 0));
         kept = Some(content);
     });
@@ -57,8 +57,7 @@ fn every_aggregate_is_bounded() {
 #[test]
 fn a_reading_allocates_nothing() {
     let steady: Vec<Aggregate> = all().into_iter().filter(|a| !a.needs_order()).collect();
-    let summary = SummaryPlan { aggregates: steady, ..SummaryPlan::default() };
-    let mut content = Content::empty(&summary, "t", Kind::Gauge);
+    let mut content = Content::empty(&steady, SAMPLES_MAX);
     let [gentle, _] = signals();
     let mut fold = |from: usize, to: usize| {
         (0..).zip(&gentle[from..to]).for_each(|(ms, value)| content.fold(time(ms), *value, 0));

@@ -57,10 +57,12 @@ pub fn plan() -> Plan {
     Plan {
         source: "/gateways/test/x".into(),
         sources: vec!["local".into()],
+        rejects_backlog: vec![],
         streams: vec![stream("climate")],
         summaries: vec![summary("minute")],
         outputs: vec!["out".into()],
         max_future: Span::from_secs(300),
+        timezone: "Europe/Amsterdam".into(),
         series_max: 100,
     }
 }
@@ -136,8 +138,7 @@ impl World {
 
     fn keep(&mut self, changes: Changes) {
         for closed in &changes.closed {
-            let kept = Kept { revision: closed.revision, content: closed.content.clone() };
-            self.kept.insert(closed.key, kept);
+            self.kept.insert(closed.key, Kept::of(closed));
         }
         if let Some(forgotten) = changes.forgotten {
             self.kept.retain(|key, _| key.end > forgotten);

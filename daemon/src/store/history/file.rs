@@ -24,7 +24,7 @@ const CACHE_BYTES: usize = 1 << 20;
 
 /// Where a row is kept: end in µs, group.
 pub(super) type Key = (i64, u32);
-/// Rows that wait to be written.
+/// Rows that wait to be written; an empty one takes away what is there.
 pub(super) type Rows = BTreeMap<Key, Vec<u8>>;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,8 +36,13 @@ struct Row {
     values: Vec<(String, Value)>,
 }
 
-/// The row of a closed window.
-pub(super) fn row(closed: Closed) -> (Key, Vec<u8>) {
+/// The row of a closed window, and empty ones for those that it replaces.
+pub(super) fn rows_of(closed: Closed) -> impl Iterator<Item = (Key, Vec<u8>)> {
+    let retired: Vec<_> = closed.retires.iter().map(|old| ((old.end.0, old.group), Vec::new())).collect();
+    retired.into_iter().chain(std::iter::once(row(closed)))
+}
+
+fn row(closed: Closed) -> (Key, Vec<u8>) {
     let record = closed.record;
     let values = record.values.into_iter().map(|(aggregate, value)| (aggregate.name().into_owned(), value));
     let row = Row {
@@ -144,7 +149,11 @@ pub(super) fn write(database: &Database, rows: &Rows, oldest: Time, is_full: boo
             }
         }
         for (key, row) in rows.range((oldest.0, 0)..) {
-            table.insert(key, row.as_slice()).doing("write the history")?;
+            if row.is_empty() {
+                table.remove(key).doing("write the history")?;
+            } else {
+                table.insert(key, row.as_slice()).doing("write the history")?;
+            }
         }
     }
     write.commit().doing("write the history")

@@ -4,7 +4,7 @@ use super::*;
 use tempfile::TempDir;
 use tidegate_pipeline::aggregate::{Aggregate, Value};
 use tidegate_pipeline::event::{ClosedKey, Record};
-use tidegate_pipeline::window::{Completeness, Content};
+use tidegate_pipeline::window::Content;
 
 const ALL: Query =
     Query { summary: String::new(), subject: String::new(), from: Time::MIN, to: Time::MAX, limit: 100 };
@@ -15,7 +15,9 @@ fn closed(end: i64, group: u32, revision: u32, mean: f64) -> Closed {
     Closed {
         key: ClosedKey { end, group },
         revision,
-        content: Content { completeness: Completeness::default(), opening: None, states: Box::default() },
+        replaces: Vec::new(),
+        retires: Vec::new(),
+        content: Content::default(),
         id: String::new(),
         event: Vec::new(),
         record: Record {
@@ -37,7 +39,7 @@ fn options(dir: &TempDir) -> HistoryOptions {
 }
 
 fn rows(closed: impl IntoIterator<Item = Closed>) -> Rows {
-    closed.into_iter().map(file::row).collect()
+    closed.into_iter().flat_map(file::rows_of).collect()
 }
 
 /// (end in seconds, group, revision, mean) of what is found.

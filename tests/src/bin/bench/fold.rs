@@ -5,7 +5,8 @@ use std::hint::black_box;
 use std::time::Instant;
 use tidegate_pipeline::aggregate::{Aggregate, Permille};
 use tidegate_pipeline::expr::{Expr, Names};
-use tidegate_pipeline::plan::{Kind, SummaryPlan};
+use tidegate_pipeline::limits::SAMPLES_MAX;
+use tidegate_pipeline::plan::Kind;
 use tidegate_pipeline::time::Time;
 use tidegate_pipeline::window::{Content, Open};
 
@@ -32,12 +33,11 @@ pub(super) fn cases() -> Vec<(String, Vec<Aggregate>)> {
 
 /// A sensor that swings around 21.5, 1,000 times a second, in one window.
 pub(super) fn measure(aggregates: &[Aggregate]) -> Figure {
-    let summary = SummaryPlan { aggregates: aggregates.to_vec(), ..SummaryPlan::default() };
     let mut content = None;
     let mut nanos = 0.0;
     let mut allocations = 0;
     let heap = allocation_counter::measure(|| {
-        let content = content.insert(Content::empty(&summary, "t", Kind::Gauge));
+        let content = content.insert(Content::empty(aggregates, SAMPLES_MAX));
         fold(content, 0..WARM);
         let start = Instant::now();
         let heap = allocation_counter::measure(|| fold(content, WARM..WARM + READINGS));
