@@ -10,6 +10,7 @@ mod kinds;
 mod laws;
 mod memory;
 mod migration;
+mod products;
 mod records;
 mod samples;
 mod script;
