@@ -30,8 +30,8 @@ fn kept(world: &World) -> BTreeMap<String, &Closed> {
 
 proptest! {
     /// What a function has in the end is what the oracle says of the readings of each window, and the state that it was sent
-    /// says the same. Broken by: an amendment that keeps only what came late; by panes that are merged twice; by a state that is
-    /// rendered before the amendment.
+    /// says the same. Broken by: an amendment that keeps only what came late; by panes that are merged twice; by a state that
+    /// names another end.
     #[test]
     fn every_window_with_every_aggregate(acts in acts(100), window in kinds()) {
         let (inputs, published) = play(&acts);
