@@ -133,9 +133,7 @@ impl Rendering<'_> {
 
     fn unit(&self) -> Option<&str> {
         let streams = self.group.streams.iter().map(|&s| &self.plan.streams[usize::from(s)]);
-        streams
-            .flat_map(|stream| stream.fields.listed())
-            .find_map(|metric| (metric.name == self.group.metric).then_some(metric.unit.as_deref()).flatten())
+        streams.into_iter().find_map(|stream| stream.unit_of(&self.group.metric))
     }
 
     /// How many readings a window should have: known when all its streams say how often they report.

@@ -64,6 +64,13 @@ impl Pipeline {
             let at = pipeline.add_series(stream, &series.metric, &series.tags) as usize;
             let moved = &mut pipeline.state.series[at];
             moved.heard = series.heard;
+            moved.rejections.clone_from(&series.rejections);
+            // What other steps remember means nothing to new ones.
+            if pipeline.plan.streams[usize::from(stream)].clean
+                == old.streams[usize::from(series.stream)].clean
+            {
+                moved.cleaning.clone_from(&series.cleaning);
+            }
             if moved.times.is_some() && series.times.is_some() {
                 moved.times.clone_from(&series.times);
             }

@@ -1,5 +1,6 @@
 //! The pipeline: plan and state together, with what is derived from them to be fast.
 
+use crate::clean;
 use crate::decode::{Found, Shape};
 use crate::dedupe::{Counter, content::Session};
 use crate::entry::{Closing, Entry, Event, Part, Reading};
@@ -9,11 +10,11 @@ use crate::limits::SESSIONS_MAX;
 use crate::message::DeadLetter;
 use crate::plan::Plan;
 use crate::route::Routes;
-use crate::series::Index;
+use crate::series::{Index, Series};
 use crate::state::State;
 use crate::step::Step;
 use crate::time::{Span, Time};
-use crate::verdict::Reason;
+use crate::verdict::{Reason, Verdict};
 use crate::window::Content;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,8 @@ pub struct Pipeline {
     pub(crate) name: String,
     /// Scratch: the series of one message's readings.
     pub(crate) resolved: Vec<Result<u32, Reason>>,
+    /// Scratch: the cleaned values of one message, by series, where metrics are derived from them.
+    pub(crate) cleaned: Vec<(u32, f64)>,
     pub(crate) last_session: Option<u32>,
 }
 
@@ -108,6 +111,7 @@ impl Pipeline {
             found: Found::default(),
             name: String::new(),
             resolved: Vec::new(),
+            cleaned: Vec::new(),
             last_session: None,
         };
         pipeline.index();
@@ -165,8 +169,9 @@ impl Pipeline {
             }
             let gap = self.note_part(part);
             for reading in readings.by_ref().take(part.readings as usize) {
-                let value = self.clean(reading.series, reading.value).unwrap_or(reading.value);
-                self.note_reading(reading, value, gap, part.arrival);
+                let ran = clean::ran(reading.value, reading.verdict);
+                let cleaned = ran.then(|| self.clean(reading.series, reading.value, reading.time).ok());
+                self.note_reading(reading, cleaned.flatten().unwrap_or(reading.value), gap, part.arrival);
             }
         }
         events.for_each(|(_, event)| self.note_event(event));
@@ -197,6 +202,9 @@ impl Pipeline {
 
     /// Folds a reading into the state as its verdict says. `value` is the cleaned value.
     pub(crate) fn note_reading(&mut self, reading: &Reading, value: f64, gap: u32, arrival: Time) {
+        if let Verdict::Rejected(reason) | Verdict::DeadLettered(reason) = reading.verdict {
+            self.state.series[reading.series as usize].rejections.add(reason);
+        }
         crate::fold::fold(self, reading, value, gap, arrival);
     }
 
@@ -246,14 +254,11 @@ impl Pipeline {
         }
     }
 
-    /// The cleaned value.
-    pub(crate) fn clean(&self, series: u32, value: f64) -> Result<f64, Reason> {
-        let series = &self.state.series[series as usize];
-        let steps = &self.plan.streams[usize::from(series.stream)].clean;
-        steps.iter().try_fold(value, |value, clean| match &clean.metrics {
-            Some(metrics) if !metrics.contains(&series.metric) => Ok(value),
-            _ => clean.step.apply(value),
-        })
+    /// The cleaned value, or why a step rejects it. Steps remember what they saw.
+    pub(crate) fn clean(&mut self, series: u32, value: f64, time: Time) -> Result<f64, Reason> {
+        let Series { stream, metric, tags, cleaning, .. } = &mut self.state.series[series as usize];
+        let steps = &self.plan.streams[usize::from(*stream)].clean;
+        clean::run(steps, metric, tags, cleaning, value, time)
     }
 
     /// The slot that a new session gets.

@@ -1,8 +1,9 @@
 //! Registration: series and groups get their numbers, and are found by name.
 
+use crate::clean;
 use crate::pipeline::{Due, Pipeline, number};
 use crate::plan::Unique;
-use crate::series::{self, Group, Series};
+use crate::series::{self, Group, Rejections, Series};
 use crate::state::NumberedGroup;
 use crate::time::Time;
 
@@ -10,7 +11,9 @@ impl Pipeline {
     pub(crate) fn add_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> u32 {
         let at = number(self.state.series.len());
         let groups = self.groups_of(stream, metric, tags);
-        let by_time = self.plan.streams[usize::from(stream)].unique == Unique::Time;
+        let plan = &self.plan.streams[usize::from(stream)];
+        let by_time = plan.unique == Unique::Time;
+        let cleaning = clean::memories(&plan.clean, metric);
         self.name_series(stream, metric, tags);
         self.series_index.insert(self.name.as_str().into(), at);
         self.state.series.push(Series {
@@ -20,6 +23,8 @@ impl Pipeline {
             heard: Time::MIN,
             groups,
             times: by_time.then(Box::default),
+            cleaning,
+            rejections: Rejections::default(),
         });
         at
     }

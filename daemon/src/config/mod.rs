@@ -13,6 +13,7 @@ mod context;
 mod schema;
 mod suggest;
 pub(crate) mod units;
+mod expression;
 mod field;
 mod reader;
 mod secrets;

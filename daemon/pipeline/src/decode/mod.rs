@@ -145,17 +145,19 @@ fn keep<'p>(
     if !shape.leaves {
         return Ok(());
     }
-    let value = match (&scalar, scalar.value()) {
+    let name = if path.is_empty() { ROOT_NAME } else { path };
+    let value = match shape.value(name, &scalar) {
         // A document that is nothing but a scalar should have been a value.
-        (_, Err(reason)) if path.is_empty() => return Err(DecodeError::NoReading(reason)),
-        // Among the leaves only numbers and truth values are readings; the rest is description.
-        (Scalar::Bool(_) | Scalar::Int(_) | Scalar::Float(_), Ok(Some(value))) => value,
+        Err(reason) if path.is_empty() => return Err(DecodeError::NoReading(reason)),
+        // Among the leaves only numbers, truth values and texts that stand for numbers are readings; the rest is
+        // description.
+        Ok(Some(value)) => value,
         _ => return Ok(()),
     };
     if found.leaves.len() == READINGS_PER_MESSAGE_MAX {
         return Err(DecodeError::TooMany);
     }
-    found.leaves.push(if path.is_empty() { ROOT_NAME } else { path }, value);
+    found.leaves.push(name, value);
     Ok(())
 }
 

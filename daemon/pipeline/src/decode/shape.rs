@@ -1,6 +1,9 @@
 //! A shape: all places that a stream asks for, as one tree, so that a document is read once and front to back.
 
+use super::Scalar;
+use crate::clean::Maps;
 use crate::plan::{Fields, MetricPlan, Pointer, StreamPlan, TagPlan, Unique};
+use crate::verdict::Reason;
 
 /// Index of a slot in [`super::Found::slots`].
 pub(super) type Slot = usize;
@@ -24,6 +27,8 @@ pub struct Shape {
     pub boot: Option<Slot>,
     /// Names and slots of tags from the payload.
     pub tags: Vec<(String, Slot)>,
+    /// Texts that stand for numbers.
+    pub(crate) maps: Maps,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -39,6 +44,7 @@ impl Shape {
     /// Everything that `stream` asks for.
     pub fn of(stream: &StreamPlan) -> Shape {
         let mut shape = Shape::of_fields(&stream.fields);
+        shape.maps = Maps::of(&stream.clean);
         shape.time = stream.time.as_ref().map(|time| shape.add(&time.at));
         if let Unique::Sequence { at, boot, .. } = &stream.unique {
             shape.sequence = Some(shape.add(at));
@@ -71,6 +77,16 @@ impl Shape {
             }
         }
         shape
+    }
+
+    /// `scalar` as a measured value of `metric`: as [`Scalar::value`] says, unless it is a text that the configuration maps.
+    pub(crate) fn value(&self, metric: &str, scalar: &Scalar<'_>) -> Result<Option<f64>, Reason> {
+        match scalar {
+            Scalar::Text(text) => {
+                self.maps.number(metric, text).map_or_else(|| scalar.value(), |n| Ok(Some(n)))
+            }
+            _ => scalar.value(),
+        }
     }
 
     /// How many slots there are.

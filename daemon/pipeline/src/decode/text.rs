@@ -7,6 +7,8 @@ use std::borrow::Cow;
 pub(super) fn decode<'p>(shape: &Shape, payload: &'p [u8], found: &mut Found<'p>) -> Result<(), DecodeError> {
     let text = std::str::from_utf8(payload).map_err(|_| DecodeError::NotUtf8)?.trim();
     let scalar = match text.parse::<f64>() {
+        // What the configuration maps stays a text until the metric is known.
+        _ if shape.maps.knows(text) => Scalar::Text(Cow::Borrowed(text)),
         Ok(number) => Scalar::Float(number),
         Err(_) => number::truth(text).map_or(Scalar::Text(Cow::Borrowed(text)), Scalar::Bool),
     };

@@ -27,6 +27,13 @@ pub(super) struct Origin<'m> {
     cancelled: bool,
 }
 
+impl Origin<'_> {
+    /// The same, for a second part: the fingerprint goes into one part of a message only.
+    pub(super) fn again(&self) -> Self {
+        Origin { print: None, ..*self }
+    }
+}
+
 impl Step<'_> {
     /// One message, in the order of arrival.
     pub fn message(&mut self, message: &Message<'_>) {
@@ -176,8 +183,10 @@ impl Step<'_> {
             _ => None,
         };
         let metric = part.metric.take();
-        let candidates = candidates(stream, &shape.values, metric.as_deref(), found);
+        let candidates = candidates(stream, shape, metric.as_deref(), found);
+        self.core.cleaned.clear();
         self.readings(origin, part, candidates, &Context { tags: &tags, cache, time, overruled, mark });
+        self.derive(origin, part, stream, &Context { tags: &tags, cache, time, overruled: None, mark: None });
         part.metric = metric;
         if cache {
             part.tags = tags;

@@ -2,7 +2,7 @@
 
 use super::Step;
 use super::message::Origin;
-use crate::decode::{Found, Scalar};
+use crate::decode::{Found, Scalar, Shape};
 use crate::dedupe::Mark;
 use crate::entry::{Event, Reading};
 use crate::fold::takes;
@@ -17,8 +17,8 @@ use crate::verdict::{Reason, Verdict};
 /// A reading found in a message, before it is decided on.
 #[derive(Clone, Copy)]
 pub(super) struct Candidate<'c> {
-    metric: &'c str,
-    value: Result<f64, Reason>,
+    pub(super) metric: &'c str,
+    pub(super) value: Result<f64, Reason>,
 }
 
 /// What the readings of one part have in common.
@@ -65,6 +65,7 @@ impl Step<'_> {
                     let reading = Reading { series, time, value: raw.unwrap_or(f64::NAN), verdict };
                     self.changes.entry.readings.push(reading);
                     self.core.note_reading(&reading, value.unwrap_or(f64::NAN), gap, arrival);
+                    self.core.cleaned.extend(value.map(|value| (series, value)));
                 }
                 Err(_) => self.event(Event::Account { verdict, count: 1 }),
             }
@@ -112,29 +113,29 @@ impl Step<'_> {
         Ok(series)
     }
 
-    /// The verdict, and the cleaned value where it is counted.
+    /// The verdict, and the cleaned value where it is counted. Cleaning comes last: a reading that the steps did not see
+    /// must show as such in the journal (see [`crate::clean`]).
     fn judge(
-        &self,
+        &mut self,
         series: u32,
         time: Result<Time, Reason>,
         value: Result<f64, Reason>,
         arrival: Time,
     ) -> (Verdict, Option<f64>) {
-        let decide = || -> Result<Option<f64>, Reason> {
+        let mut decide = || -> Result<Option<f64>, Reason> {
             let (value, time) = (value?, time?);
             let known = &self.core.state.series[series as usize];
             let again = known.times.as_ref().is_some_and(|times| times.contains(time));
             if again && self.retrying.is_none() {
                 return Ok(None);
             }
-            let cleaned = self.core.clean(series, value)?;
             let in_time = known.groups.is_empty()
                 || known.groups.iter().any(|&at| {
                     let group = &self.core.state.groups[at as usize].group;
                     let summary = &self.core.plan.summaries[usize::from(group.summary)];
                     takes(summary, group, self.core.state.forgotten, time, arrival)
                 });
-            if in_time { Ok(Some(cleaned)) } else { Err(Reason::TooLate) }
+            if in_time { self.core.clean(series, value, time).map(Some) } else { Err(Reason::TooLate) }
         };
         match decide() {
             Ok(Some(cleaned)) => (Verdict::Counted, Some(cleaned)),
@@ -171,17 +172,21 @@ impl Step<'_> {
 /// The readings that a decoded message carries, in the order of the plan and then of the document.
 pub(super) fn candidates<'c>(
     stream: &'c StreamPlan,
-    slots: &'c [usize],
+    shape: &'c Shape,
     metric: Option<&'c str>,
     found: &'c Found<'_>,
 ) -> impl Iterator<Item = Candidate<'c>> + Clone {
-    let at = |slot: usize| found.slots.get(slot).unwrap_or(&Scalar::Absent).value();
+    let at = |metric: &str, slot: usize| {
+        let scalar = found.slots.get(slot).unwrap_or(&Scalar::Absent);
+        shape.value(metric, scalar)
+    };
+    let slots = &shape.values;
     let single = match &stream.fields {
         Fields::Value { metric: default, listed, rest, .. } => {
             let metric = metric.unwrap_or(default);
             let wanted = *rest || listed.iter().any(|plan| plan.name == metric);
             let slot = slots.first().filter(|_| wanted);
-            slot.and_then(|&slot| Candidate::of(metric, at(slot)))
+            slot.and_then(|&slot| Candidate::of(metric, at(metric, slot)))
         }
         Fields::Leaves { .. } => None,
     };
@@ -189,7 +194,10 @@ pub(super) fn candidates<'c>(
         Fields::Value { .. } => &[],
         Fields::Leaves { listed, .. } => listed.as_slice(),
     };
-    let named = listed.iter().zip(slots).filter_map(move |(plan, &slot)| Candidate::of(&plan.name, at(slot)));
+    let named = listed
+        .iter()
+        .zip(slots)
+        .filter_map(move |(plan, &slot)| Candidate::of(&plan.name, at(&plan.name, slot)));
     let rest = found.leaves.iter().map(|(name, value)| Candidate { metric: name, value: Ok(value) });
     single.into_iter().chain(named).chain(rest)
 }

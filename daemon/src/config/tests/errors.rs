@@ -22,7 +22,7 @@ fn check_error(text: &str, expected: &[&str]) {
 }
 
 /// `text` and what is right give exactly these errors: `line: message: label`, the line counted from the start of `text`.
-fn check(text: &str, expected: &[&str]) {
+pub(super) fn check(text: &str, expected: &[&str]) {
     let report = read(&format!("{text}{BASE}")).expect_err(text);
     let errors = report.diagnostics.iter().filter(|found| found.severity == Severity::Error);
     let lines: Vec<String> = errors.map(|found| found.one_line().replacen("tidegate.toml:", "", 1)).collect();
@@ -165,7 +165,6 @@ fn what_later_versions_bring() {
         ("[streams.s]\ntopic = \"t\"\navailability = {}\n", 3, "availability"),
         ("[streams.s]\ntopic = \"t\"\ntime = { at = \"/t\", format = \"%Y-%m\" }\n", 3, "%Y-%m"),
         ("[streams.s]\ntopic = \"t\"\ntime = { at = \"/t\", format = \"local\" }\n", 3, "local"),
-        ("[streams.s]\ntopic = \"t\"\nclean = [{ spike = { window = 7 } }]\n", 3, "spike"),
         ("[streams.s]\ntopic = \"t\"\n[streams.s.metrics]\nenergy = { kind = \"counter\" }\n", 4, "kind"),
         ("[summaries.s]\nwindow = { session = \"30s\" }\n", 2, "session"),
         ("[summaries.s]\naggregates = [\"count\", \"p95\"]\n", 2, "p95"),
