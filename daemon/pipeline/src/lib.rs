@@ -18,6 +18,7 @@ mod route;
 pub mod decode;
 pub mod dedupe;
 pub mod clean;
+pub mod rejections;
 pub mod series;
 mod fold;
 pub mod window;

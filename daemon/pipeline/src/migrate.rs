@@ -6,6 +6,7 @@
 
 use crate::pipeline::Pipeline;
 use crate::plan::Plan;
+use crate::rejections::Worst;
 use crate::state::{NumberedGroup, State};
 
 impl Pipeline {
@@ -75,6 +76,7 @@ impl Pipeline {
                 moved.times.clone_from(&series.times);
             }
         }
+        pipeline.worst = Worst::of(&pipeline.state);
         pipeline
     }
 }

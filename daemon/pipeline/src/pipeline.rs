@@ -9,6 +9,7 @@ use crate::ledger::Ledger;
 use crate::limits::SESSIONS_MAX;
 use crate::message::DeadLetter;
 use crate::plan::Plan;
+use crate::rejections::{SeriesRejections, Worst};
 use crate::route::Routes;
 use crate::series::{Index, Series};
 use crate::state::State;
@@ -44,6 +45,7 @@ pub struct Pipeline {
     /// Scratch: the cleaned values of one message, by series, where metrics are derived from them.
     pub(crate) cleaned: Vec<(u32, f64)>,
     pub(crate) last_session: Option<u32>,
+    pub(crate) worst: Worst,
 }
 
 /// An open window's place in the order of closing.
@@ -113,6 +115,7 @@ impl Pipeline {
             resolved: Vec::new(),
             cleaned: Vec::new(),
             last_session: None,
+            worst: Worst::default(),
         };
         pipeline.index();
         pipeline
@@ -136,6 +139,21 @@ impl Pipeline {
     /// What became of all readings.
     pub fn ledger(&self) -> &Ledger {
         &self.state.ledger
+    }
+
+    /// The series with the most rejections, most first; `None` when nothing has changed since this was asked last.
+    pub fn most_rejected(&mut self) -> Option<Vec<SeriesRejections>> {
+        let worst = self.worst.take()?;
+        let shown = worst.iter().map(|&at| {
+            let series = &self.state.series[at as usize];
+            SeriesRejections {
+                stream: self.plan.streams[usize::from(series.stream)].name.clone(),
+                metric: series.metric.clone(),
+                tags: series.tags.clone(),
+                reasons: series.rejections.iter().collect(),
+            }
+        });
+        Some(shown.collect())
     }
 
     /// How many windows are open.
@@ -203,7 +221,9 @@ impl Pipeline {
     /// Folds a reading into the state as its verdict says. `value` is the cleaned value.
     pub(crate) fn note_reading(&mut self, reading: &Reading, value: f64, gap: u32, arrival: Time) {
         if let Verdict::Rejected(reason) | Verdict::DeadLettered(reason) = reading.verdict {
-            self.state.series[reading.series as usize].rejections.add(reason);
+            let rejections = &mut self.state.series[reading.series as usize].rejections;
+            rejections.add(reason);
+            self.worst.note(reading.series, rejections);
         }
         crate::fold::fold(self, reading, value, gap, arrival);
     }

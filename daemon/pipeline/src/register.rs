@@ -3,7 +3,8 @@
 use crate::clean;
 use crate::pipeline::{Due, Pipeline, number};
 use crate::plan::Unique;
-use crate::series::{self, Group, Rejections, Series};
+use crate::rejections::{Rejections, Worst};
+use crate::series::{self, Group, Series};
 use crate::state::NumberedGroup;
 use crate::time::Time;
 
@@ -83,6 +84,7 @@ impl Pipeline {
 
     /// Rebuilds what is derived from the state.
     pub(crate) fn index(&mut self) {
+        self.worst = Worst::of(&self.state);
         let mut name = String::new();
         for (at, series) in self.state.series.iter().enumerate() {
             let tags = series.tags.iter().map(|(name, value)| (name.as_str(), Some(value.as_str())));

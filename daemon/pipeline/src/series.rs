@@ -2,8 +2,8 @@
 
 use crate::clean::Memory;
 use crate::dedupe::times::Times;
+use crate::rejections::Rejections;
 use crate::time::Time;
-use crate::verdict::Reason;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
@@ -29,32 +29,6 @@ pub struct Series {
     pub cleaning: Box<[Memory]>,
     /// How many of its readings were not counted, by reason.
     pub rejections: Rejections,
-}
-
-/// Counts by reason, sorted; few, as there are few reasons.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Rejections(Vec<(Reason, u32)>);
-
-impl Rejections {
-    pub(crate) fn add(&mut self, reason: Reason) {
-        match self.0.binary_search_by_key(&reason, |(reason, _)| *reason) {
-            Ok(at) => self.0[at].1 = self.0[at].1.saturating_add(1),
-            Err(at) => {
-                self.0.reserve_exact(1);
-                self.0.insert(at, (reason, 1));
-            }
-        }
-    }
-
-    /// Reasons and counts, in the order of the reasons.
-    pub fn iter(&self) -> impl Iterator<Item = (Reason, u32)> + '_ {
-        self.0.iter().copied()
-    }
-
-    /// Of all reasons together.
-    pub fn total(&self) -> u64 {
-        self.iter().map(|(_, count)| u64::from(count)).sum()
-    }
 }
 
 /// One series of one summary: what shares a window.
