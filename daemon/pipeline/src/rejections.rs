@@ -88,6 +88,13 @@ impl Worst {
         }
     }
 
+    /// There is no such series any more; the next one takes its place.
+    pub(crate) fn forget(&mut self, series: u32, state: &State) {
+        if self.series.iter().any(|(_, known)| *known == series) {
+            *self = Worst::of(state);
+        }
+    }
+
     /// The most first, when that is another list than the last time.
     pub(crate) fn take(&mut self) -> Option<Vec<u32>> {
         if !std::mem::take(&mut self.changed) {

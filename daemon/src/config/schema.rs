@@ -20,7 +20,7 @@ const fn of_type(place: &'static str, kind: &'static str, keys: &'static [&'stat
 
 pub(super) static ROOT: Schema =
     at("", &["gateway", "sources", "streams", "summaries", "outputs", "buffer", "clock", "status"]);
-pub(super) static GATEWAY: Schema = at("gateway", &["id", "data_dir"]);
+pub(super) static GATEWAY: Schema = at("gateway", &["id", "data_dir", "timezone"]);
 pub(super) static SOURCE_MQTT: Schema = of_type(
     "sources.NAME",
     "mqtt",
@@ -38,6 +38,7 @@ pub(super) static SOURCE_MQTT: Schema = of_type(
         "keep_alive",
         "receive_maximum",
         "max_packet",
+        "backlog",
         "ca",
         "cert",
         "key",
@@ -69,21 +70,24 @@ pub(super) static STREAM: Schema = at(
         "topic",
         "exclude",
         "format",
+        "each",
+        "numbers_as_text",
         "value",
         "time",
         "sequence",
         "unique",
         "retained",
         "tags",
+        "rename",
         "expected_every",
         "clean",
         "metrics",
     ],
 );
-pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format"]);
+pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
-pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit"]);
+pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit", "kind"]);
 pub(super) static CLEAN: Schema = at(
     "streams.NAME.clean",
     &[
@@ -111,9 +115,26 @@ pub(super) static DEADBAND: Schema =
     at("streams.NAME.clean.deadband", &["absolute", "percent", "at_least_every"]);
 pub(super) static DUPLICATE: Schema = at("streams.NAME.clean.duplicate", &["for"]);
 pub(super) static DERIVE: Schema = at("streams.NAME.clean.derive", &["metric", "from", "unit"]);
-pub(super) static SUMMARY: Schema =
-    at("summaries.NAME", &["streams", "metrics", "window", "by", "lateness", "amend", "aggregates", "to"]);
-pub(super) static WINDOW: Schema = at("summaries.NAME.window", &["tumbling"]);
+pub(super) static SUMMARY: Schema = at(
+    "summaries.NAME",
+    &[
+        "streams",
+        "metrics",
+        "window",
+        "by",
+        "lateness",
+        "amend",
+        "aggregates",
+        "samples_max",
+        "state",
+        "layout",
+        "to",
+    ],
+);
+pub(super) static WINDOW: Schema =
+    at("summaries.NAME.window", &["tumbling", "hopping", "every", "calendar", "zone", "session", "count"]);
+pub(super) static AGGREGATE: Schema =
+    at("summaries.NAME.aggregates", &["histogram", "integral", "rate", "derivative", "slope", "duration_in"]);
 pub(super) static OUTPUT_HTTP: Schema =
     of_type("outputs.NAME", "http", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
@@ -148,6 +169,7 @@ pub(super) static ALL: &[&Schema] = &[
     &DERIVE,
     &SUMMARY,
     &WINDOW,
+    &AGGREGATE,
     &OUTPUT_HTTP,
     &OUTPUT_FILE,
     &AUTH,
@@ -160,18 +182,11 @@ pub(super) static ALL: &[&Schema] = &[
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] = &[
     ("", &["alerts"]),
-    ("gateway", &["timezone"]),
-    ("sources.NAME", &["backlog"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
     ("streams.NAME", &["availability"]),
     ("streams.NAME.format", &["csv", "influx", "senml", "cbor", "msgpack", "sparkplug", "tidegate"]),
-    ("streams.NAME.time", &["zone"]),
-    ("streams.NAME.time.format", &["local", "strftime"]),
-    ("streams.NAME.metrics", &["kind"]),
-    ("summaries.NAME", &["layout"]),
-    ("summaries.NAME.window", &["hopping", "every", "session", "count", "calendar", "state"]),
-    ("summaries.NAME.aggregates", &["percentiles", "increase"]),
+    ("summaries.NAME.window", &["state"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),
     ("clock", &["unsynchronised", "hold_max"]),

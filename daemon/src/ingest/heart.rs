@@ -215,11 +215,9 @@ impl Heart {
             }
             Input::Backlog { source } => {
                 self.backlog_of(*source, Some(now + BACKLOG_HOLD_MAX));
-                return;
             }
             Input::Drained { source } => {
                 self.backlog_of(*source, None);
-                return;
             }
             Input::Repeated { .. } | Input::Refused { .. } => self.pace.arrived(now),
         }
@@ -374,7 +372,7 @@ impl Heart {
         if let Some(rejections) = self.parts.pipeline.most_rejected() {
             figures.publish_rejections(rejections);
         }
-        figures.series.store(self.parts.pipeline.state().series.len() as u64, Ordering::Relaxed);
+        figures.series.store(self.parts.pipeline.series() as u64, Ordering::Relaxed);
         figures.windows.store(self.parts.pipeline.open_windows() as u64, Ordering::Relaxed);
         figures.overspent.store(u64::from(self.pace.is_overspent()), Ordering::Relaxed);
     }

@@ -14,7 +14,8 @@ pub struct Where {
 
 impl Where {
     pub(super) fn apply(&self, sample: &Sample<'_>) -> Result<f64, Reason> {
-        match self.condition.test(&Env::new(sample.value, sample.time, sample.tags)) {
+        let env = Env { zone: sample.zone, ..Env::new(sample.value, sample.time, sample.tags) };
+        match self.condition.test(&env) {
             Ok(true) => Ok(sample.value),
             Ok(false) => Err(Reason::Where),
             Err(_) => Err(Reason::NoResult),

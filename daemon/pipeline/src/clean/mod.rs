@@ -35,6 +35,7 @@ pub use stuck::Stuck;
 use crate::plan::CleanStep;
 use crate::time::Time;
 use crate::verdict::{Reason, Verdict};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 /// A configured cleaning step.
@@ -84,10 +85,12 @@ pub type Last = Option<(f64, Time)>;
 
 /// A reading on its way through the steps.
 #[derive(Clone, Copy)]
-struct Sample<'s> {
-    value: f64,
-    time: Time,
-    tags: &'s [(String, String)],
+pub(crate) struct Sample<'s> {
+    pub(crate) value: f64,
+    pub(crate) time: Time,
+    /// In which parts of the time are read.
+    pub(crate) zone: &'s TimeZone,
+    pub(crate) tags: &'s [(String, String)],
 }
 
 impl Step {
@@ -147,14 +150,12 @@ pub(crate) fn memories(steps: &[CleanStep], metric: &str) -> Box<[Memory]> {
 pub(crate) fn run(
     steps: &[CleanStep],
     metric: &str,
-    tags: &[(String, String)],
     memories: &mut [Memory],
-    value: f64,
-    time: Time,
+    sample: Sample<'_>,
 ) -> Result<f64, Reason> {
     let mut memories = memories.iter_mut();
     of_metric(steps, metric)
-        .try_fold(value, |value, step| step.apply(Sample { value, time, tags }, &mut memories))
+        .try_fold(sample.value, |value, step| step.apply(Sample { value, ..sample }, &mut memories))
 }
 
 /// Whether the steps saw a reading that stands with this value and verdict in the journal. A replay runs them for the
@@ -197,12 +198,17 @@ mod testing {
 
     use super::*;
 
+    /// A reading without tags, in UTC.
+    pub(super) fn sample(value: f64, time: Time) -> Sample<'static> {
+        Sample { value, time, zone: const { &TimeZone::UTC }, tags: &[] }
+    }
+
     /// Runs readings, given as seconds and values, through one step: the values that pass, and the names of reasons.
     pub(super) fn results(step: Step, readings: &[(i64, f64)]) -> Vec<Result<f64, &'static str>> {
         let steps = [CleanStep { step, metrics: None }];
         let mut memory = memories(&steps, "m");
         let one = |&(secs, value): &(i64, f64)| {
-            run(&steps, "m", &[], &mut memory, value, Time(secs * 1_000_000)).map_err(Reason::name)
+            run(&steps, "m", &mut memory, sample(value, Time(secs * 1_000_000))).map_err(Reason::name)
         };
         readings.iter().map(one).collect()
     }
@@ -221,6 +227,7 @@ mod testing {
 
 #[cfg(test)]
 mod tests {
+    use super::testing::sample;
     use super::*;
     use crate::time::Span;
 
@@ -246,7 +253,8 @@ mod tests {
         let mut memory = memories(&steps, "m");
         assert_eq!(*memory, [Memory::Duplicate(None), Memory::RateLimit(None)]);
         assert_eq!(memories(&steps, "other").len(), 2);
-        let mut clean = |value, secs: i64| run(&steps, "m", &[], &mut memory, value, Time(secs * 1_000_000));
+        let mut clean =
+            |value, secs: i64| run(&steps, "m", &mut memory, sample(value, Time(secs * 1_000_000)));
         assert_eq!(clean(1.0, 0), Ok(2.0));
         assert_eq!(clean(9.0, 1), Err(Reason::Range));
         assert_eq!(clean(1.0, 2), Err(Reason::Repeated));
@@ -265,7 +273,7 @@ mod tests {
             step(Step::Derive(Derive { metric: "twice".into(), from, unit: None }), None),
             step(Step::Range(Range { min: None, max: Some(50.0) }), None),
         ];
-        let clean = |metric, value| run(&steps, metric, &[], &mut [], value, Time(0));
+        let clean = |metric, value| run(&steps, metric, &mut [], sample(value, Time(0)));
         assert_eq!((clean("m", 4.0), clean("m", 6.0)), (Ok(40.0), Err(Reason::Range)));
         assert_eq!((clean("twice", 6.0), clean("twice", 60.0)), (Ok(6.0), Err(Reason::Range)));
     }

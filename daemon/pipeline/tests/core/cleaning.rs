@@ -246,7 +246,8 @@ fn other_steps_remember_nothing() {
 #[test]
 fn the_unit_is_that_of_the_last_step() {
     let mut stream = stream("s");
-    let listed = vec![MetricPlan { name: "t".into(), at: None, unit: Some("°F".into()) }];
+    let listed =
+        vec![MetricPlan { name: "t".into(), at: None, unit: Some("°F".into()), ..MetricPlan::default() }];
     stream.fields = Fields::Value { at: Some(pointer("/v")), metric: "v".into(), listed, rest: true };
     assert_eq!((stream.unit_of("t"), stream.unit_of("u")), (Some("°F"), None));
     stream.clean = vec![of("t", Step::Convert(Convert::new("°F", "°C").unwrap())), derive("u", "t + 1")];

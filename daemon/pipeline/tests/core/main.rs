@@ -5,8 +5,12 @@
 
 mod cleaning;
 mod events;
+mod forgetting;
+mod kinds;
 mod laws;
+mod layout;
 mod migration;
+mod records;
 mod script;
 mod uniqueness;
 mod verdicts;
