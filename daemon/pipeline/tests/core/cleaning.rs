@@ -126,6 +126,15 @@ fn steps_see_what_the_steps_before_them_passed() {
     check(&plan, &payloads, &expected);
 }
 
+/// It is eleven in Amsterdam.
+#[test]
+fn parts_of_the_time_are_those_of_the_gateway() {
+    for (zone, expected) in [("Europe/Amsterdam", "counted"), ("UTC", "rejected where")] {
+        let plan = Plan { timezone: zone.into(), ..with(vec![all(only("hour == 11"))]) };
+        check(&plan, &[&payload(1.0, 0.0)], &[expected]);
+    }
+}
+
 /// What the steps did not see they do not remember: a replay could not know of it.
 #[test]
 fn duplicates_and_late_ones_teach_the_steps_nothing() {

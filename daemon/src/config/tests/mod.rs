@@ -4,6 +4,7 @@ mod cleaning;
 mod documents;
 mod errors;
 mod promises;
+mod samples;
 mod values;
 mod warnings;
 
