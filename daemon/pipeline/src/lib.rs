@@ -21,6 +21,7 @@ pub mod dedupe;
 pub mod clean;
 pub mod series;
 mod fold;
+mod take;
 pub mod window;
 pub mod aggregate;
 pub mod partial;

@@ -1,7 +1,8 @@
 //! The mergeable content of a window on the wire: `data.state`. docs/state.md describes it byte by byte.
 
+use crate::aggregate::State;
 use crate::time::Time;
-use crate::window::{Completeness, Content};
+use crate::window::{Completeness, Lane};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,10 @@ pub struct Partial {
     pub start: Time,
     /// Where it ends.
     pub end: Time,
-    /// What it holds.
-    pub content: Content,
+    /// How complete.
+    pub completeness: Completeness,
+    /// What it holds, by metric, in the order of the names.
+    pub lanes: Vec<(String, Lane)>,
 }
 
 /// Of the layout. What changes any byte changes this.
@@ -36,7 +39,7 @@ pub enum PartialError {
 
 /// The layout behind the version. Written out here, so that what is kept elsewhere can change without it.
 #[derive(Serialize, Deserialize)]
-struct Layout<S> {
+struct Layout<L> {
     start: Time,
     end: Time,
     received: u32,
@@ -45,17 +48,33 @@ struct Layout<S> {
     late: u32,
     gaps: u32,
     backlog: u32,
+    lanes: L,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LaneLayout<N, S> {
+    metric: N,
     opening: Option<(Time, f64)>,
     states: S,
 }
 
 impl Partial {
-    /// The base64 text of `content`.
-    pub fn encode(start: Time, end: Time, content: &Content) -> String {
-        let Completeness { received, rejected, duplicates, late, gaps, backlog } = content.completeness;
-        let (opening, states) = (content.opening, &content.states);
-        let layout =
-            Layout { start, end, received, rejected, duplicates, late, gaps, backlog, opening, states };
+    /// The base64 text of a window with what it holds, by metric.
+    pub fn encode<'l>(
+        start: Time,
+        end: Time,
+        completeness: Completeness,
+        lanes: impl IntoIterator<Item = (&'l str, &'l Lane)>,
+    ) -> String {
+        let Completeness { received, rejected, duplicates, late, gaps, backlog } = completeness;
+        let lane = |(metric, lane): (&'l str, &'l Lane)| LaneLayout {
+            metric,
+            opening: lane.opening,
+            states: &lane.states,
+        };
+        let mut lanes: Vec<_> = lanes.into_iter().map(lane).collect();
+        lanes.sort_by_key(|lane| lane.metric);
+        let layout = Layout { start, end, received, rejected, duplicates, late, gaps, backlog, lanes };
         // Writing to memory does not fail.
         let bytes = postcard::to_extend(&layout, vec![VERSION]).unwrap_or_default();
         STANDARD.encode(bytes)
@@ -71,26 +90,37 @@ impl Partial {
         if *version != VERSION {
             return Err(PartialError::Version(Some(*version)));
         }
-        let layout: Layout<Box<[_]>> = postcard::from_bytes(rest)?;
-        let Layout { start, end, received, rejected, duplicates, late, gaps, backlog, opening, states } =
-            layout;
+        let layout: Layout<Vec<LaneLayout<String, Box<[State]>>>> = postcard::from_bytes(rest)?;
+        let Layout { start, end, received, rejected, duplicates, late, gaps, backlog, lanes } = layout;
         let completeness = Completeness { received, rejected, duplicates, late, gaps, backlog };
-        Ok(Partial { start, end, content: Content { completeness, opening, states } })
+        let lane = |LaneLayout { metric, opening, states }| (metric, Lane { metric: 0, opening, states });
+        Ok(Partial { start, end, completeness, lanes: lanes.into_iter().map(lane).collect() })
     }
 
-    /// Merges another part. What only one of them holds is not known of the whole.
+    /// What it holds of a metric.
+    pub fn lane(&self, metric: &str) -> Option<&Lane> {
+        self.lanes.iter().find(|(name, _)| name == metric).map(|(_, lane)| lane)
+    }
+
+    /// Merges another part.
     pub fn merge(&mut self, other: &Partial) {
         (self.start, self.end) = (self.start.min(other.start), self.end.max(other.end));
-        self.content.merge(&other.content);
+        self.completeness.merge(&other.completeness);
+        for (metric, from) in &other.lanes {
+            match self.lanes.iter_mut().find(|(name, _)| name == metric) {
+                Some((_, into)) => into.merge(from),
+                None => self.lanes.push((metric.clone(), from.clone())),
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::{Aggregate, State};
+    use crate::aggregate::Aggregate;
 
-    fn example() -> Content {
+    fn example() -> Lane {
         let aggregates = [
             Aggregate::Mean,
             Aggregate::Max,
@@ -103,26 +133,25 @@ mod tests {
             Aggregate::Slope(crate::time::Span::from_secs(1)),
             Aggregate::Increase,
         ];
-        let mut content = Content {
-            completeness: Completeness { rejected: 1, ..Completeness::default() },
-            opening: Some((Time::from_millis(1_795_341_599_000), 1.0)),
-            states: State::empty_for(&aggregates, 1_000),
-        };
-        content.fold(Time::from_millis(1_795_341_600_500), 1.5, 0);
-        content.break_at(Time::from_millis(1_795_341_601_000));
-        content.fold(Time::from_millis(1_795_341_602_500), 2.5, 2);
-        content
+        let mut lane = Lane::new(&aggregates, 1_000);
+        lane.opening = Some((Time::from_millis(1_795_341_599_000), 1.0));
+        lane.fold(Time::from_millis(1_795_341_600_500), 1.5);
+        lane.break_at(Time::from_millis(1_795_341_601_000));
+        lane.fold(Time::from_millis(1_795_341_602_500), 2.5);
+        lane
     }
 
     /// The bytes are promised: functions in other languages read them. What fails here needs a new version.
     #[test]
     fn the_layout_is_as_documented() {
         let (start, end) = (Time::from_millis(1_795_341_600_000), Time::from_millis(1_795_341_660_000));
-        let text = Partial::encode(start, end, &example());
+        let completeness = Completeness { received: 2, rejected: 1, gaps: 2, ..Completeness::default() };
+        let text = Partial::encode(start, end, completeness, [("power", &example())]);
         let document = include_str!("../../../docs/state.md");
         assert!(document.contains(&text), "docs/state.md does not show {text}");
         let read = Partial::decode(&text).unwrap();
-        assert_eq!(read, Partial { start, end, content: example() });
+        let lanes = vec![("power".to_owned(), example())];
+        assert_eq!(read, Partial { start, end, completeness, lanes });
     }
 
     #[test]

@@ -93,10 +93,24 @@ pub(super) static RANGE: Schema = at("streams.NAME.clean.range", &["min", "max"]
 pub(super) static SCALE: Schema = at("streams.NAME.clean.scale", &["factor", "offset"]);
 pub(super) static SUMMARY: Schema = at(
     "summaries.NAME",
-    &["streams", "metrics", "window", "by", "lateness", "amend", "aggregates", "samples_max", "state", "to"],
+    &[
+        "streams",
+        "metrics",
+        "window",
+        "by",
+        "lateness",
+        "amend",
+        "aggregates",
+        "samples_max",
+        "state",
+        "layout",
+        "to",
+    ],
 );
-pub(super) static WINDOW: Schema =
-    at("summaries.NAME.window", &["tumbling", "hopping", "every", "calendar", "zone", "session", "count"]);
+pub(super) static WINDOW: Schema = at(
+    "summaries.NAME.window",
+    &["tumbling", "hopping", "every", "calendar", "zone", "session", "count", "state"],
+);
 pub(super) static AGGREGATE: Schema =
     at("summaries.NAME.aggregates", &["histogram", "integral", "rate", "derivative", "slope", "duration_in"]);
 pub(super) static OUTPUT_HTTP: Schema =
@@ -147,8 +161,6 @@ static LATER: &[(&str, &[&str])] = &[
         "streams.NAME.clean",
         &["spike", "convert", "stuck", "rate_limit", "deadband", "duplicate", "map", "where", "derive"],
     ),
-    ("summaries.NAME", &["layout"]),
-    ("summaries.NAME.window", &["state"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),
     ("clock", &["unsynchronised", "hold_max"]),

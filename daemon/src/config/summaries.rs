@@ -8,7 +8,7 @@ use super::streams::{known_metrics, metrics, references};
 use super::{model::Output, schema, window};
 use std::time::Duration;
 use tidegate_pipeline::limits::SAMPLES_LIMIT;
-use tidegate_pipeline::plan::{StreamPlan, SummaryPlan};
+use tidegate_pipeline::plan::{Layout, StreamPlan, SummaryPlan};
 use tidegate_pipeline::time::Span;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -69,6 +69,16 @@ fn one(entry: &Named<'_>, streams: &[StreamPlan], outputs: &[Output], zone: &str
     let samples_max = section.integer("samples_max", 2..=i64::from(SAMPLES_LIMIT));
     summary.samples_max = samples_max.and_then(|most| u32::try_from(most).ok());
     summary.state = section.get("state").and_then(|field| field.boolean()).unwrap_or_default();
+    let layout = section.choice("layout", &[("narrow", Layout::Narrow), ("wide", Layout::Wide)]);
+    summary.layout = layout.unwrap_or_default();
+    if let (Some(field), Layout::Wide, true) =
+        (section.get("layout"), summary.layout, summary.window.is_sorted())
+    {
+        field.bad(
+            "cannot be \"wide\" here: windows that end by what was read end at other times for each metric",
+            "write layout = \"narrow\", or another kind of window",
+        );
+    }
     let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
     summary.to = references(section.get("to"), &names, "output");
     section.finish();

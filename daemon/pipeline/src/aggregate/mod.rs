@@ -137,6 +137,11 @@ impl State {
         }
     }
 
+    /// Whether it depends on the order of readings, and so on what came before the window.
+    pub(crate) fn is_ordered(&self) -> bool {
+        matches!(self, State::Samples(_) | State::Held(_))
+    }
+
     /// The latest reading, where it is kept.
     pub fn last_sample(&self) -> Option<(Time, f64)> {
         match self {

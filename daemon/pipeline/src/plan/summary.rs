@@ -3,10 +3,12 @@
 use super::Kind;
 use super::stream::StreamPlan;
 use crate::aggregate::Aggregate;
+use crate::expr::Expr;
 use crate::limits::SAMPLES_MAX;
 use crate::time::Span;
 use crate::window::divisor;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One `[summaries.NAME]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +23,8 @@ pub struct SummaryPlan {
     pub window: Window,
     /// Which tags make a series; `None`: all tags of its streams.
     pub by: Option<Vec<String>>,
+    /// How summaries are put into events.
+    pub layout: Layout,
     /// How long a window stays open after its end.
     pub lateness: Span,
     /// How long a closed window can still be amended.
@@ -48,6 +52,20 @@ impl SummaryPlan {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// Whether it folds `metric` of `stream`.
+    pub fn chooses(&self, stream: u16, metric: &str) -> bool {
+        self.streams.contains(&stream)
+            && self.metrics.as_ref().is_none_or(|metrics| metrics.iter().any(|chosen| chosen == metric))
+    }
+
+    /// The metric as it stands in the names of its series: none where all of them are together.
+    pub(crate) fn metric_of_key<'m>(&self, metric: &'m str) -> &'m str {
+        match self.layout {
+            Layout::Narrow => metric,
+            Layout::Wide => "",
+        }
     }
 
     /// What is computed of `metric`, whose values are of `kind`.
@@ -79,12 +97,23 @@ impl SummaryPlan {
     pub fn same_keys(&self, streams: &[StreamPlan], other: &SummaryPlan, others: &[StreamPlan]) -> bool {
         self.name == other.name
             && self.window == other.window
+            && self.layout == other.layout
             && self.key_tags(streams) == other.key_tags(others)
     }
 }
 
+/// How summaries are put into events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Layout {
+    /// One event per series.
+    #[default]
+    Narrow,
+    /// One event per device, with all its metrics.
+    Wide,
+}
+
 /// How time is cut into windows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Window {
     /// Back to back, aligned to 1970-01-01T00:00:00Z.
     Tumbling {
@@ -114,6 +143,11 @@ pub enum Window {
     Count {
         /// How many.
         readings: u32,
+    },
+    /// From a reading of which a condition holds to the next of which it does not, in the order of their time.
+    State {
+        /// Of one reading: its value and time.
+        condition: Arc<Expr>,
     },
 }
 
@@ -150,7 +184,7 @@ impl Window {
             Window::Calendar { unit: CalendarUnit::Week, .. } => Span::from_secs(8 * DAY),
             Window::Calendar { unit: CalendarUnit::Month, .. } => Span::from_secs(32 * DAY),
             Window::Session { gap } => *gap,
-            Window::Count { .. } => Span::ZERO,
+            Window::Count { .. } | Window::State { .. } => Span::ZERO,
         }
     }
 
@@ -165,6 +199,6 @@ impl Window {
     /// Whether its windows end by what was read and not by time alone: they take readings in the order of time, and are
     /// not amended.
     pub fn is_sorted(&self) -> bool {
-        matches!(self, Window::Count { .. })
+        matches!(self, Window::Count { .. } | Window::State { .. })
     }
 }

@@ -5,34 +5,36 @@ use super::samples::{Sample, Span, all, increase, near, neighbours, oracle, time
 use proptest::prelude::*;
 use tidegate_pipeline::aggregate::{Aggregate, State, Value};
 use tidegate_pipeline::partial::Partial;
-use tidegate_pipeline::window::{Completeness, Content};
+use tidegate_pipeline::window::{Completeness, Lane};
 
-fn folded(samples: &[Sample], samples_max: u32, opening: Option<(i64, f64)>) -> Content {
-    let mut content = Content {
-        completeness: Completeness::default(),
-        opening: opening.map(|(at, value)| (time(at), value)),
-        states: State::empty_for(&all(), samples_max),
-    };
+fn folded(samples: &[Sample], samples_max: u32, opening: Option<(i64, f64)>) -> Lane {
+    let mut lane = Lane::new(&all(), samples_max);
+    lane.opening = opening.map(|(at, value)| (time(at), value));
     for (at, value) in samples {
         match value {
-            Some(value) => content.fold(time(*at), *value, 0),
-            None => content.break_at(time(*at)),
+            Some(value) => lane.fold(time(*at), *value),
+            None => lane.break_at(time(*at)),
         }
     }
-    content
+    lane
 }
 
-fn value(aggregate: &Aggregate, content: &Content, span: Span) -> Option<Value> {
-    aggregate.value(&content.states, &content.context(time(span.start), time(span.end)))
+fn value(aggregate: &Aggregate, lane: &Lane, span: Span) -> Option<Value> {
+    aggregate.value(&lane.states, &lane.context(time(span.start), time(span.end)))
 }
 
-/// Every aggregate of `content` is what the oracle says of `samples`, and nothing is marked.
-fn agrees(content: &Content, samples: &[Sample], span: Span) -> Result<(), TestCaseError> {
+/// As it is sent to a function.
+fn sent(lane: &Lane) -> String {
+    Partial::encode(time(0), time(60_000), Completeness::default(), [("t", lane)])
+}
+
+/// Every aggregate of `lane` is what the oracle says of `samples`, and nothing is marked.
+fn agrees(lane: &Lane, samples: &[Sample], span: Span) -> Result<(), TestCaseError> {
     for aggregate in all() {
-        let found = value(&aggregate, content, span);
+        let found = value(&aggregate, lane, span);
         let expected = oracle(&aggregate.name(), samples, span);
         prop_assert!(near(&found, &expected), "{}: {found:?}, not {expected:?}", aggregate.name());
-        prop_assert!(!aggregate.is_approximate(&content.states), "{}", aggregate.name());
+        prop_assert!(!aggregate.is_approximate(&lane.states), "{}", aggregate.name());
     }
     Ok(())
 }
@@ -82,11 +84,11 @@ proptest! {
                 1 | 3 => Some((at / 2, value + 5.0)),
                 _ => None,
             });
-            Partial::decode(&Partial::encode(time(0), time(60_000), &folded(&own, 1_000, opening))).unwrap()
+            Partial::decode(&sent(&folded(&own, 1_000, opening))).unwrap()
         };
         let mut merged = part(0);
         (1..4).for_each(|number| merged.merge(&part(number)));
-        agrees(&merged.content, &whole, span)?;
+        agrees(merged.lane("t").unwrap(), &whole, span)?;
     }
 
     /// However few are kept, as long as they come in order: settling loses nothing. Nor does merging what follows.
@@ -107,11 +109,11 @@ proptest! {
         let at = samples.partition_point(|(at, _)| *at < cut);
         let mut merged = folded(&samples[..at], samples_max, opening);
         merged.merge(&folded(&samples[at..], samples_max, None));
-        for content in [folded(&samples, samples_max, opening), merged] {
+        for lane in [folded(&samples, samples_max, opening), merged] {
             for aggregate in &ordered {
-                let (found, expected) = (value(aggregate, &content, span), oracle(&aggregate.name(), &samples, span));
+                let (found, expected) = (value(aggregate, &lane, span), oracle(&aggregate.name(), &samples, span));
                 prop_assert!(near(&found, &expected), "{}: {found:?}, not {expected:?}", aggregate.name());
-                prop_assert!(!aggregate.is_approximate(&content.states));
+                prop_assert!(!aggregate.is_approximate(&lane.states));
             }
         }
     }
@@ -130,9 +132,9 @@ proptest! {
             samples.iter().enumerate().map(|(n, (sample, late))| (n + *late as usize, *sample)).collect();
         arrivals.sort_by_key(|(n, _)| *n);
         let arrivals: Vec<Sample> = arrivals.into_iter().map(|(_, sample)| sample).collect();
-        let content = folded(&arrivals, samples_max, None);
-        let (found, expected) = (value(&Aggregate::Increase, &content, MINUTE), oracle("increase", &arrivals, MINUTE));
-        let marked = Aggregate::Increase.is_approximate(&content.states);
+        let lane = folded(&arrivals, samples_max, None);
+        let (found, expected) = (value(&Aggregate::Increase, &lane, MINUTE), oracle("increase", &arrivals, MINUTE));
+        let marked = Aggregate::Increase.is_approximate(&lane.states);
         prop_assert!(marked || near(&found, &expected), "{found:?}, not {expected:?}");
         prop_assert!(samples_max < 40 || !marked, "20 late, and {samples_max} are kept");
     }
@@ -157,18 +159,18 @@ proptest! {
         for cut in cuts.windows(2) {
             let own: Vec<Sample> =
                 samples.iter().filter(|(at, _)| (cut[0]..cut[1]).contains(at)).copied().collect();
-            let mut content = folded(&[], samples_max, opening);
+            let mut lane = folded(&[], samples_max, opening);
             if broken {
-                content.break_at(time(cut[0]));
+                lane.break_at(time(cut[0]));
             }
-            content.merge(&folded(&own, samples_max, None));
+            lane.merge(&folded(&own, samples_max, None));
             let span = Span { start: cut[0], end: cut[1], opening };
             for (total, aggregate) in
                 totals.iter_mut().zip([&Aggregate::Increase, &Aggregate::Integral(tidegate_pipeline::time::Span::from_secs(1)), &condition])
             {
-                *total += value(aggregate, &content, span).and_then(|v| v.number()).unwrap_or(0.0);
+                *total += value(aggregate, &lane, span).and_then(|v| v.number()).unwrap_or(0.0);
             }
-            let last = content.last_sample().map(|(at, value)| (at.as_millis() - super::world::TEN, value));
+            let last = lane.last_sample().map(|(at, value)| (at.as_millis() - super::world::TEN, value));
             opening = last.or(opening);
             broken = own.last().map_or(broken, |(_, value)| value.is_none());
         }
@@ -240,16 +242,18 @@ proptest! {
     ) {
         use base64::Engine;
         let engine = base64::engine::general_purpose::STANDARD;
-        let mut bytes = engine.decode(Partial::encode(time(0), time(60_000), &folded(&samples, 10, None))).unwrap();
+        let mut bytes = engine.decode(sent(&folded(&samples, 10, None))).unwrap();
         for (at, byte) in damage {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
         if let Ok(mut partial) = Partial::decode(&engine.encode(bytes)) {
-            partial.merge(&Partial { start: time(0), end: time(1), content: folded(&samples, 10, None) });
+            partial.merge(&Partial::decode(&sent(&folded(&samples, 10, None))).unwrap());
             for aggregate in all() {
-                let found = value(&aggregate, &partial.content, MINUTE);
+                for (_, lane) in &partial.lanes {
+                let found = value(&aggregate, lane, MINUTE);
                 prop_assert!(found.and_then(|value| value.number()).is_none_or(f64::is_finite));
+                }
             }
         }
     }

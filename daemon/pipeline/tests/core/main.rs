@@ -8,6 +8,7 @@ mod events;
 mod forgetting;
 mod kinds;
 mod laws;
+mod layout;
 mod memory;
 mod migration;
 mod products;

@@ -4,17 +4,17 @@ use super::samples::{all, time};
 use tidegate_pipeline::aggregate::{Aggregate, Permille};
 use tidegate_pipeline::limits::SAMPLES_MAX;
 use tidegate_pipeline::plan::Kind;
-use tidegate_pipeline::window::{Content, Open};
+use tidegate_pipeline::window::{Lane, Open};
 
 /// Bytes of an open window with these aggregates after `values`, one a millisecond.
 fn bytes(aggregates: &[Aggregate], values: impl Iterator<Item = f64>) -> usize {
     let mut kept = None;
     let heap = allocation_counter::measure(|| {
-        let mut content = Content::empty(aggregates, SAMPLES_MAX);
-        (0..).zip(values).for_each(|(ms, value)| content.fold(time(ms), value, 0));
-        kept = Some(content);
+        let mut lane = Lane::new(aggregates, SAMPLES_MAX);
+        (0..).zip(values).for_each(|(ms, value)| lane.fold(time(ms), value));
+        kept = Some(lane);
     });
-    usize::try_from(heap.bytes_current).unwrap() + size_of::<Open>()
+    usize::try_from(heap.bytes_current).unwrap() + size_of::<Open>() + size_of::<Lane>()
 }
 
 fn percentile(digits: &str) -> Aggregate {
@@ -57,10 +57,10 @@ fn every_aggregate_is_bounded() {
 #[test]
 fn a_reading_allocates_nothing() {
     let steady: Vec<Aggregate> = all().into_iter().filter(|a| !a.needs_order()).collect();
-    let mut content = Content::empty(&steady, SAMPLES_MAX);
+    let mut lane = Lane::new(&steady, SAMPLES_MAX);
     let [gentle, _] = signals();
     let mut fold = |from: usize, to: usize| {
-        (0..).zip(&gentle[from..to]).for_each(|(ms, value)| content.fold(time(ms), *value, 0));
+        (0..).zip(&gentle[from..to]).for_each(|(ms, value)| lane.fold(time(ms), *value));
     };
     fold(0, 1_000);
     let heap = allocation_counter::measure(|| fold(1_000, 20_000));

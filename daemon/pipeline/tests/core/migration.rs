@@ -70,7 +70,7 @@ fn amended_after_the_aggregates_changed() {
             .record
             .values
             .iter()
-            .map(|(kind, value)| (kind.name().into_owned(), value.number().unwrap()))
+            .map(|(kind, value)| (kind.clone(), value.number().unwrap()))
             .collect();
         let expected: Vec<_> = expected.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         assert_eq!((world.closed[1].revision, values), (1, expected), "{before:?} to {after:?}");

@@ -52,17 +52,18 @@ proptest! {
                 let closed = closed.unwrap();
                 let samples: Vec<Sample> = readings.iter().map(|(at, value)| (ms(*at), Some(*value))).collect();
                 // Which opening a window gets is another test's; what is made of it is this one's.
-                let opening = closed.content.opening.map(|(at, value)| (ms(at), value));
+                let opening = closed.content.lanes[0].opening.map(|(at, value)| (ms(at), value));
                 let span = Span { start: ms(closed.record.start), end: ms(closed.key.end), opening };
                 let event: serde_json::Value = serde_json::from_slice(&closed.event).unwrap();
                 let sent = Partial::decode(event["data"]["state"].as_str().unwrap()).unwrap();
+                let lane = sent.lane(&format!("m{metric}")).unwrap();
                 for aggregate in all() {
                     let name = aggregate.name();
                     let expected = oracle(&name, &samples, span);
-                    let found = closed.record.values.iter().find(|(known, _)| *known == aggregate);
+                    let found = closed.record.values.iter().find(|(known, _)| *known == name);
                     let found = found.map(|(_, value)| value.clone());
                     prop_assert!(near(&found, &expected), "{name} of {key}: {found:?}, not {expected:?}");
-                    let again = aggregate.value(&sent.content.states, &sent.content.context(sent.start, sent.end));
+                    let again = aggregate.value(&lane.states, &lane.context(sent.start, sent.end));
                     prop_assert_eq!(&again, &found, "{} of {}, from its state", name, key);
                 }
             }

@@ -59,7 +59,7 @@ urll = "https://f.example/"
             "error: unknown key `tubling`",
             "7 | window = { tubling = \"1m\" }",
             "  |            ^^^^^^^ did you mean `tumbling`?",
-            "  = help: known here: tumbling, hopping, every, calendar, zone, session, count",
+            "  = help: known here: tumbling, hopping, every, calendar, zone, session, count, state",
             "error: there is no output `ingets`",
             "8 | to = \"ingets\"",
             "  |      ^^^^^^^^ did you mean `ingest`?",
@@ -225,8 +225,6 @@ fn what_later_versions_bring() {
         ("[streams.s]\ntopic = \"t\"\nformat = \"csv\"\n", 3, "csv"),
         ("[streams.s]\ntopic = \"t\"\navailability = {}\n", 3, "availability"),
         ("[streams.s]\ntopic = \"t\"\nclean = [{ spike = { window = 7 } }]\n", 3, "spike"),
-        ("[summaries.s]\nwindow = { state = \"value > 0\" }\n", 2, "state"),
-        ("[summaries.s]\nlayout = \"wide\"\n", 2, "layout"),
         ("[outputs.s]\ntype = \"aws-lambda\"\nfunction = \"x\"\n", 2, "aws-lambda"),
         ("[outputs.s]\nurl = \"mqtt://h\"\n", 2, "mqtt"),
         ("[buffer]\nwhen_full = \"roll-up\"\n", 2, "when_full"),
@@ -248,6 +246,7 @@ fn windows() {
         ("{ calendar = \"year\" }", "unknown `calendar`: `year`"),
         ("{ calendar = \"day\", zone = \"Mars\" }", "Mars"),
         ("{ count = 0 }", "`count` has to be between 1 and 1000000"),
+        ("{ state = \"value > \" }", "is not a condition"),
         ("{ session = 30 }", "`session` has to be a length of time"),
         ("{ }", "`tumbling` is missing"),
     ] {
@@ -256,6 +255,12 @@ fn windows() {
         let found = report.diagnostics[0].one_line();
         assert!(found.starts_with("tidegate.toml:2: ") && found.contains(expected), "{found}");
     }
+    check(
+        "[summaries.s]\nwindow = { count = 5 }\nlayout = \"wide\"\n",
+        &[
+            "3: `layout` cannot be \"wide\" here: windows that end by what was read end at other times for each metric",
+        ],
+    );
     check(
         "[summaries.s]\nwindow = { count = 5 }\namend = \"1h\"\n",
         &["3: `amend` has no meaning here: windows that end by what was read are not amended"],

@@ -44,13 +44,12 @@ pub(super) fn rows_of(closed: Closed) -> impl Iterator<Item = (Key, Vec<u8>)> {
 
 fn row(closed: Closed) -> (Key, Vec<u8>) {
     let record = closed.record;
-    let values = record.values.into_iter().map(|(aggregate, value)| (aggregate.name().into_owned(), value));
     let row = Row {
         revision: closed.revision,
         subject: record.subject,
         unit: record.unit,
         start: record.start,
-        values: values.collect(),
+        values: record.values,
     };
     ((closed.key.end.0, closed.key.group), pack_value(&row))
 }

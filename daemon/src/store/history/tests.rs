@@ -2,7 +2,7 @@
 
 use super::*;
 use tempfile::TempDir;
-use tidegate_pipeline::aggregate::{Aggregate, Value};
+use tidegate_pipeline::aggregate::Value;
 use tidegate_pipeline::event::{ClosedKey, Record};
 use tidegate_pipeline::window::Content;
 
@@ -24,7 +24,7 @@ fn closed(end: i64, group: u32, revision: u32, mean: f64) -> Closed {
             start: end.minus(Span::from_secs(60)),
             subject: format!("minute/t/{group}"),
             unit: Some("°C".into()),
-            values: vec![(Aggregate::Count, Value::Whole(6)), (Aggregate::Mean, Value::Number(mean))],
+            values: vec![("count".into(), Value::Whole(6)), ("mean".into(), Value::Number(mean))],
         },
         to: Vec::new(),
     }
