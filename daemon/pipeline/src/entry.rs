@@ -3,7 +3,8 @@
 //! Readings stand in it as decoded, before cleaning, each with its verdict. Replaying the entries after a checkpoint
 //! gives the state that the daemon had, without deciding anything again.
 
-use crate::dedupe::{Mark, content::Print};
+use crate::decode::sparkplug;
+use crate::dedupe::{CounterKind, Mark, content::Print};
 use crate::time::Time;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
@@ -41,9 +42,11 @@ pub enum Event {
     Counter {
         /// Its name.
         name: String,
-        /// Whether its numbers come with a boot number.
-        with_boot: bool,
+        /// What it does with the numbers.
+        kind: CounterKind,
     },
+    /// A Sparkplug node or device was born or died.
+    Sparkplug(sparkplug::Change),
     /// A session was met; it gets the number `slot`, which may have been another's.
     Session {
         /// Index of its source.

@@ -70,6 +70,7 @@ pub(super) static STREAM: Schema = at(
         "topic",
         "exclude",
         "format",
+        "csv",
         "each",
         "numbers_as_text",
         "value",
@@ -84,6 +85,7 @@ pub(super) static STREAM: Schema = at(
         "metrics",
     ],
 );
+pub(super) static CSV: Schema = at("streams.NAME.csv", &["delimiter", "decimal", "columns", "header"]);
 pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
@@ -131,6 +133,7 @@ pub(super) static ALL: &[&Schema] = &[
     &USER,
     &SECRET,
     &STREAM,
+    &CSV,
     &TIME,
     &SEQUENCE,
     &TAG,
@@ -156,7 +159,7 @@ static LATER: &[(&str, &[&str])] = &[
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
     ("streams.NAME", &["availability"]),
-    ("streams.NAME.format", &["csv", "influx", "senml", "cbor", "msgpack", "sparkplug", "tidegate"]),
+    ("streams.NAME.format", &["tidegate"]),
     (
         "streams.NAME.clean",
         &["spike", "convert", "stuck", "rate_limit", "deadband", "duplicate", "map", "where", "derive"],
