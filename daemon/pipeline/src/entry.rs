@@ -3,6 +3,7 @@
 //! Readings stand in it as decoded, before cleaning, each with its verdict. Replaying the entries after a checkpoint
 //! gives the state that the daemon had, without deciding anything again.
 
+use crate::alert::Move;
 use crate::dedupe::{Mark, content::Print};
 use crate::time::Time;
 use crate::verdict::Verdict;
@@ -57,6 +58,13 @@ pub enum Event {
         session: u32,
         /// How many of its last deliveries can be in doubt.
         doubt_max: u32,
+    },
+    /// An alert's watch made a move. What a reading moves stands behind the part of that reading.
+    Alert {
+        /// Its number.
+        watch: u32,
+        /// What it did.
+        change: Move,
     },
     /// Readings without a series were accounted for.
     Account {

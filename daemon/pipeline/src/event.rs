@@ -108,14 +108,7 @@ impl Rendering<'_> {
         escape(&mut subject, &summary.name);
         subject.push('/');
         escape(&mut subject, &self.group.metric);
-        for tag in &self.group.tags {
-            subject.push('/');
-            match tag.as_deref() {
-                None => subject.push('-'),
-                Some("-") => subject.push_str("%2D"),
-                Some(value) => escape(&mut subject, value),
-            }
-        }
+        tags_of_subject(&mut subject, &self.group.tags);
         subject
     }
 
@@ -126,16 +119,11 @@ impl Rendering<'_> {
     }
 
     fn streams(&self) -> String {
-        let names: Vec<_> =
-            self.group.streams.iter().map(|&s| self.plan.streams[usize::from(s)].name.as_str()).collect();
-        names.join(",")
+        self.plan.stream_names(&self.group.streams)
     }
 
     fn unit(&self) -> Option<&str> {
-        let streams = self.group.streams.iter().map(|&s| &self.plan.streams[usize::from(s)]);
-        streams
-            .flat_map(|stream| stream.fields.listed())
-            .find_map(|metric| (metric.name == self.group.metric).then_some(metric.unit.as_deref()).flatten())
+        self.plan.unit(&self.group.streams, &self.group.metric)
     }
 
     /// How many readings a window should have: known when all its streams say how often they report.
@@ -154,8 +142,20 @@ pub fn escaped(text: &str) -> String {
     into
 }
 
+/// The tags of a series as they stand in a subject, each behind a slash; `-` for one that it does not have.
+pub(crate) fn tags_of_subject(into: &mut String, tags: &[Option<String>]) {
+    for tag in tags {
+        into.push('/');
+        match tag.as_deref() {
+            None => into.push('-'),
+            Some("-") => into.push_str("%2D"),
+            Some(value) => escape(into, value),
+        }
+    }
+}
+
 /// See [`escaped`].
-fn escape(into: &mut String, text: &str) {
+pub(crate) fn escape(into: &mut String, text: &str) {
     use std::fmt::Write;
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
@@ -201,7 +201,7 @@ struct Window {
     end: String,
 }
 
-struct Tags(Vec<(String, String)>);
+pub(crate) struct Tags(pub(crate) Vec<(String, String)>);
 
 impl Serialize for Tags {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

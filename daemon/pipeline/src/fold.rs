@@ -28,6 +28,13 @@ pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32,
     core.state.ledger.add(reading.verdict, 1);
     let series = &mut core.state.series[reading.series as usize];
     series.heard = series.heard.max(arrival);
+    if reading.verdict == Verdict::Counted {
+        for &at in &series.watches {
+            if core.state.watches[at as usize].note(reading.time, value, arrival) {
+                core.timers.soon(at);
+            }
+        }
+    }
     if reading.verdict == Verdict::Counted
         && let Some(times) = &mut series.times
     {

@@ -23,6 +23,7 @@ mod fold;
 pub mod window;
 pub mod aggregate;
 pub mod event;
+pub mod alert;
 pub mod ledger;
 
 pub mod state;

@@ -4,6 +4,7 @@
 //! the old plan first, and what still comes for them amends. A summary whose keys change, or that is gone, closes its
 //! windows under the old plan. So no reading is counted in both, and none in neither.
 
+use crate::alert::Watch;
 use crate::pipeline::Pipeline;
 use crate::plan::Plan;
 use crate::state::{NumberedGroup, State};
@@ -49,8 +50,14 @@ impl Pipeline {
             let stream = streams.get(stream.parse::<usize>().ok()?).copied().flatten()?;
             Some((format!("{stream}\u{1}{rest}"), counter.clone()))
         });
+        let watches = self.state.watches.iter().filter_map(|watch| {
+            let streams = watch.streams.iter().filter_map(|&at| streams[usize::from(at)]).collect();
+            let alert = self.heir(watch.alert, &new)?;
+            Some(Watch { alert, streams, members: 0, offline: 0, ..watch.clone() })
+        });
         let state = State {
             series: Vec::new(),
+            watches: watches.collect(),
             groups: groups.collect(),
             next_group: self.state.next_group,
             counters: counters.collect(),

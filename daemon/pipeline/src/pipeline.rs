@@ -1,5 +1,6 @@
 //! The pipeline: plan and state together, with what is derived from them to be fast.
 
+use crate::alert::{Outgoing, Timers};
 use crate::decode::{Found, Shape};
 use crate::dedupe::{Counter, content::Session};
 use crate::entry::{Closing, Entry, Event, Part, Reading};
@@ -32,10 +33,13 @@ pub struct Pipeline {
     pub(crate) routes: Routes,
     pub(crate) series_index: Index,
     pub(crate) group_index: Index,
+    pub(crate) watch_index: Index,
     pub(crate) counter_index: Index,
     pub(crate) session_index: Index,
     /// Open windows by when they close, then by group and start.
     pub(crate) due: BTreeSet<Due>,
+    /// When to look at which watch.
+    pub(crate) timers: Timers,
     pub(crate) found: Found<'static>,
     pub(crate) name: String,
     /// Scratch: the series of one message's readings.
@@ -60,6 +64,8 @@ pub struct Changes {
     pub entry: Entry,
     /// Windows that closed, in order.
     pub closed: Vec<Closed>,
+    /// What to tell besides, before any window.
+    pub alerts: Vec<Outgoing>,
     /// Messages to keep.
     pub dead_letters: Vec<DeadLetter>,
     /// Closed windows that end at or before this can be forgotten once they are delivered.
@@ -102,9 +108,11 @@ impl Pipeline {
             routes: Routes::default(),
             series_index: Index::default(),
             group_index: Index::default(),
+            watch_index: Index::default(),
             counter_index: Index::default(),
             session_index: Index::default(),
             due: BTreeSet::new(),
+            timers: Timers::default(),
             found: Found::default(),
             name: String::new(),
             resolved: Vec::new(),
@@ -225,6 +233,9 @@ impl Pipeline {
                 if let Some((_, _, session)) = self.state.sessions.get_mut(*session as usize) {
                     session.open(*doubt_max);
                 }
+            }
+            Event::Alert { watch, change } => {
+                self.note_alert(*watch, *change);
             }
             Event::Account { verdict, count } => self.state.ledger.add(*verdict, *count),
         }

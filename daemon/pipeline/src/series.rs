@@ -21,6 +21,8 @@ pub struct Series {
     pub heard: Time,
     /// The groups that its readings are folded into, in the order of the plan's summaries.
     pub groups: Vec<u32>,
+    /// The watches that its readings move, in the order of the plan's alerts.
+    pub watches: Vec<u32>,
     /// Counted time stamps, where the stream is `unique = "time"`.
     pub times: Option<Box<Times>>,
 }

@@ -1,5 +1,6 @@
 //! The state: everything that a checkpoint holds.
 
+use crate::alert::Watch;
 use crate::dedupe::{Counter, content::Session};
 use crate::ledger::Ledger;
 use crate::series::{Group, Series};
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct State {
     /// By series number.
     pub series: Vec<Series>,
+    /// What alerts look at, in the order in which it was met.
+    pub watches: Vec<Watch>,
     /// In the order in which they were met.
     pub groups: Vec<NumberedGroup>,
     /// The number that the next group gets. Never falls: closed windows in the store carry it.

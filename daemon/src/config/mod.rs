@@ -154,6 +154,7 @@ fn read(root: Section<'_>) -> Config {
         sources: sources.iter().map(|source| source.name.clone()).collect(),
         streams,
         summaries,
+        alerts: Vec::new(),
         outputs: outputs.iter().map(|output| output.name.clone()).collect(),
         max_future: buffer::max_future(&root),
         series_max: SERIES_MAX,
