@@ -40,6 +40,8 @@ pub struct Pipeline {
     pub(crate) due: BTreeSet<Due>,
     /// When to look at which watch.
     pub(crate) timers: Timers,
+    /// Watches that have something raised.
+    pub(crate) raised: BTreeSet<u32>,
     pub(crate) found: Found<'static>,
     pub(crate) name: String,
     /// Scratch: the series of one message's readings.
@@ -75,7 +77,10 @@ pub struct Changes {
 impl Changes {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.entry.is_empty() && self.closed.is_empty() && self.dead_letters.is_empty()
+        self.entry.is_empty()
+            && self.closed.is_empty()
+            && self.alerts.is_empty()
+            && self.dead_letters.is_empty()
     }
 }
 
@@ -113,6 +118,7 @@ impl Pipeline {
             session_index: Index::default(),
             due: BTreeSet::new(),
             timers: Timers::default(),
+            raised: BTreeSet::new(),
             found: Found::default(),
             name: String::new(),
             resolved: Vec::new(),

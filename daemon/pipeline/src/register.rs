@@ -138,6 +138,9 @@ impl Pipeline {
             series::name(&mut name, watch.alert, watch.metric.as_deref().unwrap_or_default(), tags);
             self.watch_index.insert(name.as_str().into(), number(at));
             self.timers.soon(number(at));
+            if watch.raised().next().is_some() {
+                self.raised.insert(number(at));
+            }
         }
         for (at, (name, _)) in self.state.counters.iter().enumerate() {
             self.counter_index.insert(name.as_str().into(), number(at));

@@ -19,7 +19,7 @@ const fn of_type(place: &'static str, kind: &'static str, keys: &'static [&'stat
 }
 
 pub(super) static ROOT: Schema =
-    at("", &["gateway", "sources", "streams", "summaries", "outputs", "buffer", "clock", "status"]);
+    at("", &["gateway", "sources", "streams", "summaries", "alerts", "outputs", "buffer", "clock", "status"]);
 pub(super) static GATEWAY: Schema = at("gateway", &["id", "data_dir"]);
 pub(super) static SOURCE_MQTT: Schema = of_type(
     "sources.NAME",
@@ -90,6 +90,8 @@ pub(super) static SCALE: Schema = at("streams.NAME.clean.scale", &["factor", "of
 pub(super) static SUMMARY: Schema =
     at("summaries.NAME", &["streams", "metrics", "window", "by", "lateness", "amend", "aggregates", "to"]);
 pub(super) static WINDOW: Schema = at("summaries.NAME.window", &["tumbling"]);
+pub(super) static ALERT: Schema =
+    at("alerts.NAME", &["streams", "metric", "by", "when", "for", "clear", "cooldown", "silent_for", "to"]);
 pub(super) static OUTPUT_HTTP: Schema =
     of_type("outputs.NAME", "http", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
@@ -117,6 +119,7 @@ pub(super) static ALL: &[&Schema] = &[
     &SCALE,
     &SUMMARY,
     &WINDOW,
+    &ALERT,
     &OUTPUT_HTTP,
     &OUTPUT_FILE,
     &AUTH,
@@ -128,7 +131,7 @@ pub(super) static ALL: &[&Schema] = &[
 
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] = &[
-    ("", &["alerts"]),
+    ("alerts.NAME", &["capture", "offline"]),
     ("gateway", &["timezone"]),
     ("sources.NAME", &["backlog"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),

@@ -81,7 +81,7 @@ fn selected(field: &Field<'_>, used: &[&StreamPlan]) -> Vec<String> {
 }
 
 /// An empty list is a summary over all devices.
-fn by(field: &Field<'_>, used: &[&StreamPlan]) -> Vec<String> {
+pub(super) fn by(field: &Field<'_>, used: &[&StreamPlan]) -> Vec<String> {
     if field.value.as_array().is_some_and(|list| list.is_empty()) {
         return Vec::new();
     }

@@ -5,6 +5,7 @@ use crate::store::LetterCounts;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tidegate_pipeline::alert::Active;
 use tidegate_pipeline::ledger::Ledger;
 
 /// What became of all readings: what the pipeline decided, and what became of dead letters afterwards. The two change
@@ -17,10 +18,20 @@ pub struct Account {
     pub letters: LetterCounts,
 }
 
+/// What is raised.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Alerts {
+    /// How many.
+    pub active: u64,
+    /// The first of them, at most [`crate::limits::ALERTS_SHOWN_MAX`].
+    pub shown: Vec<Active>,
+}
+
 /// Published by the writer, read by anyone.
 #[derive(Debug, Default)]
 pub struct Figures {
     account: Mutex<Account>,
+    alerts: Mutex<Alerts>,
     /// Transactions.
     pub commits: AtomicU64,
     /// Transactions that failed.
@@ -48,6 +59,15 @@ impl Figures {
         account.ledger.clone_from(ledger);
         account.letters = letters;
         intake.release(messages);
+    }
+
+    /// What is raised, as of the last transaction.
+    pub fn alerts(&self) -> Alerts {
+        self.alerts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn publish_alerts(&self, active: u64, shown: Vec<Active>) {
+        *self.alerts.lock().unwrap_or_else(PoisonError::into_inner) = Alerts { active, shown };
     }
 
     /// The writer is alive.

@@ -1,6 +1,6 @@
 //! `tidegate.alert.v1`: what a function is told of an alert (CloudEvents 1.0, structured mode, JSON).
 
-use super::{Outgoing, Raised, Watch, Why};
+use super::{Active, Outgoing, Raised, Watch, Why};
 use crate::event::{Tags, escape, tags_of_subject};
 use crate::plan::{AlertPlan, Plan};
 use crate::time::Time;
@@ -81,8 +81,20 @@ impl Telling<'_> {
         Outgoing { id, event, to: alert.to.clone() }
     }
 
+    /// For people.
+    pub(crate) fn active(&self) -> Active {
+        Active {
+            key: self.key(),
+            alert: self.alert().name.clone(),
+            metric: self.watch.metric.clone(),
+            tags: self.tags(),
+            raised: self.raised,
+            value: self.value,
+        }
+    }
+
     /// The tags of its key, by name.
-    pub(crate) fn tags(&self) -> Vec<(String, String)> {
+    fn tags(&self) -> Vec<(String, String)> {
         let names = self.alert().key_tags(&self.plan.streams);
         let pairs = names.iter().zip(&self.watch.tags);
         pairs.filter_map(|(name, value)| Some(((*name).to_owned(), value.clone()?))).collect()

@@ -20,6 +20,23 @@ pub(crate) use event::Telling;
 pub use machine::{Move, Phase, Raised, Truths, Watch, Why};
 pub(crate) use timers::Timers;
 
+/// An alert that is raised, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Active {
+    /// What names it in its events.
+    pub key: String,
+    /// The `[alerts.NAME]`.
+    pub alert: String,
+    /// What is measured; `None` where the alert watches a sensor as a whole.
+    pub metric: Option<String>,
+    /// Whose.
+    pub tags: Vec<(String, String)>,
+    /// Why, since when, and when it was raised.
+    pub raised: Raised,
+    /// The last value.
+    pub value: Option<f64>,
+}
+
 /// An event that is no window: sent once, kept by the store until every output has settled it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {

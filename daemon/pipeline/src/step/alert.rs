@@ -1,7 +1,7 @@
 //! Alerts: what readings, availability and the time move, written into the entry and told.
 
 use super::Step;
-use crate::alert::{Move, Raised, Telling, Truths, Watch, Why};
+use crate::alert::{Active, Move, Raised, Telling, Truths, Watch, Why};
 use crate::entry::{Event, Reading};
 use crate::expr::{Env, Expr};
 use crate::pipeline::{Pipeline, number};
@@ -84,10 +84,30 @@ impl Pipeline {
         self.timers.next()
     }
 
+    /// How many alerts are raised, and the first of them.
+    pub fn raised(&self, limit: usize) -> (u64, Vec<Active>) {
+        let each = |&at: &u32| {
+            let watch = &self.state.watches[at as usize];
+            watch.raised().map(move |raised| (watch, raised))
+        };
+        let shown = self.raised.iter().flat_map(each).take(limit).map(|(watch, raised)| {
+            let telling = Telling { plan: &self.plan, watch, raised, cleared: None, value: watch.value };
+            telling.active()
+        });
+        (self.raised.iter().flat_map(each).count() as u64, shown.collect())
+    }
+
     /// Makes a watch's move: what it raised or cleared.
     pub(crate) fn note_alert(&mut self, watch: u32, change: Move) -> Option<Raised> {
         self.timers.soon(watch);
-        self.state.watches.get_mut(watch as usize)?.make(change)
+        let known = self.state.watches.get_mut(watch as usize)?;
+        let told = known.make(change);
+        if known.raised().next().is_some() {
+            self.raised.insert(watch);
+        } else {
+            self.raised.remove(&watch);
+        }
+        told
     }
 
     /// The index of what goes on as this alert under another plan.

@@ -156,7 +156,7 @@ fn secrets_are_refused_and_never_shown() {
 fn what_later_versions_bring() {
     let later = |what: &str| format!("`{what}` is not in this version yet: planned for a later version");
     for (text, line, what) in [
-        ("[alerts.hot]\nmetric = \"t\"\n", 1, "alerts"),
+        ("[alerts.hot]\nsilent_for = \"5m\"\ncapture = \"60s\"\n", 3, "capture"),
         ("[gateway]\ntimezone = \"Europe/Amsterdam\"\n", 2, "timezone"),
         ("[sources.b]\ntype = \"kafka\"\nbrokers = 1\n", 2, "kafka"),
         ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
