@@ -47,6 +47,8 @@ pub enum Event {
     },
     /// A session was met; it gets the number `slot`, which may have been another's.
     Session {
+        /// Index of its source.
+        source: u16,
         /// Its number.
         slot: u32,
         /// Source and client.
@@ -65,6 +67,23 @@ pub enum Event {
         watch: u32,
         /// What it did.
         change: Move,
+    },
+    /// A source begins or ends to deliver what waited for us.
+    Backlog {
+        /// Its index.
+        source: u16,
+        /// Whether it begins.
+        on: bool,
+    },
+    /// A series was idle for long enough: its number is free.
+    ForgetSeries {
+        /// Its number.
+        series: u32,
+    },
+    /// A counter was idle for long enough: its number is free.
+    ForgetCounter {
+        /// Its number.
+        counter: u32,
     },
     /// Readings without a series were accounted for.
     Account {
@@ -108,8 +127,10 @@ pub struct Reading {
 pub struct Closing {
     /// Number of the group, permanent.
     pub group: u32,
-    /// The window's start.
+    /// The window's start; where readings wait for their turn, up to which time they are let through.
     pub start: Time,
+    /// It was closed before.
+    pub late: bool,
 }
 
 impl Entry {

@@ -1,104 +1,239 @@
 //! Folding: what a decided reading does to ledger, series and windows. The same live and in a replay.
 
 use crate::entry::Reading;
+use crate::event::ClosedKey;
 use crate::pipeline::{Due, Pipeline};
 use crate::plan::SummaryPlan;
-use crate::series::Group;
+use crate::series::{Extra, Group};
+use crate::state::NumberedGroup;
 use crate::time::Time;
 use crate::verdict::Verdict;
-use crate::window::{Content, Open};
+use crate::window::{Aligned, Bounds, Content, Cutter, Open, Template, Waiting};
 use std::collections::BTreeSet;
+
+/// A reading as a window sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) time: Time,
+    /// Cleaned; of no meaning where the reading is not counted.
+    pub(crate) value: f64,
+    /// Sequence numbers that were skipped before it.
+    pub(crate) gap: u32,
+    pub(crate) fate: Fate,
+    /// It waited somewhere before it was stamped.
+    pub(crate) backlog: bool,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Counted,
+    Duplicate,
+    Rejected,
+}
+
+/// What folding into a group's windows needs beside the group.
+#[derive(Debug)]
+pub(crate) struct Frame<'f> {
+    pub(crate) summary: &'f SummaryPlan,
+    /// Place and number of the group.
+    pub(crate) at: u32,
+    pub(crate) number: u32,
+    pub(crate) forgotten: Option<Time>,
+    pub(crate) arrival: Time,
+    pub(crate) template: Template<'f>,
+    pub(crate) order: &'f mut BTreeSet<Due>,
+}
 
 /// Whether `group` can still count a reading of `time` that arrived at `arrival`.
 pub(crate) fn takes(
+    cutter: &Cutter,
     summary: &SummaryPlan,
     group: &Group,
     forgotten: Option<Time>,
     time: Time,
     arrival: Time,
 ) -> bool {
-    let (start, end) = summary.window.around(time);
+    match cutter {
+        Cutter::Aligned(cut) => {
+            let takes = |bounds| takes_window(summary, group, forgotten, bounds, arrival);
+            cut.windows(cut.pane(time)).any(takes)
+        }
+        Cutter::Session(gap) => gap.takes(group, forgotten, time, arrival.minus(summary.horizon())),
+        Cutter::Sorted(_) => match &group.extra {
+            Extra::Sorted(sorted) => sorted.takes(time),
+            _ => true,
+        },
+    }
+}
+
+fn takes_window(
+    summary: &SummaryPlan,
+    group: &Group,
+    forgotten: Option<Time>,
+    (start, end): Bounds,
+    arrival: Time,
+) -> bool {
     if forgotten.is_some_and(|forgotten| end <= forgotten) {
         return false;
     }
-    end.plus(summary.horizon()) > arrival || group.open.iter().any(|open| open.start == start)
+    end.plus(summary.horizon()) > arrival
+        || group.waiting().iter().any(|waiting| waiting.start == start)
+        || group.open.iter().any(|open| open.start == start && open.end == end)
 }
 
 pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32, arrival: Time) {
     core.state.ledger.add(reading.verdict, 1);
     let series = &mut core.state.series[reading.series as usize];
-    series.heard = series.heard.max(arrival);
-    if reading.verdict == Verdict::Counted {
+    series.heard = core.heard;
+    let fate = match reading.verdict {
+        Verdict::Counted => Fate::Counted,
+        Verdict::Duplicate => Fate::Duplicate,
+        Verdict::Rejected(_) | Verdict::DeadLettered(_) => Fate::Rejected,
+    };
+    let mut moved = false;
+    if fate == Fate::Counted {
+        moved = series.note_time(reading.time);
         for &at in &series.watches {
-            if core.state.watches[at as usize].note(reading.time, value, arrival) {
+            if core.state.watches[at as usize].note(reading.time, value, arrival, core.heard.source) {
                 core.timers.soon(at);
             }
         }
+        if let Some(times) = &mut series.times {
+            // As long as a window can take a reading, its time must be known: also while it is held open.
+            let open =
+                series.groups.iter().filter_map(|&at| core.state.groups[at as usize].group.open.first());
+            let held = open.map(|open| open.start).min().unwrap_or(Time::MAX);
+            times.note(reading.time, held.min(arrival.minus(core.reach)));
+        }
     }
-    if reading.verdict == Verdict::Counted
-        && let Some(times) = &mut series.times
-    {
-        // As long as a window can take a reading, its time must be known: also while it is held open.
-        let open = series.groups.iter().filter_map(|&at| core.state.groups[at as usize].group.open.first());
-        let held = open.map(|open| open.start).min().unwrap_or(Time::MAX);
-        times.note(reading.time, held.min(arrival.minus(core.reach)));
-    }
+    // A reading that is stamped on arrival and comes out of a backlog is older than it seems.
+    let stamped = reading.time == arrival && core.plan.streams[usize::from(series.stream)].time.is_none();
+    let source = core.state.sources.get(usize::from(core.heard.source));
+    let backlog = stamped && source.is_some_and(|source| source.backlog);
+    let sample = Sample { time: reading.time, value, gap, fate, backlog };
     for &at in &series.groups {
-        let group = &mut core.state.groups[at as usize].group;
+        let NumberedGroup { number, group } = &mut core.state.groups[at as usize];
+        let cutter = &core.cutters[usize::from(group.summary)];
         let summary = &core.plan.summaries[usize::from(group.summary)];
-        if !takes(summary, group, core.state.forgotten, reading.time, arrival) {
+        let forgotten = core.state.forgotten;
+        if !takes(cutter, summary, group, forgotten, sample.time, arrival) {
             continue;
         }
-        match reading.verdict {
-            Verdict::Counted => {
-                let open = window_for(&mut core.due, at, summary, group, reading.time, arrival);
-                if open.late {
-                    open.content.completeness.late += 1;
-                }
-                open.content.fold(reading.time, value, gap);
-            }
-            Verdict::Duplicate => {
-                if let Some(open) = group.open_at(summary.window.around(reading.time).0) {
-                    let counts = &mut open.content.completeness;
-                    counts.duplicates = counts.duplicates.saturating_add(1);
-                }
-            }
-            // What is not counted never reopens a window: each redelivery would send its summary again.
-            Verdict::Rejected(_) | Verdict::DeadLettered(_) => {
-                let (start, end) = summary.window.around(reading.time);
-                if end > group.closed_max || group.open_at(start).is_some() {
-                    let open = window_for(&mut core.due, at, summary, group, reading.time, arrival);
-                    let counts = &mut open.content.completeness;
-                    counts.rejected = counts.rejected.saturating_add(1);
-                }
-            }
+        let (order, template) = (&mut core.due, group.template(&core.plan, &series.metric));
+        let mut frame = Frame { summary, at, number: *number, forgotten, arrival, template, order };
+        match cutter {
+            Cutter::Aligned(cut) => frame.aligned(cut, group, &sample),
+            Cutter::Session(gap) => gap.fold(&mut frame, group, &sample),
+            Cutter::Sorted(rule) => rule.fold(&mut frame, group, &sample),
+        }
+        if moved && group.first_end().is_some_and(|end| end.plus(summary.lateness) <= series.latest.1) {
+            core.ripe.insert(at);
         }
     }
 }
 
-/// The open window of `time`; opens it if it is not open.
-fn window_for<'g>(
-    order: &mut BTreeSet<Due>,
-    at: u32,
-    summary: &SummaryPlan,
-    group: &'g mut Group,
-    time: Time,
-    arrival: Time,
-) -> &'g mut Open {
-    let (start, end) = summary.window.around(time);
-    // Readings come mostly for the youngest window.
-    let before = group.open.iter().rposition(|open| open.start <= start);
-    if let Some(found) = before
-        && group.open[found].start == start
-    {
-        return &mut group.open[found];
+impl Frame<'_> {
+    fn aligned(&mut self, cut: &Aligned, group: &mut Group, sample: &Sample) {
+        let (pane, shared) = (cut.pane(sample.time), cut.shares_panes());
+        let mut in_time = false;
+        for bounds in cut.windows(pane) {
+            if shared && !takes_window(self.summary, group, self.forgotten, bounds, self.arrival) {
+                continue;
+            }
+            if self.is_late(group, shared, bounds) {
+                self.late(group, bounds, sample);
+            } else {
+                in_time = true;
+                if shared && sample.fate != Fate::Duplicate {
+                    self.wait_for(group, bounds);
+                }
+            }
+        }
+        if !in_time {
+            return;
+        }
+        let place = match group.find(pane.0, false) {
+            Ok(place) => place,
+            // A duplicate opens nothing.
+            Err(_) if sample.fate == Fate::Duplicate => return,
+            Err(place) => {
+                let due = if shared { Time::MAX } else { self.due(pane.1) };
+                if !shared {
+                    self.note_due(due, pane.0, false);
+                }
+                self.open(group, place, pane, due, None);
+                place
+            }
+        };
+        group.open[place].content.note(sample, self.template);
     }
-    let place = before.map_or(0, |before| before + 1);
-    // A window that is past its time opens for `lateness` again, so that what comes late comes in one amendment.
-    let regular = end.plus(summary.lateness);
-    let due = if arrival <= regular { regular } else { arrival.plus(summary.lateness) };
-    let late = end <= group.closed_max;
-    order.insert(Due { due, group: at, start, late });
-    group.open.insert(place, Open { start, end, due, late, content: Content::empty(summary) });
-    &mut group.open[place]
+
+    /// Whether the window was closed before and is not waiting to be closed for the first time.
+    fn is_late(&self, group: &Group, shared: bool, (start, end): Bounds) -> bool {
+        let waits = || match shared {
+            true => group.waiting().iter().any(|waiting| waiting.start == start),
+            false => group.find(start, false).is_ok(),
+        };
+        end <= group.closed_max && !waits()
+    }
+
+    /// Folds into what came late for a closed window.
+    fn late(&mut self, group: &mut Group, bounds: Bounds, sample: &Sample) {
+        let place = match group.find(bounds.0, true) {
+            Ok(place) => place,
+            // What is not counted never reopens a window: each redelivery would send its summary again.
+            Err(_) if sample.fate != Fate::Counted => return,
+            Err(place) => {
+                let due = self.due(bounds.1);
+                self.note_due(due, bounds.0, true);
+                let key = ClosedKey { end: bounds.1, group: self.number };
+                self.open(group, place, bounds, due, Some([key].into()));
+                place
+            }
+        };
+        let content = &mut group.open[place].content;
+        content.note(sample, self.template);
+        if sample.fate == Fate::Counted {
+            content.completeness.late = content.completeness.late.saturating_add(1);
+        }
+    }
+
+    fn open(
+        &self,
+        group: &mut Group,
+        place: usize,
+        (start, end): Bounds,
+        due: Time,
+        late: Option<Box<[ClosedKey]>>,
+    ) {
+        group.open.insert(place, Open { start, end, due, late, content: Content::default() });
+    }
+
+    fn wait_for(&mut self, group: &mut Group, (start, end): Bounds) {
+        if !matches!(group.extra, Extra::Hopping(_)) {
+            group.extra = Extra::Hopping(Vec::new());
+        }
+        let Extra::Hopping(waiting) = &mut group.extra else { return };
+        if let Err(place) = waiting.binary_search_by_key(&start, |waiting| waiting.start) {
+            let due = self.due(end);
+            waiting.insert(place, Waiting { start, end, due });
+            self.note_due(due, start, false);
+        }
+    }
+
+    /// When a window that ends at `end` closes by the wall clock. One that is past its time opens for `lateness` again, so
+    /// that what comes late comes in one amendment.
+    pub(crate) fn due(&self, end: Time) -> Time {
+        let regular = end.plus(self.summary.lateness);
+        if self.arrival <= regular { regular } else { self.arrival.plus(self.summary.lateness) }
+    }
+
+    pub(crate) fn note_due(&mut self, due: Time, start: Time, late: bool) {
+        self.order.insert(Due { due, group: self.at, start, late });
+    }
+
+    pub(crate) fn forget_due(&mut self, due: Time, start: Time, late: bool) {
+        self.order.remove(&Due { due, group: self.at, start, late });
+    }
 }

@@ -368,8 +368,8 @@ mod tests {
                 proptest::option::of(marks()),
                 proptest::collection::vec(readings(unit), 0..20),
             );
-            let closing =
-                (any::<u32>(), any::<i64>()).prop_map(|(group, start)| Closing { group, start: Time(start) });
+            let closing = (any::<u32>(), any::<i64>(), any::<bool>())
+                .prop_map(|(group, start, late)| Closing { group, start: Time(start), late });
             let event = (any::<u32>(), verdicts(), any::<u64>())
                 .prop_map(|(at, verdict, count)| (at, Event::Account { verdict, count }));
             (

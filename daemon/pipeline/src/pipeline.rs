@@ -2,20 +2,22 @@
 
 use crate::alert::{Outgoing, Timers};
 use crate::decode::{Found, Shape};
-use crate::dedupe::{Counter, content::Session};
-use crate::entry::{Closing, Entry, Event, Part, Reading};
+use crate::dedupe::content::Session;
+use crate::entry::{Entry, Event, Part, Reading};
 use crate::event::{Closed, ClosedKey};
 use crate::ledger::Ledger;
 use crate::limits::SESSIONS_MAX;
 use crate::message::DeadLetter;
 use crate::plan::Plan;
 use crate::route::Routes;
-use crate::series::Index;
-use crate::state::State;
+use crate::series::{Index, Numbers};
+use crate::state::{Heard, KnownSession, SourceState, State};
 use crate::step::Step;
+use crate::tags::Tags;
+use crate::take::Taken;
 use crate::time::{Span, Time};
 use crate::verdict::Reason;
-use crate::window::Content;
+use crate::window::{Content, Cutter};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,17 +38,32 @@ pub struct Pipeline {
     pub(crate) watch_index: Index,
     pub(crate) counter_index: Index,
     pub(crate) session_index: Index,
+    /// Groups by their number.
+    pub(crate) group_places: Numbers,
+    /// Per summary.
+    pub(crate) cutters: Vec<Cutter>,
     /// Open windows by when they close, then by group and start.
     pub(crate) due: BTreeSet<Due>,
     /// When to look at which watch.
     pub(crate) timers: Timers,
     /// Watches that have something raised.
     pub(crate) raised: BTreeSet<u32>,
+    /// Groups whose watermark may have passed the end of a window in this step.
+    pub(crate) ripe: BTreeSet<u32>,
     pub(crate) found: Found<'static>,
     pub(crate) name: String,
+    /// Scratch: the tags of a record, and those of a reading with tags of its own.
+    pub(crate) tags: Tags,
+    pub(crate) merged: Tags,
     /// Scratch: the series of one message's readings.
     pub(crate) resolved: Vec<Result<u32, Reason>>,
     pub(crate) last_session: Option<u32>,
+    /// Where the part at hand came from, and when.
+    pub(crate) heard: Heard,
+    /// Where the look for what is idle goes on.
+    pub(crate) sweep: usize,
+    /// Scratch: windows that are closing.
+    pub(crate) taken: Vec<Taken>,
 }
 
 /// An open window's place in the order of closing.
@@ -89,8 +106,24 @@ impl Changes {
 pub struct Kept {
     /// The revision that was made last.
     pub revision: u32,
+    /// Where it begins.
+    pub start: Time,
+    /// The keys that it has replaced.
+    pub replaces: Vec<String>,
     /// What the window held.
     pub content: Content,
+}
+
+impl Kept {
+    /// What the store keeps of a window that closes.
+    pub fn of(closed: &Closed) -> Kept {
+        Kept {
+            revision: closed.revision,
+            start: closed.record.start,
+            replaces: closed.replaces.clone(),
+            content: closed.content.clone(),
+        }
+    }
 }
 
 /// Closed windows that a step asked for.
@@ -104,6 +137,7 @@ impl Pipeline {
 
     /// A pipeline as it was when `state` was taken, under the same plan.
     pub fn restore(plan: Plan, state: State) -> Pipeline {
+        let cutters = plan.summaries.iter().map(Cutter::of).collect();
         let mut pipeline = Pipeline {
             shapes: plan.streams.iter().map(Shape::of).collect(),
             horizon: plan.summaries.iter().map(|summary| summary.horizon()).max().unwrap_or_default(),
@@ -116,14 +150,23 @@ impl Pipeline {
             watch_index: Index::default(),
             counter_index: Index::default(),
             session_index: Index::default(),
+            group_places: Numbers::default(),
+            cutters,
             due: BTreeSet::new(),
             timers: Timers::default(),
             raised: BTreeSet::new(),
+            ripe: BTreeSet::new(),
             found: Found::default(),
             name: String::new(),
+            tags: Tags::default(),
+            merged: Tags::default(),
             resolved: Vec::new(),
             last_session: None,
+            heard: Heard::default(),
+            sweep: 0,
+            taken: Vec::new(),
         };
+        pipeline.state.sources.resize_with(pipeline.plan.sources.len(), SourceState::default);
         pipeline.index();
         pipeline
     }
@@ -146,6 +189,11 @@ impl Pipeline {
     /// What became of all readings.
     pub fn ledger(&self) -> &Ledger {
         &self.state.ledger
+    }
+
+    /// How many series there are.
+    pub fn series(&self) -> usize {
+        self.state.series.len() - self.state.vacant_series.len()
     }
 
     /// How many windows are open.
@@ -184,23 +232,14 @@ impl Pipeline {
             }
         }
         events.for_each(|(_, event)| self.note_event(event));
+        let mut taken = std::mem::take(&mut self.taken);
         for closing in &entry.closings {
-            self.take_window(closing);
+            self.take_windows(closing, entry.now, &mut taken);
+            taken.clear();
         }
+        self.taken = taken;
+        self.ripe.clear();
         self.note_forgotten(entry.forgotten);
-    }
-
-    /// Takes an open window away because it closes now.
-    pub(crate) fn take_window(&mut self, closing: &Closing) -> Option<(u32, crate::window::Open)> {
-        // Groups stand in the order of their numbers.
-        let at = self.state.groups.binary_search_by_key(&closing.group, |g| g.number).ok()?;
-        let group = &mut self.state.groups[at].group;
-        let open = group.open.iter().position(|open| open.start == closing.start)?;
-        let open = group.open.remove(open);
-        group.closed_max = group.closed_max.max(open.end);
-        let at = u32::try_from(at).unwrap_or(u32::MAX);
-        self.due.remove(&Due { due: open.due, group: at, start: open.start, late: open.late });
-        Some((at, open))
     }
 
     pub(crate) fn note_forgotten(&mut self, forgotten: Option<Time>) {
@@ -219,15 +258,20 @@ impl Pipeline {
             Event::Series { stream, metric, tags } => {
                 self.add_series(*stream, metric, tags);
             }
-            Event::Counter { name, with_boot } => {
-                self.counter_index.insert(name.as_str().into(), number(self.state.counters.len()));
-                self.state.counters.push((name.clone(), Counter::new(*with_boot)));
+            Event::Counter { name, with_boot } => self.add_counter(name, *with_boot),
+            Event::ForgetSeries { series } => self.forget_series(*series),
+            Event::ForgetCounter { counter } => self.forget_counter(*counter),
+            Event::Backlog { source, on } => {
+                if let Some(state) = self.state.sources.get_mut(usize::from(*source)) {
+                    state.backlog = *on;
+                }
             }
-            Event::Session { slot, name } => {
-                let session = (name.clone(), Time::MIN, Session::default());
+            Event::Session { source, slot, name } => {
+                let (name, session) = (name.clone(), Session::default());
+                let session = KnownSession { name: name.clone(), source: *source, heard: Time::MIN, session };
                 match self.state.sessions.get_mut(*slot as usize) {
                     Some(place) => {
-                        self.session_index.remove(place.0.as_str());
+                        self.session_index.remove(place.name.as_str());
                         *place = session;
                     }
                     None => self.state.sessions.push(session),
@@ -236,8 +280,8 @@ impl Pipeline {
                 self.last_session = None;
             }
             Event::Opened { session, doubt_max } => {
-                if let Some((_, _, session)) = self.state.sessions.get_mut(*session as usize) {
-                    session.open(*doubt_max);
+                if let Some(known) = self.state.sessions.get_mut(*session as usize) {
+                    known.session.open(*doubt_max);
                 }
             }
             Event::Alert { watch, change } => {
@@ -249,15 +293,21 @@ impl Pipeline {
 
     /// Notes fingerprint and sequence number; says how many numbers were skipped before it.
     pub(crate) fn note_part(&mut self, part: &Part) -> u32 {
-        if let Some((_, heard, session)) = self.state.sessions.get_mut(part.session as usize) {
-            *heard = part.arrival;
+        self.heard = Heard::default();
+        if let Some(known) = self.state.sessions.get_mut(part.session as usize) {
+            known.heard = part.arrival;
             if let Some((print, cancelled)) = part.print {
-                session.note(print, cancelled);
+                known.session.note(print, cancelled);
+            }
+            if let Some(source) = self.state.sources.get_mut(usize::from(known.source)) {
+                source.hear(part.arrival);
+                self.heard = Heard { source: known.source, connected: source.connected };
             }
         }
         let Some(mark) = &part.mark else { return 0 };
-        let Some((_, counter)) = self.state.counters.get_mut(mark.counter as usize) else { return 0 };
-        match counter.note(mark) {
+        let Some(known) = self.state.counters.get_mut(mark.counter as usize) else { return 0 };
+        known.heard = self.heard;
+        match known.counter.note(mark) {
             crate::dedupe::Seen::New { gap } => gap,
             _ => 0,
         }
@@ -278,7 +328,7 @@ impl Pipeline {
         if self.state.sessions.len() < SESSIONS_MAX {
             return number(self.state.sessions.len());
         }
-        let heard = |slot: &usize| self.state.sessions[*slot].1;
+        let heard = |slot: &usize| self.state.sessions[*slot].heard;
         number((0..self.state.sessions.len()).min_by_key(heard).unwrap_or(0))
     }
 }

@@ -17,6 +17,7 @@ use tidegate_pipeline::message::{Message, Trace};
 use tidegate_pipeline::plan::{Fields, Plan, StreamPlan};
 use tidegate_pipeline::time::Time;
 use tidegate_pipeline::verdict::Verdict;
+use tidegate_pipeline::window::windows_around;
 
 /// What to try.
 #[derive(Debug, Args)]
@@ -59,8 +60,11 @@ struct TriedReading<'t> {
 #[derive(Debug, PartialEq, Serialize)]
 struct TriedWindow<'t> {
     summary: &'t str,
-    start: String,
-    end: String,
+    /// Absent where what else is read decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -154,9 +158,13 @@ fn windows<'t>(plan: &'t Plan, trace: &Trace) -> Vec<TriedWindow<'t>> {
         .iter()
         .filter(|summary| summary.streams.iter().any(folds))
         .filter(|summary| summary.metrics.as_ref().is_none_or(|metrics| metrics.contains(metric)))
-        .map(|summary| {
-            let (start, end) = summary.window.around(time);
-            TriedWindow { summary: &summary.name, start: start.rfc3339(), end: end.rfc3339() }
+        .flat_map(|summary| {
+            let bounds = windows_around(summary, time);
+            // Where windows end by what was read, one reading does not say which.
+            let known = bounds.into_iter().map(|(start, end)| (Some(start.rfc3339()), Some(end.rfc3339())));
+            let shown: Vec<_> = known.collect();
+            let shown = if shown.is_empty() { vec![(None, None)] } else { shown };
+            shown.into_iter().map(|(start, end)| TriedWindow { summary: &summary.name, start, end })
         })
         .collect()
 }
@@ -200,7 +208,10 @@ fn text(tried: &Tried<'_>) -> String {
         let line = serde_json::to_value(&reading.line).unwrap_or_default();
         let _ = writeln!(text, "  {}", human(&line));
         for window in &reading.windows {
-            let _ = writeln!(text, "    → {}: {} to {}", window.summary, window.start, window.end);
+            let _ = match (&window.start, &window.end) {
+                (Some(start), Some(end)) => writeln!(text, "    → {}: {start} to {end}", window.summary),
+                _ => writeln!(text, "    → {}: the window that is open then", window.summary),
+            };
         }
         if reading.windows.is_empty() && reading.line.verdict == "counted" {
             let _ = writeln!(text, "    → no summary counts it");

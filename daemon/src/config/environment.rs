@@ -11,6 +11,8 @@ pub struct Environment {
     pub machine_id: Option<String>,
     /// `$STATE_DIRECTORY`, as systemd sets it for `StateDirectory=` (systemd.exec(5)).
     pub state_directory: Option<PathBuf>,
+    /// The name of the machine's time zone, from where `/etc/localtime` points to (localtime(5)).
+    pub timezone: Option<String>,
 }
 
 impl Environment {
@@ -27,6 +29,7 @@ impl Environment {
             state_directory: std::env::var_os("STATE_DIRECTORY")
                 .and_then(|list| std::env::split_paths(&list).next())
                 .filter(|path| !path.as_os_str().is_empty()),
+            timezone: std::fs::read_link("/etc/localtime").ok().and_then(|path| zone_of(&path)),
         }
     }
 
@@ -43,6 +46,11 @@ impl Environment {
     }
 }
 
+/// `Europe/Amsterdam` of `/usr/share/zoneinfo/Europe/Amsterdam`.
+fn zone_of(path: &std::path::Path) -> Option<String> {
+    path.to_str()?.split_once("/zoneinfo/").map(|(_, name)| name.to_owned())
+}
+
 fn plain(c: char) -> char {
     if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' }
 }
@@ -52,12 +60,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn zones() {
+        let check = |path: &str, expected: Option<&str>| {
+            assert_eq!(zone_of(path.as_ref()).as_deref(), expected, "{path}");
+        };
+        check("/usr/share/zoneinfo/Europe/Amsterdam", Some("Europe/Amsterdam"));
+        check("../usr/share/zoneinfo/Etc/UTC", Some("Etc/UTC"));
+        check("/etc/somewhere", None);
+    }
+
+    #[test]
     fn gateway_ids() {
         let check = |hostname: Option<&str>, machine_id: Option<&str>, expected: &str| {
             let env = Environment {
                 hostname: hostname.map(Into::into),
                 machine_id: machine_id.map(Into::into),
-                state_directory: None,
+                ..Environment::default()
             };
             assert_eq!(env.gateway_id(), expected);
         };

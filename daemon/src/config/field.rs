@@ -8,7 +8,7 @@ use super::units;
 use crate::limits::CONFIG_LIST_MAX;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
-use tidegate_pipeline::plan::Pointer;
+use tidegate_pipeline::plan::{Pointer, PointerPattern};
 use toml::de::DeValue;
 
 /// The value of a key, or of one element of its list.
@@ -84,6 +84,14 @@ impl<'a> Field<'a> {
         }
     }
 
+    pub(super) fn boolean(&self) -> Option<bool> {
+        let DeValue::Boolean(yes) = self.value else {
+            self.wrong_type("true or false", &format!("write it without quotes: {} = true", self.key));
+            return None;
+        };
+        Some(*yes)
+    }
+
     pub(super) fn duration(&self, allowed: RangeInclusive<Duration>) -> Option<Duration> {
         const HOW: &str =
             "write whole numbers with a unit, us, ms, s, m, h or d: \"250ms\", \"10s\", \"1h30m\"";
@@ -151,11 +159,42 @@ impl<'a> Field<'a> {
         self.parsed(text, Pointer::parse(text), "a JSON pointer", how)
     }
 
+    /// The name of a time zone, as the bundled database writes it.
+    pub(super) fn zone(&self) -> Option<String> {
+        let text = self.filled()?;
+        match jiff::tz::TimeZone::get(text) {
+            Ok(zone) => Some(zone.iana_name().unwrap_or(text).to_owned()),
+            Err(_) => {
+                self.cx
+                    .error(self.span.clone(), format!("there is no time zone `{text}`"))
+                    .label("not in the IANA time zone database")
+                    .help("write a name such as Europe/Amsterdam or UTC; `timedatectl list-timezones` lists them")
+                    .report();
+                None
+            }
+        }
+    }
+
+    /// A pointer whose parts can be captured.
+    pub(super) fn pattern(&self) -> Option<PointerPattern> {
+        let text = self.text()?;
+        let how = "it says where a value stands: \"/a/b\" in {\"a\": {\"b\": 1}}, \"/switch:{channel}/power\" for each of several";
+        self.parsed(text, PointerPattern::parse(text), "a JSON pointer", how)
+    }
+
+    pub(super) fn flag(&self) -> Option<bool> {
+        let flag = self.value.as_bool();
+        if flag.is_none() {
+            self.wrong_type("true or false", &format!("write it without quotes: {} = true", self.key));
+        }
+        flag
+    }
+
     /// One of a few words. `place` is where words of later versions are listed.
-    pub(super) fn choice<T: Copy>(&self, place: &str, words: &[(&'static str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Clone>(&self, place: &str, words: &[(&'static str, T)]) -> Option<T> {
         let text = self.text()?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-            return Some(*value);
+            return Some(value.clone());
         }
         if schema::is_later(place, text) {
             self.cx.not_yet(self.span.clone(), text);

@@ -11,18 +11,29 @@ const COMMON_NAMES: &[&str] = &["raspberrypi", "localhost", "debian", "raspberry
 pub(super) struct Gateway {
     pub(super) id: String,
     pub(super) data_dir: PathBuf,
+    /// Known to the time-zone database.
+    pub(super) timezone: String,
 }
 
 pub(super) fn read(root: &Section<'_>) -> Gateway {
     let cx = root.cx;
     let section = root.get("gateway").and_then(|field| field.section(&schema::GATEWAY, "[gateway]"));
     let Some(section) = section else {
-        return Gateway { id: default_id(cx), data_dir: default_data_dir(cx) };
+        return Gateway {
+            id: default_id(cx),
+            data_dir: default_data_dir(cx),
+            timezone: default_timezone(cx),
+        };
     };
     let id = id(&section);
     let data_dir = section.get("data_dir").and_then(|field| field.filled()).map(|dir| cx.path(dir));
+    let timezone = section.get("timezone").and_then(|field| field.zone());
     section.finish();
-    Gateway { id, data_dir: data_dir.unwrap_or_else(|| default_data_dir(cx)) }
+    Gateway {
+        id,
+        data_dir: data_dir.unwrap_or_else(|| default_data_dir(cx)),
+        timezone: timezone.unwrap_or_else(|| default_timezone(cx)),
+    }
 }
 
 fn id(section: &Section<'_>) -> String {
@@ -57,4 +68,10 @@ fn default_id(cx: &Context<'_>) -> String {
 
 fn default_data_dir(cx: &Context<'_>) -> PathBuf {
     cx.env.state_directory.clone().unwrap_or_else(|| PathBuf::from("./tidegate-data"))
+}
+
+/// That of the machine, so that a day is what its owner calls a day.
+fn default_timezone(cx: &Context<'_>) -> String {
+    let machine = cx.env.timezone.clone().filter(|name| jiff::tz::TimeZone::get(name).is_ok());
+    machine.unwrap_or_else(|| "UTC".to_owned())
 }

@@ -20,7 +20,7 @@ const fn of_type(place: &'static str, kind: &'static str, keys: &'static [&'stat
 
 pub(super) static ROOT: Schema =
     at("", &["gateway", "sources", "streams", "summaries", "alerts", "outputs", "buffer", "clock", "status"]);
-pub(super) static GATEWAY: Schema = at("gateway", &["id", "data_dir"]);
+pub(super) static GATEWAY: Schema = at("gateway", &["id", "data_dir", "timezone"]);
 pub(super) static SOURCE_MQTT: Schema = of_type(
     "sources.NAME",
     "mqtt",
@@ -38,6 +38,7 @@ pub(super) static SOURCE_MQTT: Schema = of_type(
         "keep_alive",
         "receive_maximum",
         "max_packet",
+        "backlog",
         "ca",
         "cert",
         "key",
@@ -69,27 +70,47 @@ pub(super) static STREAM: Schema = at(
         "topic",
         "exclude",
         "format",
+        "each",
+        "numbers_as_text",
         "value",
         "time",
         "sequence",
         "unique",
         "retained",
         "tags",
+        "rename",
         "expected_every",
         "clean",
         "metrics",
     ],
 );
-pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format"]);
+pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
-pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit"]);
+pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit", "kind"]);
 pub(super) static CLEAN: Schema = at("streams.NAME.clean", &["range", "scale", "metrics"]);
 pub(super) static RANGE: Schema = at("streams.NAME.clean.range", &["min", "max"]);
 pub(super) static SCALE: Schema = at("streams.NAME.clean.scale", &["factor", "offset"]);
-pub(super) static SUMMARY: Schema =
-    at("summaries.NAME", &["streams", "metrics", "window", "by", "lateness", "amend", "aggregates", "to"]);
-pub(super) static WINDOW: Schema = at("summaries.NAME.window", &["tumbling"]);
+pub(super) static SUMMARY: Schema = at(
+    "summaries.NAME",
+    &[
+        "streams",
+        "metrics",
+        "window",
+        "by",
+        "lateness",
+        "amend",
+        "aggregates",
+        "samples_max",
+        "state",
+        "layout",
+        "to",
+    ],
+);
+pub(super) static WINDOW: Schema =
+    at("summaries.NAME.window", &["tumbling", "hopping", "every", "calendar", "zone", "session", "count"]);
+pub(super) static AGGREGATE: Schema =
+    at("summaries.NAME.aggregates", &["histogram", "integral", "rate", "derivative", "slope", "duration_in"]);
 pub(super) static ALERT: Schema =
     at("alerts.NAME", &["streams", "metric", "by", "when", "for", "clear", "cooldown", "silent_for", "to"]);
 pub(super) static OUTPUT_HTTP: Schema =
@@ -119,6 +140,7 @@ pub(super) static ALL: &[&Schema] = &[
     &SCALE,
     &SUMMARY,
     &WINDOW,
+    &AGGREGATE,
     &ALERT,
     &OUTPUT_HTTP,
     &OUTPUT_FILE,
@@ -132,22 +154,15 @@ pub(super) static ALL: &[&Schema] = &[
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] = &[
     ("alerts.NAME", &["capture", "offline"]),
-    ("gateway", &["timezone"]),
-    ("sources.NAME", &["backlog"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
     ("streams.NAME", &["availability"]),
     ("streams.NAME.format", &["csv", "influx", "senml", "cbor", "msgpack", "sparkplug", "tidegate"]),
-    ("streams.NAME.time", &["zone"]),
-    ("streams.NAME.time.format", &["local", "strftime"]),
-    ("streams.NAME.metrics", &["kind"]),
     (
         "streams.NAME.clean",
         &["spike", "convert", "stuck", "rate_limit", "deadband", "duplicate", "map", "where", "derive"],
     ),
-    ("summaries.NAME", &["layout"]),
-    ("summaries.NAME.window", &["hopping", "every", "session", "count", "calendar", "state"]),
-    ("summaries.NAME.aggregates", &["percentiles", "increase"]),
+    ("summaries.NAME.window", &["state"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),
     ("clock", &["unsynchronised", "hold_max"]),

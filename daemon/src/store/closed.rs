@@ -80,6 +80,9 @@ impl Queues {
     ) -> Result<(), StoreError> {
         let reference = Reference::Closed(closed.key);
         let mut table = write.open_table(CLOSED).doing("write a window")?;
+        for old in &closed.retires {
+            self.retire(write, &mut table, *old)?;
+        }
         let key = (closed.key.end.0, closed.key.group);
         let before = table.get(key).doing("read a window")?.map(|row| row.value().to_vec());
         let before = match before {
@@ -114,16 +117,43 @@ impl Queues {
             };
             queued.push(place);
         }
-        let row = ClosedRow {
-            kept: Kept { revision: closed.revision, content: closed.content.clone() },
-            id: closed.id.clone(),
-            event: closed.event.clone(),
-            queued,
-        };
+        let row =
+            ClosedRow { kept: Kept::of(closed), id: closed.id.clone(), event: closed.event.clone(), queued };
         let row = pack_value(&row);
         let old = table.insert(key, row.as_slice()).doing("write a window")?;
         let old = old.map_or(0, |old| old.value().len() as u64);
         self.closed_bytes = (self.closed_bytes + row.len() as u64).saturating_sub(old);
+        Ok(())
+    }
+
+    /// A window went into another one, which has its place from now on: what nobody can have seen of it is superseded.
+    fn retire(
+        &mut self,
+        write: &WriteTransaction,
+        table: &mut ClosedTable<'_>,
+        old: ClosedKey,
+    ) -> Result<(), StoreError> {
+        let key = (old.end.0, old.group);
+        let Some(row) = table.get(key).doing("replace a window")?.map(|row| row.value().to_vec()) else {
+            return Ok(());
+        };
+        let row: ClosedRow = unpack_value(&row, "closed window")?;
+        for place in row.queued {
+            if !self.is_queued(write, place, Reference::Closed(old))? {
+                continue;
+            }
+            let Some(name) =
+                self.outputs.iter().find(|(_, row)| row.number == place.0).map(|(name, _)| name.clone())
+            else {
+                continue;
+            };
+            if place.2 >= self.output(&name).attempted[usize::from(place.1)] {
+                let mut outbox = write.open_table(OUTBOX).doing("supersede an event")?;
+                outbox.remove(place).doing("supersede an event")?;
+                self.output(&name).counts.superseded += 1;
+            }
+        }
+        self.closed_bytes -= forget(write, table, key)?.min(self.closed_bytes);
         Ok(())
     }
 

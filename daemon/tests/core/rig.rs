@@ -27,6 +27,7 @@ pub fn plan() -> Plan {
     Plan {
         source: "/gateways/test/x".into(),
         sources: vec!["local".into()],
+        rejects_backlog: vec![],
         streams: vec![StreamPlan {
             name: "climate".into(),
             sources: vec![0],
@@ -49,6 +50,7 @@ pub fn plan() -> Plan {
         }],
         outputs: vec!["out".into()],
         max_future: Span::from_secs(300),
+        timezone: "UTC".into(),
         series_max: 10_000,
         ..Plan::default()
     }

@@ -4,6 +4,8 @@ use crate::plan::AlertPlan;
 use crate::time::{Span, Time};
 use serde::{Deserialize, Serialize};
 
+/// The alert of a place that no watch has.
+const VACANT: u16 = u16::MAX;
 /// While nobody can decide, look again after so long at least.
 const LOOK_AGAIN: Span = Span::from_secs(1);
 
@@ -18,6 +20,8 @@ pub struct Watch {
     pub tags: Vec<Option<String>>,
     /// Streams that report to it, in the order in which they did.
     pub streams: Vec<u16>,
+    /// Sources that it was heard from.
+    pub sources: Vec<u16>,
     /// How many series report to it …
     pub members: u32,
     /// … and how many of them are known to be offline.
@@ -140,6 +144,11 @@ impl Why {
 }
 
 impl Watch {
+    /// A place without a watch.
+    pub(crate) fn vacant() -> Watch {
+        Watch::new(VACANT, None, Vec::new())
+    }
+
     /// A watch that has heard nothing.
     pub fn new(alert: u16, metric: Option<String>, tags: Vec<Option<String>>) -> Watch {
         Watch {
@@ -147,6 +156,7 @@ impl Watch {
             metric,
             tags,
             streams: Vec::new(),
+            sources: Vec::new(),
             members: 0,
             offline: 0,
             offline_since: Time::MIN,
@@ -158,6 +168,16 @@ impl Watch {
             cleared: [None; 2],
             ordinal: 0,
         }
+    }
+
+    /// Whether this is a place without a watch: the next new one takes it.
+    pub fn is_vacant(&self) -> bool {
+        self.alert == VACANT
+    }
+
+    /// Whether its last series can be forgotten: nothing is raised, and nothing can be while nothing is heard.
+    pub fn lets_go(&self, plan: &AlertPlan) -> bool {
+        self.members > 1 || (self.raised().next().is_none() && plan.silent_for.is_none())
     }
 
     /// What is raised: condition, then absence.
@@ -278,9 +298,12 @@ impl Watch {
     }
 
     /// Notes a counted reading: whether it is the first, from which on silence is possible.
-    pub fn note(&mut self, time: Time, value: f64, arrival: Time) -> bool {
+    pub fn note(&mut self, time: Time, value: f64, arrival: Time, source: u16) -> bool {
         let first = self.heard == Time::MIN;
         self.heard = arrival;
+        if !self.sources.contains(&source) {
+            self.sources.push(source);
+        }
         let time = time.min(arrival);
         if time >= self.newest {
             (self.newest, self.value) = (time, Some(value));

@@ -137,10 +137,13 @@ impl Pipeline {
         minds && watch.streams.iter().any(is_fed)
     }
 
-    /// Since when all sources of a watch have been listened to.
+    /// Since when all sources that a watch was heard from have been listened to.
     fn listening(&self, watch: u32, listening: &dyn Fn(u16) -> Option<Time>) -> Option<Time> {
-        let streams = &self.state.watches[watch as usize].streams;
-        let sources = streams.iter().flat_map(|&at| &self.plan.streams[usize::from(at)].sources);
+        let watch = &self.state.watches[watch as usize];
+        let streams = watch.streams.iter().flat_map(|&at| &self.plan.streams[usize::from(at)].sources);
+        // Of those that it was never heard from nobody knows which it would be.
+        let never = if watch.sources.is_empty() { Some(streams) } else { None };
+        let sources = watch.sources.iter().chain(never.into_iter().flatten());
         let since: Option<Vec<Time>> = sources.map(|&source| listening(source)).collect();
         since?.into_iter().max()
     }

@@ -1,9 +1,13 @@
 //! Closing: windows that are due, late ones merged with what the store kept of them.
 
 use super::Step;
-use crate::event::{Closed, ClosedKey, Rendering};
-use crate::pipeline::{Changes, Kept, Loaded};
+use crate::entry::Closing;
+use crate::event::{Closed, ClosedKey, Naming, Rendering};
+use crate::pipeline::{Changes, Due, Kept, Loaded};
+use crate::series::Extra;
+use crate::take::Taken;
 use crate::time::{Span, Time};
+use crate::window::Content;
 
 /// How coarse [`Changes::forgotten`] is: forgetting costs a journal field, not forgetting only room.
 const FORGET_STEP: Span = Span::from_secs(60);
@@ -13,7 +17,7 @@ impl Step<'_> {
     pub fn needs(&self, now: Time, held: &dyn Fn(u16) -> bool) -> Vec<ClosedKey> {
         let due = self.core.due.iter().take_while(|due| due.due <= now);
         due.filter(|due| due.late && !self.is_held(due.group, held))
-            .map(|due| self.key(due.group, due.start))
+            .flat_map(|due| self.late_keys(due))
             .collect()
     }
 
@@ -22,10 +26,18 @@ impl Step<'_> {
     /// store had.
     pub fn finish(mut self, now: Time, held: &dyn Fn(u16) -> bool, loaded: &Loaded) -> Changes {
         self.changes.entry.now = now;
+        if !self.changes.is_empty() {
+            self.sweep();
+        }
         let due: Vec<_> = self.core.due.iter().take_while(|due| due.due <= now).copied().collect();
         for due in due {
             if !self.is_held(due.group, held) {
-                self.close(due.group, due.start, loaded);
+                self.close(&self.closing(&due, now), loaded);
+            }
+        }
+        for group in std::mem::take(&mut self.core.ripe) {
+            if !self.is_held(group, held) {
+                self.passed(group, loaded);
             }
         }
         if !self.changes.is_empty() {
@@ -36,25 +48,34 @@ impl Step<'_> {
 
     /// All open late windows: what [`Step::finish_all`] needs.
     pub fn needs_all(&self) -> Vec<ClosedKey> {
-        self.core.due.iter().filter(|due| due.late).map(|due| self.key(due.group, due.start)).collect()
+        self.core.due.iter().filter(|due| due.late).flat_map(|due| self.late_keys(due)).collect()
     }
 
     /// Closes every open window of the summaries that `which` names, due or not, and ends the step.
     pub fn finish_all(mut self, now: Time, which: &dyn Fn(u16) -> bool, loaded: &Loaded) -> Changes {
         self.changes.entry.now = now;
-        let due: Vec<_> = self.core.due.iter().copied().collect();
-        for due in due {
-            if which(self.core.state.groups[due.group as usize].group.summary) {
-                self.close(due.group, due.start, loaded);
+        let chosen = |group: &u32| which(self.core.state.groups[*group as usize].group.summary);
+        let due: Vec<_> = self.core.due.iter().filter(|due| chosen(&due.group)).copied().collect();
+        for due in &due {
+            self.close(&self.closing(due, Time::MAX), loaded);
+        }
+        // What is being filled has no time at which it is due.
+        for at in (0..self.core.state.groups.len()).filter_map(|at| u32::try_from(at).ok()) {
+            let group = &self.core.state.groups[at as usize].group;
+            if matches!(group.extra, Extra::Sorted(_)) && which(group.summary) {
+                let number = self.core.state.groups[at as usize].number;
+                self.close(&Closing { group: number, start: Time::MAX, late: false }, loaded);
             }
         }
+        self.core.ripe.clear();
         self.changes
     }
 
-    fn key(&self, group: u32, start: Time) -> ClosedKey {
-        let numbered = &self.core.state.groups[group as usize];
-        let summary = &self.core.plan.summaries[usize::from(numbered.group.summary)];
-        ClosedKey { end: summary.window.around(start).1, group: numbered.number }
+    /// What an open late window is to be merged with.
+    fn late_keys(&self, due: &Due) -> Vec<ClosedKey> {
+        let group = &self.core.state.groups[due.group as usize].group;
+        let open = group.find(due.start, true).ok().map(|place| &group.open[place]);
+        open.and_then(|open| open.late.as_deref()).unwrap_or_default().to_vec()
     }
 
     fn is_held(&self, group: u32, held: &dyn Fn(u16) -> bool) -> bool {
@@ -62,30 +83,69 @@ impl Step<'_> {
         self.core.plan.is_held(&self.core.plan.summaries[usize::from(summary)], held)
     }
 
-    fn close(&mut self, group: u32, start: Time, loaded: &Loaded) {
-        let key = self.key(group, start);
-        let closing = crate::entry::Closing { group: key.group, start };
-        let Some((_, open)) = self.core.take_window(&closing) else { return };
-        self.changes.entry.closings.push(closing);
-        let base = open.late.then(|| loaded.get(&key)).flatten();
-        let (revision, content) = match base {
-            Some(Kept { revision, content }) => {
-                let mut whole = content.clone();
-                whole.merge(&open.content);
-                (revision + 1, whole)
-            }
-            None => (0, open.content),
+    /// How what is due is closed.
+    fn closing(&self, due: &Due, now: Time) -> Closing {
+        let numbered = &self.core.state.groups[due.group as usize];
+        let summary = &self.core.plan.summaries[usize::from(numbered.group.summary)];
+        let start = match &numbered.group.extra {
+            Extra::Sorted(_) if now == Time::MAX => now,
+            Extra::Sorted(sorted) => sorted.ripe(now, summary.lateness),
+            _ => due.start,
         };
+        Closing { group: numbered.number, start, late: due.late }
+    }
+
+    /// Closes what the watermark of a group has passed, all of its series agreeing.
+    fn passed(&mut self, at: u32, loaded: &Loaded) {
+        let numbered = &self.core.state.groups[at as usize];
+        let (group, number) = (&numbered.group, numbered.number);
+        let lateness = self.core.plan.summaries[usize::from(group.summary)].lateness;
+        let marks = group.members.iter().map(|&series| self.core.state.series[series as usize].mark());
+        let mark = marks.min().unwrap_or(Time::MIN).minus(lateness);
+        let starts: Vec<_> = match &group.extra {
+            Extra::Sorted(sorted) => {
+                sorted.first().filter(|first| *first <= mark).map(|_| mark).into_iter().collect()
+            }
+            Extra::Hopping(waiting) => waiting.iter().filter(|w| w.end <= mark).map(|w| w.start).collect(),
+            Extra::Nothing | Extra::Sessions(_) => {
+                let open = group.open.iter().filter(|open| open.late.is_none() && open.end <= mark);
+                open.map(|open| open.start).collect()
+            }
+        };
+        for start in starts {
+            self.close(&Closing { group: number, start, late: false }, loaded);
+        }
+    }
+
+    fn close(&mut self, closing: &Closing, loaded: &Loaded) {
+        let mut taken = std::mem::take(&mut self.core.taken);
+        self.core.take_windows(closing, self.changes.entry.now, &mut taken);
+        self.changes.entry.closings.push(*closing);
+        for window in taken.drain(..) {
+            self.closed(closing.group, window, loaded);
+        }
+        self.core.taken = taken;
+    }
+
+    fn closed(&mut self, number: u32, window: Taken, loaded: &Loaded) {
+        let Taken { at, start, end, ordinal, late, mut content } = window;
+        let group = &self.core.state.groups[at as usize].group;
+        let naming = Naming { plan: &self.core.plan, group, start, end, ordinal };
+        let bases: Vec<&Kept> = late.iter().flatten().filter_map(|key| loaded.get(key)).collect();
+        let (revision, replaces) = naming.amend(&bases, &mut content);
+        for lane in content.lanes.iter_mut().filter(|lane| lane.is_ordered()) {
+            lane.opening = group.opening(start, lane.metric).or(lane.opening);
+        }
         // A window in which nothing was counted is no summary.
         if content.completeness.received == 0 {
             return;
         }
-        let group = &self.core.state.groups[group as usize].group;
-        let rendering =
-            Rendering { plan: &self.core.plan, group, start, end: open.end, revision, content: &content };
+        let rendering = Rendering { naming, revision, replaces: &replaces, content: &content };
         let (record, id, event) = rendering.render();
         let to = self.core.plan.summaries[usize::from(group.summary)].to.clone();
-        self.changes.closed.push(Closed { key, revision, content, id, event, record, to });
+        let key = ClosedKey { end, group: number };
+        let retires = late.iter().flatten().copied().filter(|old| *old != key).collect();
+        self.changes.closed.push(Closed { key, revision, replaces, retires, content, id, event, record, to });
     }
 
     fn forget(&mut self, now: Time) {
@@ -99,12 +159,35 @@ impl Step<'_> {
         }
         // What is being amended must still be in the store when its window closes.
         let amending = self.core.due.iter().filter(|due| due.late);
-        let first = amending.map(|due| self.key(due.group, due.start).end).min().unwrap_or(Time::MAX);
+        let first =
+            amending.flat_map(|due| self.late_keys(due)).map(|key| key.end).min().unwrap_or(Time::MAX);
         let upto = horizon.min(first.minus(Span(1)));
         if far(upto) {
             self.changes.entry.forgotten = Some(upto);
             self.changes.forgotten = Some(upto);
             self.core.note_forgotten(Some(upto));
         }
+    }
+}
+
+impl Naming<'_> {
+    /// Makes `content` that of the whole, where this amends what was closed before: the revision, and the keys that it
+    /// replaces.
+    fn amend(&self, bases: &[&Kept], content: &mut Content) -> (u32, Vec<String>) {
+        let Some((first, rest)) = bases.split_first() else { return (0, Vec::new()) };
+        let mut whole = first.content.clone();
+        rest.iter().for_each(|base| whole.merge(&base.content));
+        whole.merge(content);
+        *content = whole;
+        let (mut revision, mut replaces) = (0, Vec::new());
+        for base in bases {
+            replaces.extend(base.replaces.iter().cloned());
+            if base.start == self.start {
+                revision = base.revision + 1;
+            } else {
+                replaces.push(self.key(base.start));
+            }
+        }
+        (revision, replaces)
     }
 }

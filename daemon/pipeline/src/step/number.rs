@@ -2,14 +2,14 @@
 
 use super::Step;
 use super::message::Origin;
-use crate::decode::Found;
+use crate::decode::Record;
 use crate::dedupe::{Mark, Seen, content};
 use crate::entry::Event;
-use crate::pipeline::number;
 use crate::plan::Unique;
 use crate::route::RoutePart;
 
 /// What a message says of its place in its sender's numbering.
+#[derive(Clone, Copy)]
 pub(super) enum Numbered {
     /// Nothing: the stream does not ask, or it does not matter now.
     No,
@@ -21,6 +21,15 @@ pub(super) enum Numbered {
     Yes(Mark, Seen),
 }
 
+impl Numbered {
+    pub(super) fn mark(self) -> Option<Mark> {
+        match self {
+            Numbered::Yes(mark, _) => Some(mark),
+            _ => None,
+        }
+    }
+}
+
 impl Step<'_> {
     /// The message's number, and what its counter says of it.
     pub(super) fn number(
@@ -29,12 +38,12 @@ impl Step<'_> {
         part: &mut RoutePart,
         unique: &Unique,
         tags: &[(String, String)],
-        found: &Found<'_>,
+        record: &Record<'_, '_>,
     ) -> Numbered {
         let Unique::Sequence { per, .. } = unique else { return Numbered::No };
         let shape = &self.core.shapes[usize::from(part.stream)];
         let (with_boot, from_payload) = (shape.boot.is_some(), !shape.tags.is_empty());
-        let whole = |slot: Option<usize>| slot.and_then(|slot| found.slots[slot].whole());
+        let whole = |slot: Option<usize>| slot.and_then(|slot| record.slot(slot).whole());
         let (Some(sequence), boot) = (whole(shape.sequence), whole(shape.boot)) else {
             return Numbered::Unreadable;
         };
@@ -49,7 +58,7 @@ impl Step<'_> {
         #[expect(clippy::cast_possible_truncation, reason = "half of the hash is enough beside the number")]
         let hash = content::print(b"", origin.message.payload) as u32;
         let mark = Mark { counter, boot, sequence, hash };
-        Numbered::Yes(mark, self.core.state.counters[counter as usize].1.look(&mark))
+        Numbered::Yes(mark, self.core.state.counters[counter as usize].counter.look(&mark))
     }
 
     /// The counter's number, made if it is new and there is room.
@@ -74,10 +83,11 @@ impl Step<'_> {
         }
         let known = self.core.counter_index.get(name.as_str()).copied();
         // Who numbers has a series, or will be refused one: there is no need for more counters.
-        let room = self.core.state.counters.len() < self.core.plan.series_max as usize;
+        let (all, vacant) = (self.core.state.counters.len(), self.core.state.vacant_counters.len());
+        let room = all - vacant < self.core.plan.series_max as usize;
         let counter = known.or_else(|| {
             room.then(|| {
-                let counter = number(self.core.state.counters.len());
+                let counter = self.core.next_counter();
                 self.event(Event::Counter { name: name.clone(), with_boot });
                 counter
             })

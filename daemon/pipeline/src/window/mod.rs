@@ -1,19 +1,58 @@
-//! Windows: which one a reading belongs to, and what an open one holds.
+//! Windows: how time is cut, and what a window holds.
+//!
+//! To add a kind: a variant of [`Window`](crate::plan::Window), of [`Cutter`] or [`Aligned`], a file here, and its row in
+//! the reference.
 
-use crate::aggregate::State;
+mod aligned;
+mod calendar;
+mod carry;
+mod content;
+mod session;
+mod sorted;
+
+pub use aligned::Bounds;
+pub(crate) use aligned::{Aligned, divisor};
+pub use carry::Carry;
+pub(crate) use content::Template;
+pub use content::{Content, Lane};
+pub use session::{Past, Sessions};
+pub use sorted::Sorted;
+
+use crate::event::ClosedKey;
 use crate::plan::{SummaryPlan, Window};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 
-impl Window {
-    /// Start and end of the window that holds `time`. The start belongs to it, the end does not.
-    pub fn around(&self, time: Time) -> (Time, Time) {
-        match self {
-            Window::Tumbling { length } => {
-                let start = time.minus(crate::time::Span(time.0.rem_euclid(length.0)));
-                (start, start.plus(*length))
+/// How one summary cuts its readings into windows, ready to use.
+#[derive(Debug)]
+pub(crate) enum Cutter {
+    /// By time alone.
+    Aligned(Aligned),
+    /// By silences of a length.
+    Session(session::Gap),
+    /// By what was read, in the order of time.
+    Sorted(sorted::Rule),
+}
+
+impl Cutter {
+    pub(crate) fn of(summary: &SummaryPlan) -> Cutter {
+        match &summary.window {
+            Window::Tumbling { length } => Cutter::Aligned(Aligned::Tumbling { length: *length }),
+            Window::Hopping { length, every } => Cutter::Aligned(Aligned::hopping(*length, *every)),
+            Window::Calendar { unit, zone } => {
+                Cutter::Aligned(Aligned::Calendar(calendar::Calendar::new(*unit, zone)))
             }
+            Window::Session { gap } => Cutter::Session(session::Gap(*gap)),
+            Window::Count { readings } => Cutter::Sorted(sorted::Rule::Count(*readings)),
         }
+    }
+}
+
+/// The windows of `summary` that a reading of `time` belongs to; none where what else was read decides.
+pub fn windows_around(summary: &SummaryPlan, time: Time) -> Vec<Bounds> {
+    match Cutter::of(summary) {
+        Cutter::Aligned(cut) => cut.windows(cut.pane(time)).collect(),
+        Cutter::Session(_) | Cutter::Sorted(_) => Vec::new(),
     }
 }
 
@@ -30,6 +69,8 @@ pub struct Completeness {
     pub late: u32,
     /// Sequence numbers that were skipped just before a reading of this window.
     pub gaps: u32,
+    /// Readings that waited at a broker and were stamped when they came.
+    pub backlog: u32,
 }
 
 impl Completeness {
@@ -40,74 +81,32 @@ impl Completeness {
         self.duplicates = self.duplicates.saturating_add(other.duplicates);
         self.late = self.late.saturating_add(other.late);
         self.gaps = self.gaps.saturating_add(other.gaps);
+        self.backlog = self.backlog.saturating_add(other.backlog);
     }
 }
 
-/// The content of a window: mergeable, open or closed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Content {
-    /// How complete.
-    pub completeness: Completeness,
-    /// For the aggregates.
-    pub states: Box<[State]>,
-}
-
-impl Content {
-    /// An empty window of `summary`.
-    pub fn empty(summary: &SummaryPlan) -> Content {
-        Content { completeness: Completeness::default(), states: State::empty_for(&summary.aggregates) }
-    }
-
-    /// Folds one counted reading in.
-    pub fn fold(&mut self, time: Time, value: f64, gap: u32) {
-        self.completeness.received = self.completeness.received.saturating_add(1);
-        self.completeness.gaps = self.completeness.gaps.saturating_add(gap);
-        for state in &mut self.states {
-            state.fold(time, value);
-        }
-    }
-
-    /// Folds in what came later. Where the definition changed in between, only what both parts know is known of the
-    /// whole: an aggregate of some of its readings would be wrong.
-    pub fn merge(&mut self, later: &Content) {
-        self.completeness.merge(&later.completeness);
-        let both = std::mem::take(&mut self.states).into_iter().filter_map(|mut state| {
-            let from = later.states.iter().find(|from| from.is_like(&state))?;
-            state.merge(from);
-            Some(state)
-        });
-        self.states = both.collect();
-    }
-}
-
-/// An open window of a group.
+/// An open window of a group; of hopping windows, a pane.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Open {
     /// Its start.
     pub start: Time,
     /// Its end.
     pub end: Time,
-    /// When it closes, by the wall clock.
+    /// When it closes, by the wall clock; never for a pane that is shared.
     pub due: Time,
-    /// It may have been closed before: this is what came later, to be merged with what the store has.
-    pub late: bool,
+    /// It may have been closed before: this is what came later, to be merged with what the store has under these names.
+    pub late: Option<Box<[ClosedKey]>>,
     /// What it holds.
     pub content: Content,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::time::Span;
-
-    #[test]
-    fn tumbling_windows_are_aligned() {
-        let minute = Window::Tumbling { length: Span::from_secs(60) };
-        let at = |secs: i64| Time(secs * 1_000_000);
-        for (secs, start) in
-            [(0, 0), (59, 0), (60, 60), (-1, -60), (-60, -60), (1_795_341_659, 1_795_341_600)]
-        {
-            assert_eq!(minute.around(at(secs)), (at(start), at(start + 60)), "{secs}");
-        }
-    }
+/// A window that several panes make up, waiting for its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Its start.
+    pub start: Time,
+    /// Its end.
+    pub end: Time,
+    /// When it closes, by the wall clock.
+    pub due: Time,
 }

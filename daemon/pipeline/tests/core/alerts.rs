@@ -348,7 +348,7 @@ fn the_events_of_an_alert() {
         ..alert("value > 60")
     });
     if let tidegate_pipeline::plan::Fields::Value { listed, .. } = &mut plan.streams[0].fields {
-        listed.push(MetricPlan { name: "t".into(), at: None, unit: Some("°C".into()) });
+        listed.push(MetricPlan { name: "t".into(), unit: Some("°C".into()), ..MetricPlan::default() });
     }
     let mut world = World::new(plan);
     play(&mut world, &[(2.0, Read(1.0, 61.5)), (32.0, Read(31.0, 63.5)), (90.0, Read(89.5, 54.5))]);

@@ -5,8 +5,12 @@
 
 mod alerts;
 mod events;
+mod forgetting;
+mod kinds;
 mod laws;
+mod layout;
 mod migration;
+mod records;
 mod script;
 mod uniqueness;
 mod verdicts;

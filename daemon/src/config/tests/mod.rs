@@ -16,6 +16,7 @@ fn machine() -> Environment {
         hostname: Some("pi".into()),
         machine_id: Some("0123456789abcdef0123456789abcdef".into()),
         state_directory: None,
+        timezone: Some("Europe/Amsterdam".into()),
     }
 }
 

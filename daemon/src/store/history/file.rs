@@ -13,17 +13,18 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tidegate_pipeline::aggregate::Value;
 use tidegate_pipeline::event::Closed;
 use tidegate_pipeline::time::Time;
 
 /// (end in µs, group) to [`Row`]. Another layout takes another name, so that it is known for foreign.
-const TABLE: TableDefinition<'_, (i64, u32), &[u8]> = TableDefinition::new("history_1");
+const TABLE: TableDefinition<'_, (i64, u32), &[u8]> = TableDefinition::new("history_2");
 /// Pages in memory; the history is written in order and seldom read.
 const CACHE_BYTES: usize = 1 << 20;
 
 /// Where a row is kept: end in µs, group.
 pub(super) type Key = (i64, u32);
-/// Rows that wait to be written.
+/// Rows that wait to be written; an empty one takes away what is there.
 pub(super) type Rows = BTreeMap<Key, Vec<u8>>;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,19 +33,23 @@ struct Row {
     subject: String,
     unit: Option<String>,
     start: Time,
-    values: Vec<(String, f64)>,
+    values: Vec<(String, Value)>,
 }
 
-/// The row of a closed window.
-pub(super) fn row(closed: Closed) -> (Key, Vec<u8>) {
+/// The row of a closed window, and empty ones for those that it replaces.
+pub(super) fn rows_of(closed: Closed) -> impl Iterator<Item = (Key, Vec<u8>)> {
+    let retired: Vec<_> = closed.retires.iter().map(|old| ((old.end.0, old.group), Vec::new())).collect();
+    retired.into_iter().chain(std::iter::once(row(closed)))
+}
+
+fn row(closed: Closed) -> (Key, Vec<u8>) {
     let record = closed.record;
-    let values = record.values.iter().map(|(aggregate, value)| (aggregate.name().to_owned(), *value));
     let row = Row {
         revision: closed.revision,
         subject: record.subject,
         unit: record.unit,
         start: record.start,
-        values: values.collect(),
+        values: record.values,
     };
     ((closed.key.end.0, closed.key.group), pack_value(&row))
 }
@@ -143,7 +148,11 @@ pub(super) fn write(database: &Database, rows: &Rows, oldest: Time, is_full: boo
             }
         }
         for (key, row) in rows.range((oldest.0, 0)..) {
-            table.insert(key, row.as_slice()).doing("write the history")?;
+            if row.is_empty() {
+                table.remove(key).doing("write the history")?;
+            } else {
+                table.insert(key, row.as_slice()).doing("write the history")?;
+            }
         }
     }
     write.commit().doing("write the history")

@@ -1,0 +1,184 @@
+//! Windows that end by what was read: a number of readings (`count = 100`).
+//!
+//! Their readings are put in the order of time first: each waits until `lateness` has passed, and what comes after a later
+//! one was let through is too late. So such windows need no amendments, and have none.
+
+use super::Content;
+use crate::fold::{Fate, Frame, Sample};
+use crate::limits::SORTED_MAX;
+use crate::series::{Extra, Group};
+use crate::time::{Span, Time};
+use serde::{Deserialize, Serialize};
+
+/// What ends a window.
+#[derive(Debug)]
+pub(crate) enum Rule {
+    /// So many readings.
+    Count(u32),
+}
+
+/// A group's readings on their way through the order of time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sorted {
+    /// Not let through yet, by time and then value.
+    waiting: Vec<Waits>,
+    /// The time of the last that was let through.
+    passed: Option<Time>,
+    /// When the next is let through.
+    due: Option<Time>,
+    /// The window that is being filled.
+    open: Option<Filling>,
+    /// Duplicates and rejections since the last window.
+    aside: Content,
+    /// The last reading of the window before.
+    last: Option<(Time, f64)>,
+    /// How many windows have ended.
+    ordinal: u64,
+    /// Where the last window ended: ends name windows in the store, and must differ.
+    last_end: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Waits {
+    time: Time,
+    value: f64,
+    gap: u32,
+    backlog: bool,
+}
+
+impl Waits {
+    fn of(sample: &Sample) -> Waits {
+        let Sample { time, value, gap, backlog, .. } = *sample;
+        Waits { time, value, gap, backlog }
+    }
+
+    fn sample(self) -> Sample {
+        let Waits { time, value, gap, backlog } = self;
+        Sample { time, value, gap, backlog, fate: Fate::Counted }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Filling {
+    start: Time,
+    last: Time,
+    content: Content,
+}
+
+/// A window that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) start: Time,
+    pub(crate) end: Time,
+    pub(crate) ordinal: u64,
+    pub(crate) content: Content,
+}
+
+impl Sorted {
+    /// Whether a reading of `time` can still take its place.
+    pub(crate) fn takes(&self, time: Time) -> bool {
+        self.passed.is_none_or(|passed| time >= passed)
+    }
+
+    /// Whether nothing waits and no window is being filled.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.open.is_none()
+    }
+
+    /// The time of the first that waits.
+    pub(crate) fn first(&self) -> Option<Time> {
+        self.waiting.first().map(|first| first.time)
+    }
+
+    /// When the next is let through.
+    pub(crate) fn due(&self) -> Option<Time> {
+        self.due
+    }
+
+    /// Up to which time readings are let through at `now`: those that have waited, and the oldest half of too many.
+    pub(crate) fn ripe(&self, now: Time, lateness: Span) -> Time {
+        let crowded = (self.waiting.len() >= SORTED_MAX).then(|| self.waiting[SORTED_MAX / 2].time);
+        crowded.unwrap_or(Time::MIN).max(now.minus(lateness))
+    }
+}
+
+impl Rule {
+    pub(crate) fn fold(&self, frame: &mut Frame<'_>, group: &mut Group, sample: &Sample) {
+        let Extra::Sorted(sorted) = &mut group.extra else { return };
+        if sample.fate != Fate::Counted {
+            sorted.aside.note(sample, frame.template);
+            return;
+        }
+        let place = sorted.waiting.partition_point(|waits| {
+            waits.time.cmp(&sample.time).then(waits.value.total_cmp(&sample.value)).is_le()
+        });
+        sorted.waiting.insert(place, Waits::of(sample));
+        sorted.reschedule(frame);
+    }
+
+    /// Lets through what is not later than `upto`; everything, and ends the window, where that is the end of time. Calls
+    /// `ended` for each window that ended.
+    pub(crate) fn release(
+        &self,
+        frame: &mut Frame<'_>,
+        sorted: &mut Sorted,
+        upto: Time,
+        mut ended: impl FnMut(Ended),
+    ) {
+        let count = sorted.waiting.partition_point(|waits| waits.time <= upto);
+        let released: Vec<_> = sorted.waiting.drain(..count).collect();
+        for waits in released {
+            sorted.passed = Some(waits.time);
+            let Rule::Count(full) = self;
+            let open = sorted.open.get_or_insert_with(|| Filling::new(waits.time));
+            open.content.note(&waits.sample(), frame.template);
+            open.last = waits.time;
+            if let ([lane], Some(last)) = (open.content.lanes.as_mut_slice(), sorted.last) {
+                lane.opening.get_or_insert(last);
+            }
+            if open.content.completeness.received >= *full {
+                ended(sorted.end());
+            }
+        }
+        if upto == Time::MAX && sorted.open.is_some() {
+            ended(sorted.end());
+        }
+        sorted.reschedule(frame);
+    }
+}
+
+impl Filling {
+    fn new(start: Time) -> Filling {
+        Filling { start, last: start, content: Content::default() }
+    }
+}
+
+impl Sorted {
+    /// Ends the open window, which there is.
+    fn end(&mut self) -> Ended {
+        let Filling { start, last, mut content } = self.open.take().unwrap_or_else(|| Filling {
+            start: Time::MIN,
+            last: Time::MIN,
+            content: Content::default(),
+        });
+        content.completeness.merge(&std::mem::take(&mut self.aside).completeness);
+        let end = last.plus(Span(1)).max(self.last_end.map_or(Time::MIN, |end| end.plus(Span(1))));
+        self.last_end = Some(end);
+        self.last = content.lanes.first().and_then(super::Lane::last_sample);
+        self.ordinal += 1;
+        Ended { start, end, ordinal: self.ordinal, content }
+    }
+
+    fn reschedule(&mut self, frame: &mut Frame<'_>) {
+        if let Some(due) = self.due.take() {
+            frame.forget_due(due, Time::MIN, false);
+        }
+        self.due = self.first().map(|first| match self.waiting.len() {
+            SORTED_MAX.. => Time::MIN,
+            _ => first.plus(frame.summary.lateness),
+        });
+        if let Some(due) = self.due {
+            frame.note_due(due, Time::MIN, false);
+        }
+    }
+}
