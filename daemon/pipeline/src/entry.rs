@@ -4,7 +4,8 @@
 //! gives the state that the daemon had, without deciding anything again.
 
 use crate::alert::Move;
-use crate::dedupe::{Mark, content::Print};
+use crate::decode::sparkplug;
+use crate::dedupe::{CounterKind, Mark, content::Print};
 use crate::time::Time;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
@@ -42,9 +43,11 @@ pub enum Event {
     Counter {
         /// Its name.
         name: String,
-        /// Whether its numbers come with a boot number.
-        with_boot: bool,
+        /// What it does with the numbers.
+        kind: CounterKind,
     },
+    /// A Sparkplug node or device was born or died.
+    Sparkplug(sparkplug::Change),
     /// A session was met; it gets the number `slot`, which may have been another's.
     Session {
         /// Index of its source.

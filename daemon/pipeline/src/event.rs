@@ -84,7 +84,8 @@ impl<'r> Naming<'r> {
     pub(crate) fn key(&self, start: Time) -> String {
         let subject = self.subject();
         match (&self.summary().window, self.ordinal) {
-            (_, Some(ordinal)) => format!("{subject}/{ordinal}/count"),
+            (Cut::Count { .. }, Some(ordinal)) => format!("{subject}/{ordinal}/count"),
+            (Cut::State { .. }, _) => format!("{subject}/{}/state", start.rfc3339()),
             // Where it ends can still change.
             (Cut::Session { .. }, _) => format!("{subject}/{}/session", start.rfc3339()),
             _ => format!("{subject}/{}/{}", start.rfc3339(), self.end.since(start).key()),
@@ -120,7 +121,7 @@ impl<'r> Naming<'r> {
 
     /// How many readings a window should have: known when all its streams say how often they report.
     fn expected(&self) -> Option<u64> {
-        if matches!(self.summary().window, Cut::Session { .. } | Cut::Count { .. }) {
+        if matches!(self.summary().window, Cut::Session { .. } | Cut::Count { .. } | Cut::State { .. }) {
             return None; // they end by what was read
         }
         let streams = self.group.streams.iter().map(|&s| &self.plan.streams[usize::from(s)]);

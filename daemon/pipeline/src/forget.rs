@@ -97,7 +97,7 @@ impl Pipeline {
         self.counter_index.remove(known.name.as_str());
         known.name = String::new();
         // What it remembered can be large.
-        known.counter = crate::dedupe::Counter::new(true);
+        known.counter = crate::dedupe::Counter::new(crate::dedupe::CounterKind::Boots);
         self.state.vacant_counters.push(at);
         self.routes = Default::default();
     }

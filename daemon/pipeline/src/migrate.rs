@@ -77,6 +77,7 @@ impl Pipeline {
             next_group: self.state.next_group,
             counters: counters.collect(),
             sessions: sessions.collect(),
+            births: self.state.births.clone(),
             ledger: self.state.ledger.clone(),
             forgotten: self.state.forgotten,
             ..State::default()

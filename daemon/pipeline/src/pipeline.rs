@@ -258,7 +258,8 @@ impl Pipeline {
             Event::Series { stream, metric, tags } => {
                 self.add_series(*stream, metric, tags);
             }
-            Event::Counter { name, with_boot } => self.add_counter(name, *with_boot),
+            Event::Counter { name, kind } => self.add_counter(name, *kind),
+            Event::Sparkplug(change) => self.state.births.note(change),
             Event::ForgetSeries { series } => self.forget_series(*series),
             Event::ForgetCounter { counter } => self.forget_counter(*counter),
             Event::Backlog { source, on } => {

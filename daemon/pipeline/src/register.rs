@@ -1,7 +1,7 @@
 //! Registration: series and groups get their numbers, and are found by name.
 
 use crate::alert::Watch;
-use crate::dedupe::Counter;
+use crate::dedupe::{Counter, CounterKind};
 use crate::limits::WIDE_METRICS_MAX;
 use crate::pipeline::{Due, Pipeline, number};
 use crate::plan::{Layout, SummaryPlan, Unique};
@@ -46,9 +46,9 @@ impl Pipeline {
         self.state.vacant_counters.last().copied().unwrap_or_else(|| number(self.state.counters.len()))
     }
 
-    pub(crate) fn add_counter(&mut self, name: &str, with_boot: bool) {
+    pub(crate) fn add_counter(&mut self, name: &str, kind: CounterKind) {
         self.counter_index.insert(name.into(), self.next_counter());
-        let counter = Counter::new(with_boot);
+        let counter = Counter::new(kind);
         let known = KnownCounter { name: name.to_owned(), heard: Heard::default(), counter };
         match self.state.vacant_counters.pop() {
             Some(at) => self.state.counters[at as usize] = known,

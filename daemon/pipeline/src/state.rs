@@ -1,6 +1,7 @@
 //! The state: everything that a checkpoint holds.
 
 use crate::alert::Watch;
+use crate::decode::sparkplug::Births;
 use crate::dedupe::{Counter, content::Session};
 use crate::ledger::Ledger;
 use crate::series::{Group, Series};
@@ -32,6 +33,8 @@ pub struct State {
     pub vacant_counters: Vec<u32>,
     /// By session number.
     pub sessions: Vec<KnownSession>,
+    /// What Sparkplug nodes and devices call their metrics.
+    pub births: Births,
     /// What became of all readings.
     pub ledger: Ledger,
     /// Windows that end at or before this are not in the store any more and can't be amended.

@@ -77,6 +77,8 @@ reasons! {
     NameTooLong = "name_too_long",
     /// It waited at a broker and carries no time of its own, and the source says `backlog = "reject"`.
     Backlog = "backlog",
+    /// Sparkplug data with an alias whose birth was not heard.
+    UnknownAlias = "unknown_alias",
 }
 
 #[cfg(test)]

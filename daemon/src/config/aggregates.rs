@@ -6,6 +6,7 @@ use super::model::{Source, SourceKind};
 use super::reader::Section;
 use super::schema;
 use super::streams::known_metrics;
+use std::sync::Arc;
 use std::time::Duration;
 use tidegate_pipeline::aggregate::{Aggregate, Permille, are_bounds};
 use tidegate_pipeline::expr::{Expr, Names};
@@ -113,7 +114,7 @@ fn with_parameter(field: &Field<'_>) -> Option<Aggregate> {
         per("rate", Aggregate::Rate),
         per("derivative", Aggregate::Derivative),
         per("slope", Aggregate::Slope),
-        section.get("duration_in").and_then(|field| condition(&field)),
+        section.get("duration_in").and_then(|field| duration_in(&field)),
     ];
     let keys = schema::AGGREGATE.keys.iter().filter(|key| section.has(key)).count();
     if keys != 1 && !section.has_unknown() {
@@ -126,18 +127,22 @@ fn with_parameter(field: &Field<'_>) -> Option<Aggregate> {
     found.into_iter().flatten().next()
 }
 
+fn duration_in(field: &Field<'_>) -> Option<Aggregate> {
+    condition(field, "{ duration_in = \"value > 60\" }").map(Aggregate::DurationIn)
+}
+
 /// A condition over the value alone: readings of several series can meet in one window.
-fn condition(field: &Field<'_>) -> Option<Aggregate> {
+pub(super) fn condition(field: &Field<'_>, example: &str) -> Option<Arc<Expr>> {
     let text = field.text()?;
     let names = Names { value: true, ..Names::default() };
     match Expr::condition(text, &names) {
-        Ok(condition) => Some(Aggregate::DurationIn(condition.into())),
+        Ok(condition) => Some(condition.into()),
         Err(error) => {
             field
                 .cx
                 .error(field.inner(error.at), format!("`{text}` is not a condition"))
                 .label(error.message)
-                .help("write { duration_in = \"value > 60\" }")
+                .help(format!("write {example}"))
                 .report();
             None
         }

@@ -70,6 +70,7 @@ pub(super) static STREAM: Schema = at(
         "topic",
         "exclude",
         "format",
+        "csv",
         "each",
         "numbers_as_text",
         "value",
@@ -84,6 +85,7 @@ pub(super) static STREAM: Schema = at(
         "metrics",
     ],
 );
+pub(super) static CSV: Schema = at("streams.NAME.csv", &["delimiter", "decimal", "columns", "header"]);
 pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
@@ -107,8 +109,10 @@ pub(super) static SUMMARY: Schema = at(
         "to",
     ],
 );
-pub(super) static WINDOW: Schema =
-    at("summaries.NAME.window", &["tumbling", "hopping", "every", "calendar", "zone", "session", "count"]);
+pub(super) static WINDOW: Schema = at(
+    "summaries.NAME.window",
+    &["tumbling", "hopping", "every", "calendar", "zone", "session", "count", "state"],
+);
 pub(super) static AGGREGATE: Schema =
     at("summaries.NAME.aggregates", &["histogram", "integral", "rate", "derivative", "slope", "duration_in"]);
 pub(super) static ALERT: Schema =
@@ -131,6 +135,7 @@ pub(super) static ALL: &[&Schema] = &[
     &USER,
     &SECRET,
     &STREAM,
+    &CSV,
     &TIME,
     &SEQUENCE,
     &TAG,
@@ -157,12 +162,11 @@ static LATER: &[(&str, &[&str])] = &[
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
     ("streams.NAME", &["availability"]),
-    ("streams.NAME.format", &["csv", "influx", "senml", "cbor", "msgpack", "sparkplug", "tidegate"]),
+    ("streams.NAME.format", &["tidegate"]),
     (
         "streams.NAME.clean",
         &["spike", "convert", "stuck", "rate_limit", "deadband", "duplicate", "map", "where", "derive"],
     ),
-    ("summaries.NAME.window", &["state"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),
     ("clock", &["unsynchronised", "hold_max"]),

@@ -3,10 +3,12 @@
 use super::Kind;
 use super::stream::StreamPlan;
 use crate::aggregate::Aggregate;
+use crate::expr::Expr;
 use crate::limits::SAMPLES_MAX;
 use crate::time::Span;
 use crate::window::divisor;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One `[summaries.NAME]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -111,7 +113,7 @@ pub enum Layout {
 }
 
 /// How time is cut into windows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Window {
     /// Back to back, aligned to 1970-01-01T00:00:00Z.
     Tumbling {
@@ -141,6 +143,11 @@ pub enum Window {
     Count {
         /// How many.
         readings: u32,
+    },
+    /// From a reading of which a condition holds to the next of which it does not, in the order of their time.
+    State {
+        /// Of one reading: its value and time.
+        condition: Arc<Expr>,
     },
 }
 
@@ -177,7 +184,7 @@ impl Window {
             Window::Calendar { unit: CalendarUnit::Week, .. } => Span::from_secs(8 * DAY),
             Window::Calendar { unit: CalendarUnit::Month, .. } => Span::from_secs(32 * DAY),
             Window::Session { gap } => *gap,
-            Window::Count { .. } => Span::ZERO,
+            Window::Count { .. } | Window::State { .. } => Span::ZERO,
         }
     }
 
@@ -192,6 +199,6 @@ impl Window {
     /// Whether its windows end by what was read and not by time alone: they take readings in the order of time, and are
     /// not amended.
     pub fn is_sorted(&self) -> bool {
-        matches!(self, Window::Count { .. })
+        matches!(self, Window::Count { .. } | Window::State { .. })
     }
 }

@@ -22,6 +22,7 @@ use crate::event::ClosedKey;
 use crate::plan::{SummaryPlan, Window};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// How one summary cuts its readings into windows, ready to use.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ impl Cutter {
             }
             Window::Session { gap } => Cutter::Session(session::Gap(*gap)),
             Window::Count { readings } => Cutter::Sorted(sorted::Rule::Count(*readings)),
+            Window::State { condition } => Cutter::Sorted(sorted::Rule::State(Arc::clone(condition))),
         }
     }
 }

@@ -59,7 +59,7 @@ urll = "https://f.example/"
             "error: unknown key `tubling`",
             "7 | window = { tubling = \"1m\" }",
             "  |            ^^^^^^^ did you mean `tumbling`?",
-            "  = help: known here: tumbling, hopping, every, calendar, zone, session, count",
+            "  = help: known here: tumbling, hopping, every, calendar, zone, session, count, state",
             "error: there is no output `ingets`",
             "8 | to = \"ingets\"",
             "  |      ^^^^^^^^ did you mean `ingest`?",
@@ -195,16 +195,52 @@ fn places_and_names() {
 }
 
 #[test]
+fn formats() {
+    let stream = |text: &str| format!("[streams.s]\ntopic = \"t/{{device}}\"\n{text}\n");
+    let csv = |keys: &str| format!("format = \"csv\"\ncsv = {{ {keys} }}");
+    for (text, expected) in [
+        ("csv = {}", "3: `csv` is for rows of cells"),
+        (&csv("delimiter = \";;\""), "4: `delimiter` has to be one character that no number has"),
+        (&csv("delimiter = \"1\""), "4: `delimiter` has to be one character that no number has"),
+        (&csv("decimal = \",\""), "4: `csv` has the same character between cells and before decimals"),
+        (&csv("header = false"), "4: `header` leaves the columns without names"),
+        (&csv("columns = []"), "4: `columns` names no column"),
+        (&csv("columns = [\"a\", \"a\"]"), "4: `columns` names `a` twice"),
+        (&csv("decimal = \";\""), "4: unknown `decimal`: `;`: not known here"),
+        (
+            "format = \"csv\"\neach = \"/a\"",
+            "4: `each` is not needed: every row is a record, and every cell a text",
+        ),
+        (
+            "format = \"senml\"\nvalue = \"/a\"",
+            "4: `value` is not needed: the format says itself what a value is called and when it was taken",
+        ),
+        ("format = \"sparkplug\"", "2: `topic` names `{device}`, which the format gives by itself"),
+        (
+            "format = \"influx\"\ntime = { at = \"/t\", format = \"s\" }",
+            "4: `at` has no meaning with line protocol, which has its time stamps at the end of each line",
+        ),
+        ("format = \"influx\"\ntags = { labels = \"x\" }", "4: `labels` is given by the format already"),
+        ("format = \"influks\"", "3: unknown `format`: `influks`: did you mean `influx`?"),
+    ] {
+        check(&stream(text), &[expected]);
+    }
+    check(
+        "[streams.s]\ntopic = \"t/{metric}\"\nformat = \"influx\"\n",
+        &["2: `topic` names `{metric}`, which the format gives by itself"],
+    );
+}
+
+#[test]
 fn what_later_versions_bring() {
     let later = |what: &str| format!("`{what}` is not in this version yet: planned for a later version");
     for (text, line, what) in [
         ("[alerts.hot]\nsilent_for = \"5m\"\ncapture = \"60s\"\n", 3, "capture"),
         ("[sources.b]\ntype = \"kafka\"\nbrokers = 1\n", 2, "kafka"),
         ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
-        ("[streams.s]\ntopic = \"t\"\nformat = \"csv\"\n", 3, "csv"),
+        ("[streams.s]\ntopic = \"t\"\nformat = \"tidegate\"\n", 3, "tidegate"),
         ("[streams.s]\ntopic = \"t\"\navailability = {}\n", 3, "availability"),
         ("[streams.s]\ntopic = \"t\"\nclean = [{ spike = { window = 7 } }]\n", 3, "spike"),
-        ("[summaries.s]\nwindow = { state = \"value > 0\" }\n", 2, "state"),
         ("[outputs.s]\ntype = \"aws-lambda\"\nfunction = \"x\"\n", 2, "aws-lambda"),
         ("[outputs.s]\nurl = \"mqtt://h\"\n", 2, "mqtt"),
         ("[buffer]\nwhen_full = \"roll-up\"\n", 2, "when_full"),
@@ -226,6 +262,7 @@ fn windows() {
         ("{ calendar = \"year\" }", "unknown `calendar`: `year`"),
         ("{ calendar = \"day\", zone = \"Mars\" }", "Mars"),
         ("{ count = 0 }", "`count` has to be between 1 and 1000000"),
+        ("{ state = \"value > \" }", "is not a condition"),
         ("{ session = 30 }", "`session` has to be a length of time"),
         ("{ }", "`tumbling` is missing"),
     ] {

@@ -4,6 +4,7 @@ mod alerts;
 mod documents;
 mod errors;
 mod promises;
+mod samples;
 mod values;
 mod warnings;
 
