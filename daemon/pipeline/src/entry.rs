@@ -71,6 +71,15 @@ pub enum Event {
         /// What it did.
         change: Move,
     },
+    /// Sensors went offline or came back.
+    Presence {
+        /// The number of what is known of them.
+        presence: u32,
+        /// Whether they are there.
+        online: bool,
+        /// By the gateway's clock.
+        at: Time,
+    },
     /// A source begins or ends to deliver what waited for us.
     Backlog {
         /// Its index.

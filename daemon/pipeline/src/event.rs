@@ -119,15 +119,18 @@ impl<'r> Naming<'r> {
         self.plan.unit(&self.group.streams, metric)
     }
 
-    /// How many readings a window should have: known when all its streams say how often they report.
-    fn expected(&self) -> Option<u64> {
+    /// How many readings a window should have: known when all its streams say how often they report. Nobody expects one of
+    /// a sensor that is `offline`, in seconds.
+    fn expected(&self, offline: u32) -> Option<u64> {
         if matches!(self.summary().window, Cut::Session { .. } | Cut::Count { .. } | Cut::State { .. }) {
             return None; // they end by what was read
         }
         let streams = self.group.streams.iter().map(|&s| &self.plan.streams[usize::from(s)]);
         let every = streams.map(|stream| stream.expected_every).min()??;
         let length = self.end.since(self.start).0;
-        u64::try_from(length / every.0.max(1)).ok().map(|each| each * self.group.members.len() as u64)
+        let each = u64::try_from(length / every.0.max(1)).ok()?;
+        let missing = i64::from(offline).saturating_mul(1_000_000) / every.0.max(1);
+        Some((each * self.group.members.len() as u64).saturating_sub(missing.unsigned_abs()))
     }
 }
 
@@ -161,7 +164,10 @@ impl<'r> Rendering<'r> {
                 window: Window { start: naming.start.rfc3339(), end: naming.end.rfc3339() },
                 values: AllValues { lanes: &lanes, wide },
                 approximate: lanes.iter().flat_map(|lane| lane.approximate(wide)).collect(),
-                completeness: Complete::new(self.content.completeness, naming.expected()),
+                completeness: Complete::new(
+                    self.content.completeness,
+                    naming.expected(self.content.completeness.offline),
+                ),
                 clock: "trusted",
             },
         };
@@ -354,6 +360,8 @@ struct Complete {
     gaps: u32,
     #[serde(skip_serializing_if = "is_zero")]
     backlog: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    offline: u32,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -363,7 +371,7 @@ fn is_zero(count: &u32) -> bool {
 
 impl Complete {
     fn new(counts: Completeness, expected: Option<u64>) -> Complete {
-        let Completeness { received, rejected, duplicates, late, gaps, backlog } = counts;
-        Complete { received, expected, rejected, duplicates, late, gaps, backlog }
+        let Completeness { received, rejected, duplicates, late, gaps, backlog, offline } = counts;
+        Complete { received, expected, rejected, duplicates, late, gaps, backlog, offline }
     }
 }

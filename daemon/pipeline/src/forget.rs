@@ -52,6 +52,12 @@ impl Step<'_> {
 
 impl Pipeline {
     pub(crate) fn forget_series(&mut self, at: u32) {
+        if let Some(since) = self.offline_since(at) {
+            self.mark_watches(at, false, since);
+        }
+        if let Some(presence) = self.state.series[at as usize].presence {
+            self.leave_presence(at, presence);
+        }
         let series = std::mem::replace(&mut self.state.series[at as usize], Series::vacant());
         self.name_series(series.stream, &series.metric, &series.tags);
         self.series_index.remove(self.name.as_str());

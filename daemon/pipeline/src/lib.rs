@@ -20,6 +20,7 @@ pub mod decode;
 pub mod dedupe;
 pub mod clean;
 pub mod series;
+pub mod presence;
 mod fold;
 mod take;
 pub mod window;

@@ -56,3 +56,7 @@ pub const EXCERPT_BYTES_MAX: usize = 200;
 pub const EXPRESSION_BYTES_MAX: usize = 4 << 10;
 /// Words and signs of an expression: bounds its depth, its memory and the work of evaluating it.
 pub const EXPRESSION_TOKENS_MAX: usize = 256;
+/// Bytes of a payload on an availability topic; a longer one is no availability.
+pub const AVAILABILITY_BYTES_MAX: usize = 4 << 10;
+/// Times of being offline that are remembered of a sensor, for completeness.
+pub const OFFLINE_SPANS_MAX: usize = 8;

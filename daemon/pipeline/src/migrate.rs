@@ -89,6 +89,8 @@ impl Pipeline {
             let moved = &mut pipeline.state.series[at];
             moved.heard = heard(series.heard);
             moved.latest = series.latest;
+            pipeline.keep_presence(number(at), series.presence.map(|at| &self.state.presences[at as usize]));
+            let moved = &mut pipeline.state.series[at];
             if moved.times.is_some() && series.times.is_some() {
                 moved.times.clone_from(&series.times);
             }

@@ -36,6 +36,7 @@ pub struct Pipeline {
     pub(crate) series_index: Index,
     pub(crate) group_index: Index,
     pub(crate) watch_index: Index,
+    pub(crate) presence_index: Index,
     pub(crate) counter_index: Index,
     pub(crate) session_index: Index,
     /// Groups by their number.
@@ -148,6 +149,7 @@ impl Pipeline {
             series_index: Index::default(),
             group_index: Index::default(),
             watch_index: Index::default(),
+            presence_index: Index::default(),
             counter_index: Index::default(),
             session_index: Index::default(),
             group_places: Numbers::default(),
@@ -285,6 +287,7 @@ impl Pipeline {
                     known.session.open(*doubt_max);
                 }
             }
+            Event::Presence { presence, online, at } => self.note_presence(*presence, *online, *at),
             Event::Alert { watch, change } => {
                 self.note_alert(*watch, *change);
             }

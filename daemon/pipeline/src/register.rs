@@ -16,6 +16,7 @@ impl Pipeline {
         let at = self.next_series();
         let groups = self.groups_of(at, stream, metric, tags);
         let watches = self.watches_of(stream, metric, tags);
+        let presence = self.join_presence(at, stream, tags);
         let by_time = self.plan.streams[usize::from(stream)].unique == Unique::Time;
         self.name_series(stream, metric, tags);
         self.series_index.insert(self.name.as_str().into(), at);
@@ -27,11 +28,15 @@ impl Pipeline {
             latest: (Time::MIN, Time::MIN),
             groups,
             watches,
+            presence,
             times: by_time.then(Box::default),
         };
         match self.state.vacant_series.pop() {
             Some(at) => self.state.series[at as usize] = series,
             None => self.state.series.push(series),
+        }
+        if let Some(since) = self.offline_since(at) {
+            self.mark_watches(at, true, since);
         }
         at
     }
@@ -223,6 +228,9 @@ impl Pipeline {
         }
         for (at, known) in self.state.sessions.iter().enumerate() {
             self.session_index.insert(known.name.as_str().into(), number(at));
+        }
+        for (at, presence) in self.state.presences.iter().enumerate().filter(|(_, p)| !p.name.is_empty()) {
+            self.presence_index.insert(presence.name.as_str().into(), number(at));
         }
         self.index_watches();
     }

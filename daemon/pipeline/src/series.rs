@@ -31,6 +31,8 @@ pub struct Series {
     pub groups: Vec<u32>,
     /// The watches that its readings move, in the order of the plan's alerts.
     pub watches: Vec<u32>,
+    /// Whether its sensor is there, where the stream has `availability`.
+    pub presence: Option<u32>,
     /// Counted time stamps, where the stream is `unique = "time"`.
     pub times: Option<Box<Times>>,
 }
@@ -49,6 +51,7 @@ impl Series {
             latest: (Time::MIN, Time::MIN),
             groups: Vec::new(),
             watches: Vec::new(),
+            presence: None,
             times: None,
         }
     }

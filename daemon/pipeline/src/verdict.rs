@@ -79,6 +79,8 @@ reasons! {
     Backlog = "backlog",
     /// Sparkplug data with an alias whose birth was not heard.
     UnknownAlias = "unknown_alias",
+    /// It says whether a sensor is there: no reading.
+    Availability = "availability",
 }
 
 #[cfg(test)]

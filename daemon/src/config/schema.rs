@@ -80,12 +80,15 @@ pub(super) static STREAM: Schema = at(
         "retained",
         "tags",
         "rename",
+        "availability",
         "expected_every",
         "clean",
         "metrics",
     ],
 );
 pub(super) static CSV: Schema = at("streams.NAME.csv", &["delimiter", "decimal", "columns", "header"]);
+pub(super) static AVAILABILITY: Schema =
+    at("streams.NAME.availability", &["topic", "online", "offline", "at"]);
 pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
@@ -136,6 +139,7 @@ pub(super) static ALL: &[&Schema] = &[
     &SECRET,
     &STREAM,
     &CSV,
+    &AVAILABILITY,
     &TIME,
     &SEQUENCE,
     &TAG,
@@ -158,10 +162,9 @@ pub(super) static ALL: &[&Schema] = &[
 
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] = &[
-    ("alerts.NAME", &["capture", "offline"]),
+    ("alerts.NAME", &["capture"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
-    ("streams.NAME", &["availability"]),
     ("streams.NAME.format", &["tidegate"]),
     (
         "streams.NAME.clean",

@@ -194,6 +194,15 @@ impl Watch {
         self.members > 0 && self.offline >= self.members
     }
 
+    /// One of its series went offline, or is so no more.
+    pub(crate) fn mark(&mut self, offline: bool, at: Time) {
+        if offline {
+            (self.offline, self.offline_since) = (self.offline + 1, at);
+        } else {
+            self.offline = self.offline.saturating_sub(1);
+        }
+    }
+
     /// What a counted reading does: ask before [`Watch::note`].
     pub fn on_reading(
         &self,

@@ -26,8 +26,6 @@ pub struct AlertPlan {
     pub cooldown: Span,
     /// Raised when nothing was heard for so long, or at once when the sensor is known to be offline.
     pub silent_for: Option<Span>,
-    /// Raised when the sensor is known to be offline.
-    pub offline: bool,
     /// To which outputs.
     pub to: Vec<u16>,
 }
@@ -41,7 +39,7 @@ impl AlertPlan {
 
     /// Whether it is raised when the sensor is known to be offline.
     pub fn minds_offline(&self) -> bool {
-        self.offline || self.silent_for.is_some()
+        self.silent_for.is_some()
     }
 
     /// Whether it watches `metric` of the stream with this index.

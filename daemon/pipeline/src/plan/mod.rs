@@ -12,7 +12,9 @@ mod summary;
 pub use alert::AlertPlan;
 pub use fields::{Fields, Kind, MetricPlan, Pointer, PointerPattern, Token};
 pub use format::{Csv, Format};
-pub use stream::{CleanStep, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique};
+pub use stream::{
+    Availability, CleanStep, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique,
+};
 pub use summary::{CalendarUnit, Layout, SummaryPlan, Window};
 
 use crate::time::Span;

@@ -1,13 +1,14 @@
 //! Alerts: what readings, availability and the time move, written into the entry and told.
 
 use super::Step;
+use super::message::Origin;
 use crate::alert::{Active, Move, Raised, Telling, Truths, Watch, Why};
 use crate::entry::{Event, Reading};
 use crate::expr::{Env, Expr};
 use crate::pipeline::{Pipeline, number};
 use crate::plan::Plan;
 use crate::time::{Span, Time};
-use crate::verdict::Verdict;
+use crate::verdict::{Reason, Verdict};
 
 impl Step<'_> {
     /// Raises what the time raises; call it before [`Step::finish`]. `listening`: since when a source has been connected
@@ -41,6 +42,12 @@ impl Step<'_> {
     /// What a decided reading moves; call it before the reading is noted.
     pub(super) fn watch_reading(&mut self, reading: &Reading, value: Option<f64>, arrival: Time) {
         let Some(value) = value.filter(|_| reading.verdict == Verdict::Counted) else { return };
+        // Who measures is there, whatever was said before.
+        if let Some(presence) = self.core.state.series[reading.series as usize].presence
+            && self.core.offline_since(reading.series).is_some_and(|since| reading.time.min(arrival) >= since)
+        {
+            self.set_presence(presence, true, arrival);
+        }
         for index in 0..self.core.state.series[reading.series as usize].watches.len() {
             let series = &self.core.state.series[reading.series as usize];
             let at = series.watches[index];
@@ -52,6 +59,47 @@ impl Step<'_> {
                 if plan.clear.is_some() { truth(plan.clear.as_ref(), &env) } else { when.map(|w| !w) };
             let moves = watch.on_reading(plan, Truths { when, clear }, reading.time, arrival);
             moves.into_iter().flatten().for_each(|change| self.move_watch(at, change, Some(value)));
+        }
+    }
+
+    /// A message that says whether sensors are there. It is accounted for, and no reading.
+    pub(super) fn availability(&mut self, mut origin: Origin<'_>, known: &[(u16, Vec<(String, String)>)]) {
+        for (stream, tags) in known {
+            let plan = &self.core.plan.streams[usize::from(*stream)].availability;
+            let online = plan.as_ref().and_then(|plan| plan.read(origin.message.payload));
+            match online {
+                Some(_) => self.unread(&origin, Some(*stream), Reason::Availability, "", false),
+                None => {
+                    let detail = "neither the word for online nor the one for offline";
+                    self.unread(&origin, Some(*stream), Reason::Malformed, detail, true);
+                }
+            }
+            // What is delivered again may be older than what came since.
+            let presence = self.core.presence(*stream, tags).filter(|_| !origin.cancelled);
+            if let (Some(online), Some(presence)) = (online, presence) {
+                self.set_presence(presence, online, origin.message.arrival);
+            }
+            origin.print = None;
+        }
+    }
+
+    /// Sensors went offline or came back: what that moves.
+    fn set_presence(&mut self, presence: u32, online: bool, at: Time) {
+        let known = &self.core.state.presences[presence as usize];
+        if known.offline.is_none() == online {
+            return;
+        }
+        let members = known.members.clone();
+        self.event(Event::Presence { presence, online, at });
+        for series in members {
+            for index in 0..self.core.state.series[series as usize].watches.len() {
+                let watch = self.core.state.series[series as usize].watches[index];
+                let known = &self.core.state.watches[watch as usize];
+                let (plan, value) = (&self.core.plan.alerts[usize::from(known.alert)], known.value);
+                if let Some(change) = known.on_availability(plan, at) {
+                    self.move_watch(watch, change, value);
+                }
+            }
         }
     }
 

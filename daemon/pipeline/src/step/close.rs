@@ -140,6 +140,9 @@ impl Step<'_> {
         if content.completeness.received == 0 {
             return;
         }
+        // What was found when it closed first is not remembered for ever.
+        let offline = self.core.offline_seconds(group, start, end);
+        content.completeness.offline = content.completeness.offline.max(offline);
         let rendering = Rendering { naming, revision, replaces: &replaces, content: &content };
         let (record, id, event) = rendering.render();
         let to = self.core.plan.summaries[usize::from(group.summary)].to.clone();

@@ -1,12 +1,13 @@
 //! Alerts: what is raised and cleared, when, and what of it survives what.
 
-use super::world::{World, at, message, payload, plan};
+use super::world::{World, at, message, payload, plan, pointer};
 use serde_json::{Value, json};
 use tidegate_pipeline::Pipeline;
 use tidegate_pipeline::expr::{Expr, Names};
 use tidegate_pipeline::journal;
-use tidegate_pipeline::plan::{AlertPlan, MetricPlan, Plan};
+use tidegate_pipeline::plan::{AlertPlan, Availability, MetricPlan, Plan};
 use tidegate_pipeline::time::{Span, Time};
+use tidegate_pipeline::topic::TopicPattern;
 
 /// `hot`, for all metrics of all devices.
 pub fn alert(when: &str) -> AlertPlan {
@@ -422,4 +423,119 @@ fn moves_are_in_the_journal() {
     }
     assert_eq!(replayed.state(), world.pipeline.state());
     assert_eq!(told(&world), ["8 raised condition #1", "9 cleared condition #1"]);
+}
+
+/// Devices that say on `s/{device}/status` whether they are there.
+fn reporting(alert: AlertPlan) -> Plan {
+    let mut plan = with(alert);
+    plan.streams[0].availability = Some(Availability {
+        topic: TopicPattern::parse("s/{device}/status").unwrap(),
+        online: "online".into(),
+        offline: "offline".into(),
+        at: None,
+    });
+    plan
+}
+
+#[test]
+fn what_an_availability_topic_says() {
+    let plan = |at: &str| Availability {
+        at: (!at.is_empty()).then(|| pointer(at)),
+        ..reporting(alert("")).streams[0].availability.clone().unwrap()
+    };
+    let long = format!("\"{}\"", "x".repeat(5_000));
+    for (at, payload, expected) in [
+        ("", "online", Some(true)),
+        ("", " offline\n", Some(false)),
+        ("", "Online", None),
+        ("", "", None),
+        ("", r#"{"state":"online"}"#, None),
+        ("/state", r#"{"state":"online"}"#, Some(true)),
+        ("/a/0/b", r#"{"a":[{"b":"offline"}]}"#, Some(false)),
+        ("/state", "online", None),
+        ("/state", r#"{"state":null}"#, None),
+        ("/state", r#"{"state":true}"#, None),
+        ("/state", &long, None),
+    ] {
+        assert_eq!(plan(at).read(payload.as_bytes()), expected, "{at} in {payload}");
+    }
+    assert_eq!(plan("").read(&[0xff]), None);
+    let numbers = Availability { online: "1".into(), offline: "0".into(), ..plan("/on") };
+    assert_eq!(numbers.read(br#"{"on":0}"#), Some(false));
+}
+
+/// Offline is raised at once and cleared by online, or by a reading that is not older; each message is accounted for.
+#[test]
+fn a_sensor_that_is_offline_is_told_of_at_once() {
+    let quiet = || AlertPlan { silent_for: Some(Span::from_secs(300)), ..alert("") };
+    let mut world = World::new(reporting(quiet()));
+    let say = |world: &mut World, secs: f64, word: &str| {
+        assert_eq!(world.send(secs, "s/d1/status", word), ["rejected availability"], "{word}");
+    };
+    say(&mut world, 0.0, "offline"); // nobody knows it yet
+    world.send(1.0, "s/d1/t", &payload(1.0, 1.0));
+    world.send(1.0, "s/d1/u", &payload(1.0, 1.0));
+    say(&mut world, 10.0, "offline");
+    say(&mut world, 11.0, "offline");
+    say(&mut world, 20.0, "online");
+    say(&mut world, 30.0, "offline");
+    world.send(31.0, "s/d1/t", &payload(1.0, 29.0)); // was sent before
+    world.send(32.0, "s/d1/u", &payload(1.0, 32.0));
+    assert_eq!(world.send(33.0, "s/d1/status", "gone"), ["dead malformed"]);
+    world.step(300.9, |_| {});
+    say(&mut world, 310.0, "offline");
+    let expected = [
+        "10 raised offline #1",
+        "20 cleared offline #1",
+        "30 raised offline #2",
+        "32 cleared offline #2",
+        "310 raised offline #3",
+    ];
+    assert_eq!(told(&world), expected);
+    assert_eq!(world.pipeline.ledger().total(), 11);
+    let mut replayed = Pipeline::new(world.pipeline.plan().clone());
+    for entry in &world.entries {
+        replayed.replay(&journal::decode(&journal::encode(entry)).unwrap());
+    }
+    assert_eq!(replayed.state(), world.pipeline.state());
+    // Another plan that still asks: it stays offline.
+    let mut plan = reporting(quiet());
+    plan.summaries[0].name = "other".into();
+    world.change(320.0, plan);
+    assert_eq!(world.pipeline.state().watches[0].offline, 2);
+    world.send(330.0, "s/d1/t", &payload(1.0, 330.0));
+    assert_eq!(told(&world).last().unwrap(), "330 cleared offline #3");
+}
+
+/// Several devices that are watched together are only gone when all are.
+#[test]
+fn together_they_are_offline_when_all_are() {
+    let quiet = AlertPlan { silent_for: Some(Span::from_secs(300)), by: Some(vec![]), ..alert("") };
+    let mut world = World::new(reporting(quiet));
+    for device in ["d1", "d2"] {
+        world.send(1.0, &format!("s/{device}/t"), &payload(1.0, 1.0));
+    }
+    world.send(2.0, "s/d1/status", "offline");
+    assert!(world.alerts.is_empty());
+    world.send(3.0, "s/d2/status", "offline");
+    world.send(4.0, "s/d1/status", "online");
+    assert_eq!(told(&world), ["3 raised offline #1", "4 cleared offline #1"]);
+}
+
+/// Nothing is expected of a sensor while it is offline.
+#[test]
+fn completeness_knows_who_was_offline() {
+    let mut plan = reporting(alert(""));
+    plan.alerts.clear();
+    plan.streams[0].expected_every = Some(Span::from_secs(10));
+    let mut world = World::new(plan);
+    world.send(0.0, "s/d1/t", &payload(1.0, 0.0));
+    world.send(10.0, "s/d1/status", "offline");
+    world.send(30.0, "s/d1/status", "online");
+    world.send(31.0, "s/d1/t", &payload(1.0, 31.0));
+    world.send(50.0, "s/d1/status", "offline");
+    world.step(75.0, |_| {});
+    let event = world.json(0);
+    let counts = &event["data"]["completeness"];
+    assert_eq!((&counts["offline"], &counts["expected"]), (&json!(30), &json!(3)), "{event}");
 }

@@ -109,3 +109,26 @@ fn in_plain_words() {
          tells ingest",
     );
 }
+
+#[test]
+fn availability() {
+    let stream = |text: &str| {
+        format!("[streams.s]\ntopic = \"z/{{device}}\"\navailability = {text}\n[outputs.o]\npath = \"-\"\n")
+    };
+    let config = valid(&stream("{ topic = \"z/{device}/availability\", at = \"/state\" }"));
+    let found = config.plan.streams[0].availability.clone().unwrap();
+    assert_eq!((found.online.as_str(), found.offline.as_str()), ("online", "offline"));
+    assert_eq!(found.at.unwrap().0, ["state"]);
+    let crate::config::model::SourceKind::Mqtt(mqtt) = &config.sources[0].kind else { panic!("a broker") };
+    assert_eq!(mqtt.filters, ["z/+", "z/+/availability"]);
+    for (text, expected) in [
+        ("{}", "3: `topic` is missing: needs `topic`"),
+        ("{ topic = \"z/{devise}\" }", "3: there is no tag `devise`: did you mean `device`?"),
+        ("{ topic = \"z/{metric}\" }", "3: `topic` names a metric, and availability has none"),
+        ("{ topic = \"z/{device}/a\", offline = \"online\" }", "3: `offline` is the word for online too"),
+    ] {
+        let report = read(&stream(text)).expect_err(text);
+        let lines: Vec<_> = report.diagnostics.iter().map(|found| found.one_line()).collect();
+        assert_eq!(lines, [format!("tidegate.toml:{expected}")], "{text}");
+    }
+}

@@ -239,7 +239,6 @@ fn what_later_versions_bring() {
         ("[sources.b]\ntype = \"kafka\"\nbrokers = 1\n", 2, "kafka"),
         ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
         ("[streams.s]\ntopic = \"t\"\nformat = \"tidegate\"\n", 3, "tidegate"),
-        ("[streams.s]\ntopic = \"t\"\navailability = {}\n", 3, "availability"),
         ("[streams.s]\ntopic = \"t\"\nclean = [{ spike = { window = 7 } }]\n", 3, "spike"),
         ("[outputs.s]\ntype = \"aws-lambda\"\nfunction = \"x\"\n", 2, "aws-lambda"),
         ("[outputs.s]\nurl = \"mqtt://h\"\n", 2, "mqtt"),
