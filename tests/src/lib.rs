@@ -16,6 +16,7 @@
 
 pub mod bare;
 pub mod broker;
+pub mod client;
 pub mod daemon;
 pub mod events;
 pub mod function;
