@@ -12,6 +12,7 @@ pub mod plan;
 pub mod topic;
 pub mod message;
 pub mod verdict;
+pub mod expr;
 
 mod route;
 mod tags;
@@ -20,6 +21,7 @@ pub mod dedupe;
 pub mod clean;
 pub mod series;
 mod fold;
+mod take;
 pub mod window;
 pub mod aggregate;
 pub mod event;
