@@ -128,9 +128,7 @@ impl<'r> Naming<'r> {
 
     fn unit(&self, metric: &str) -> Option<&'r str> {
         let streams = self.group.streams.iter().map(|&s| &self.plan.streams[usize::from(s)]);
-        streams
-            .flat_map(|stream| stream.fields.listed())
-            .find_map(|plan| (plan.name == metric).then_some(plan.unit.as_deref()).flatten())
+        streams.into_iter().find_map(|stream| stream.unit_of(metric))
     }
 
     /// How many readings a window should have: known when all its streams say how often they report.
