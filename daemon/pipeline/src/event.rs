@@ -101,7 +101,7 @@ impl Rendering<'_> {
                 window: Window { start: self.start.rfc3339(), end: self.end.rfc3339() },
                 values: Values(&values),
                 completeness: Complete::new(self.content.completeness, self.expected()),
-                clock: "trusted",
+                clock: if self.group.epoch.is_some() { "unsynchronised" } else { "synchronised" },
             },
         };
         // Serialising to memory fails only where a map key is not text, and there is none.
@@ -113,7 +113,10 @@ impl Rendering<'_> {
     /// The key of the window of this group that begins at `start`: what never changes in the names of its events.
     pub(crate) fn key(&self, start: Time) -> String {
         let summary = &self.plan.summaries[usize::from(self.group.summary)];
-        let subject = self.subject(summary);
+        let mut subject = self.subject(summary);
+        if let Some(epoch) = self.group.epoch {
+            subject = format!("{subject}/u{epoch}");
+        }
         match (&summary.window, self.ordinal) {
             (_, Some(ordinal)) => format!("{subject}/{ordinal}/count"),
             // Where it ends can still change.

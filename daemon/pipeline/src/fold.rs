@@ -118,7 +118,7 @@ pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32,
         let NumberedGroup { number, group } = &mut core.state.groups[at as usize];
         let cutter = &core.cutters[usize::from(group.summary)];
         let summary = &core.plan.summaries[usize::from(group.summary)];
-        let forgotten = core.state.forgotten;
+        let forgotten = group.forgotten(core.state.forgotten);
         if !takes(cutter, summary, group, forgotten, sample.time, arrival) {
             continue;
         }
@@ -246,7 +246,7 @@ impl Pipeline {
         let Some(&at) = self.group_places.get(&closing.group) else { return };
         let NumberedGroup { number, group } = &mut self.state.groups[at as usize];
         let summary = &self.plan.summaries[usize::from(group.summary)];
-        let (forgotten, arrival) = (self.state.forgotten, Time::MIN);
+        let (forgotten, arrival) = (group.forgotten(self.state.forgotten), Time::MIN);
         let mut frame = Frame { summary, at, number: *number, forgotten, arrival, order: &mut self.due };
         let ordinal = None;
         match &self.cutters[usize::from(group.summary)] {

@@ -1,5 +1,7 @@
 //! What bounds the core's memory per message, sensor and window. docs/limits.md explains each.
 
+use crate::time::Span;
+
 /// Readings that one message may give to one stream.
 pub const READINGS_PER_MESSAGE_MAX: usize = 1_000;
 /// Bytes of a metric's or tag's name or value.
@@ -26,5 +28,12 @@ pub const TIMES_REMEMBERED_MAX: usize = 16_384;
 pub const SESSIONS_KEPT_MAX: usize = 256;
 /// Readings per series and summary that wait for their turn in the order of time; at this many half are let through.
 pub const SORTED_MAX: usize = 1_024;
+/// Bytes of inputs that are held while the time is not known; at this much the pipeline goes on without it. What one step
+/// brings may go over.
+pub const HELD_BYTES_MAX: u64 = 8 << 20;
+/// Held inputs that are read in one step.
+pub const HELD_RELEASE_MAX: u32 = 4_000;
+/// Steps of the clock below this are none: nobody notices them.
+pub const CLOCK_STEP_MIN: Span = Span::from_secs(1);
 /// Bytes of a payload that a trace shows.
 pub const EXCERPT_BYTES_MAX: usize = 200;

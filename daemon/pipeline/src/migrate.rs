@@ -7,6 +7,7 @@
 use crate::pipeline::Pipeline;
 use crate::plan::Plan;
 use crate::state::{NumberedGroup, State};
+use crate::verdict::{Reason, Verdict};
 
 impl Pipeline {
     /// The summaries (by index in the present plan) whose open windows must be closed before [`Pipeline::migrate`].
@@ -49,14 +50,23 @@ impl Pipeline {
             let stream = streams.get(stream.parse::<usize>().ok()?).copied().flatten()?;
             Some((format!("{stream}\u{1}{rest}"), counter.clone()))
         });
+        let mut ledger = self.state.ledger.clone();
+        let mut gone = 0;
+        let held =
+            self.state.held.renumbered(|at| sources.get(usize::from(at)).copied().flatten(), &mut gone);
+        if gone > 0 {
+            ledger.add(Verdict::Rejected(Reason::Unmatched), gone);
+        }
         let state = State {
             series: Vec::new(),
             groups: groups.collect(),
             next_group: self.state.next_group,
             counters: counters.collect(),
             sessions: sessions.collect(),
-            ledger: self.state.ledger.clone(),
+            ledger,
             forgotten: self.state.forgotten,
+            clock: self.state.clock,
+            held,
         };
         let mut pipeline = Pipeline::restore(new, state);
         for series in &self.state.series {

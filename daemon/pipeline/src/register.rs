@@ -45,7 +45,9 @@ impl Pipeline {
                 |name: &str| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.as_str());
             let pairs: Vec<_> = names.iter().map(|name| (*name, value(name))).collect();
             let summary = u16::try_from(summary).unwrap_or(u16::MAX);
+            let epoch = self.state.clock.group_epoch();
             series::name(&mut self.name, summary, metric, pairs.iter().copied());
+            series::name_epoch(&mut self.name, epoch);
             let extra = match self.cutters[usize::from(summary)] {
                 Cutter::Aligned(_) => Extra::Nothing,
                 Cutter::Session(_) => Extra::Sessions(Box::default()),
@@ -63,6 +65,7 @@ impl Pipeline {
                         group: Group {
                             summary,
                             metric: metric.to_owned(),
+                            epoch,
                             tags,
                             streams: Vec::new(),
                             members: Vec::new(),
@@ -85,6 +88,26 @@ impl Pipeline {
         groups
     }
 
+    /// After the epoch that stands in keys has changed: gives each series the groups of this one, and lets those of any
+    /// other but the synchronised go. Their windows are closed.
+    pub(crate) fn regroup(&mut self) {
+        let epoch = self.state.clock.group_epoch();
+        self.state.groups.retain(|numbered| numbered.group.epoch.is_none_or(|of| Some(of) == epoch));
+        for numbered in self.state.groups.iter_mut().filter(|numbered| numbered.group.epoch == epoch) {
+            // All series come again; those of the other groups come back when these do.
+            numbered.group.members.clear();
+        }
+        self.group_index.clear();
+        self.group_places.clear();
+        self.due.clear();
+        self.ripe.clear();
+        self.index();
+        for at in 0..self.state.series.len() {
+            let Series { stream, metric, tags, .. } = self.state.series[at].clone();
+            self.state.series[at].groups = self.groups_of(number(at), stream, &metric, &tags);
+        }
+    }
+
     /// Rebuilds what is derived from the state.
     pub(crate) fn index(&mut self) {
         let mut name = String::new();
@@ -98,6 +121,7 @@ impl Pipeline {
             let names = self.plan.summaries[usize::from(group.summary)].key_tags(&self.plan.streams);
             let tags = names.iter().copied().zip(group.tags.iter().map(Option::as_deref));
             series::name(&mut name, group.summary, &group.metric, tags);
+            series::name_epoch(&mut name, group.epoch);
             self.group_index.insert(name.as_str().into(), number(at));
             self.group_places.insert(numbered.number, number(at));
             let mut wait = |due, start, late| {

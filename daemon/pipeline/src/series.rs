@@ -57,6 +57,8 @@ pub struct Group {
     pub summary: u16,
     /// What is measured.
     pub metric: String,
+    /// The clock epoch of windows made while the time was not known; `None` for all others. Part of the key.
+    pub epoch: Option<u32>,
     /// The tags of the summary's key, `None` where the series has no such tag; in the order of the key.
     pub tags: Vec<Option<String>>,
     /// Streams that reported to it, in the order in which they did.
@@ -86,6 +88,12 @@ pub enum Extra {
 }
 
 impl Group {
+    /// Windows that end at or before this can't be amended, where `forgotten` says so of all groups. Those made while
+    /// the time was not known never are: by which time would they be kept?
+    pub(crate) fn forgotten(&self, forgotten: Option<Time>) -> Option<Time> {
+        if self.epoch.is_some() { Some(self.closed_max) } else { forgotten }
+    }
+
     /// The open window that starts at `start`, or where it would stand.
     pub(crate) fn find(&self, start: Time, late: bool) -> Result<usize, usize> {
         // Readings come mostly for the youngest window.
@@ -144,5 +152,13 @@ pub(crate) fn name<'n>(
                 let _ = write!(into, "\u{1}{tag}");
             }
         }
+    }
+}
+
+/// Adds the epoch of a group to its name, where it has one.
+pub(crate) fn name_epoch(into: &mut String, epoch: Option<u32>) {
+    use std::fmt::Write;
+    if let Some(epoch) = epoch {
+        let _ = write!(into, "\u{2}{epoch}");
     }
 }

@@ -1,5 +1,6 @@
 //! The state: everything that a checkpoint holds.
 
+use crate::clock::{ClockState, Hold};
 use crate::dedupe::{Counter, content::Session};
 use crate::ledger::Ledger;
 use crate::series::{Group, Series};
@@ -23,6 +24,10 @@ pub struct State {
     pub ledger: Ledger,
     /// Windows that end at or before this are not in the store any more and can't be amended.
     pub forgotten: Option<Time>,
+    /// What is known of the time.
+    pub clock: ClockState,
+    /// What waits until more is known of it.
+    pub held: Hold,
 }
 
 /// A group and its permanent number.

@@ -37,6 +37,7 @@ fn human(document: &Value) -> String {
             let _ = writeln!(text, "  {}: {}", word(&problem["at"]), word(&problem["text"]));
         }
     }
+    let _ = write!(text, "\nclock\n  {}\n", clock(&document["clock"]));
     text.push_str("\nreadings\n");
     text.push_str(&table(&ledger(&document["ledger"])));
     text.push_str("\nsources\n");
@@ -57,6 +58,23 @@ fn human(document: &Value) -> String {
         grouped(count(&document["open_windows"])),
     );
     text
+}
+
+fn clock(clock: &Value) -> String {
+    let epoch = count(&clock["epoch"]);
+    match (clock["state"].as_str().unwrap_or_default(), clock["believed"] == true) {
+        ("holding", _) => format!(
+            "not synchronised: {} readings are held, for {} more at most",
+            grouped(count(&clock["held_readings"])),
+            duration(count(&clock["hold_left_s"]))
+        ),
+        ("unsynchronised", _) => format!("NOT SYNCHRONISED: keys with u{epoch}"),
+        (_, true) => format!("believed as it is, epoch {epoch}"),
+        (state, _) => match clock["vouched_by"].as_str() {
+            Some(by) => format!("{}, says {}, epoch {epoch}", printable(state), printable(by)),
+            None => format!("{}, epoch {epoch}", printable(state)),
+        },
+    }
 }
 
 fn ledger(ledger: &Value) -> Vec<Vec<String>> {

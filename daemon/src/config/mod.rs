@@ -23,6 +23,7 @@ mod streams;
 mod summaries;
 mod outputs;
 mod buffer;
+mod clock;
 pub mod subscriptions;
 pub mod promise;
 
@@ -149,6 +150,7 @@ fn read(root: Section<'_>) -> Config {
     let outputs = outputs::read(&root);
     let streams = streams::read(&root, &sources);
     let summaries = summaries::read(&root, &streams, &outputs, &gateway.timezone);
+    let clock = clock::read(&root);
     let plan = Plan {
         // The last part is a random name that is made with the store.
         source: String::new(),
@@ -156,7 +158,8 @@ fn read(root: Section<'_>) -> Config {
         streams,
         summaries,
         outputs: outputs.iter().map(|output| output.name.clone()).collect(),
-        max_future: buffer::max_future(&root),
+        max_future: clock.max_future,
+        hold_max: clock.hold_max,
         timezone: gateway.timezone,
         series_max: SERIES_MAX,
     };

@@ -1,7 +1,7 @@
 //! The status endpoint over real sockets, around a real writer with a real store.
 
 use super::{Running, View, serve};
-use crate::clock::Clock;
+use crate::clock::{System, Timekeeper, uptime};
 use crate::config::{self, Environment};
 use crate::forward::state::OutputState;
 use crate::health::Health;
@@ -31,6 +31,8 @@ type = "listen"
 [streams.climate]
 topic = "s/{device}/{metric}"
 format = "json"
+[clock]
+unsynchronised = "trust"
 [summaries.minute]
 window = "1m"
 [outputs.out]
@@ -88,7 +90,7 @@ impl Bench {
             health: Arc::clone(&running.health),
             figures: Arc::clone(&running.figures),
             taps: running.taps.clone(),
-            clock: Clock,
+            clock: Timekeeper::new(System::new(), tidegate_pipeline::time::Time::MIN),
             bytes_max: u64::MAX,
             interval: Duration::from_millis(1),
             flash_bytes_per_day: u64::MAX,
@@ -122,7 +124,7 @@ impl Bench {
         let run = Run {
             link: Arc::clone(&self.link),
             number: self.runs,
-            arrival: Clock.now(),
+            arrival: uptime(),
             bytes: format!("{topic}{payload}").into(),
             messages: vec![message],
         };

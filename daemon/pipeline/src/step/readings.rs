@@ -133,7 +133,7 @@ impl Step<'_> {
                     let group = &self.core.state.groups[at as usize].group;
                     let summary = &self.core.plan.summaries[usize::from(group.summary)];
                     let cutter = &self.core.cutters[usize::from(group.summary)];
-                    takes(cutter, summary, group, self.core.state.forgotten, time, arrival)
+                    takes(cutter, summary, group, group.forgotten(self.core.state.forgotten), time, arrival)
                 });
             if in_time { Ok(Some(cleaned)) } else { Err(Reason::TooLate) }
         };
