@@ -1,7 +1,7 @@
 //! A machine without a clock: the daemon lives in 1970, and learns the time later. libfaketime stands between it and the
 //! system's clock; its uptime it asks the kernel directly, so that stays what it is.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, too")]
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -142,10 +142,9 @@ fn a_step_closes_what_was_stamped_by_arrival() {
     assert!(!sensors.finish().is_empty());
     assert_eq!(function.event_count(), 0, "its window lasts a day");
     set_clock(&daemon, RIGHT);
-    wait::until("its summary", PATIENCE, || match function.events().first() {
-        Some(event) => Ok(assert!(event.event["id"].to_string().contains("/1970-"), "{}", event.event)),
-        None => Err("none yet".into()),
-    });
+    wait::until_true("its summary", PATIENCE, || function.event_count() > 0);
+    let id = function.events()[0].event["id"].to_string();
+    assert!(id.contains("/1970-"), "{id}");
     let status = daemon.wait_for("a new epoch", |s| s.0["clock"]["epoch"] == 1);
     assert_eq!(status.0["clock"]["state"], "synchronised", "{}", status.0);
 }
