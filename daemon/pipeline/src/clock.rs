@@ -112,6 +112,11 @@ pub enum HeldInput {
         /// How many.
         doubt_max: u16,
     },
+    /// The source began or ended to deliver what waited for us.
+    Backlog {
+        /// Which of the two.
+        on: bool,
+    },
     /// A message, as it came.
     Message {
         /// The topic's bytes.
@@ -133,7 +138,7 @@ const HELD_OVERHEAD_BYTES: u64 = 96;
 impl Held {
     fn bytes(&self) -> u64 {
         let content = match &self.input {
-            HeldInput::Opened { .. } => 0,
+            HeldInput::Opened { .. } | HeldInput::Backlog { .. } => 0,
             HeldInput::Message { topic, payload, .. } => topic.len() + payload.len(),
         };
         (content + self.session.len()) as u64 + HELD_OVERHEAD_BYTES
@@ -141,7 +146,7 @@ impl Held {
 
     fn readings(&self) -> u64 {
         match self.input {
-            HeldInput::Opened { .. } => 0,
+            HeldInput::Opened { .. } | HeldInput::Backlog { .. } => 0,
             HeldInput::Message { readings, .. } => readings.into(),
         }
     }
@@ -207,6 +212,10 @@ impl Pipeline {
             // What was heard under another clock says nothing about what is still to come.
             for series in &mut self.state.series {
                 series.latest = (Time::MIN, Time::MIN);
+            }
+            // Nor does what windows ended with say what others, of a time that comes again, began with.
+            for numbered in &mut self.state.groups {
+                numbered.group.carry = Default::default();
             }
         }
         if before.group_epoch() != clock.group_epoch() {

@@ -13,15 +13,19 @@ pub mod plan;
 pub mod topic;
 pub mod message;
 pub mod verdict;
+pub mod expr;
 
 mod route;
+mod tags;
 pub mod decode;
 pub mod dedupe;
 pub mod clean;
 pub mod series;
 mod fold;
+mod take;
 pub mod window;
 pub mod aggregate;
+pub mod partial;
 pub mod event;
 pub mod ledger;
 
@@ -29,6 +33,7 @@ pub mod state;
 pub mod pipeline;
 pub mod step;
 mod register;
+mod forget;
 mod migrate;
 pub mod entry;
 pub mod journal;

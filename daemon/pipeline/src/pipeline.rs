@@ -1,18 +1,19 @@
 //! The pipeline: plan and state together, with what is derived from them to be fast.
 
 use crate::decode::{Found, Shape};
-use crate::dedupe::{Counter, content::Session};
+use crate::dedupe::content::Session;
 use crate::entry::{Entry, Event, Part, Reading};
 use crate::event::{Closed, ClosedKey};
-use crate::fold::Taken;
 use crate::ledger::Ledger;
 use crate::limits::SESSIONS_MAX;
 use crate::message::DeadLetter;
 use crate::plan::Plan;
 use crate::route::Routes;
 use crate::series::{Index, Numbers};
-use crate::state::State;
+use crate::state::{Heard, KnownSession, SourceState, State};
 use crate::step::Step;
+use crate::tags::Tags;
+use crate::take::Taken;
 use crate::time::{Span, Time};
 use crate::verdict::Reason;
 use crate::window::{Content, Cutter};
@@ -45,9 +46,16 @@ pub struct Pipeline {
     pub(crate) ripe: BTreeSet<u32>,
     pub(crate) found: Found<'static>,
     pub(crate) name: String,
+    /// Scratch: the tags of a record, and those of a reading with tags of its own.
+    pub(crate) tags: Tags,
+    pub(crate) merged: Tags,
     /// Scratch: the series of one message's readings.
     pub(crate) resolved: Vec<Result<u32, Reason>>,
     pub(crate) last_session: Option<u32>,
+    /// Where the part at hand came from, and when.
+    pub(crate) heard: Heard,
+    /// Where the look for what is idle goes on.
+    pub(crate) sweep: usize,
     /// Scratch: windows that are closing.
     pub(crate) taken: Vec<Taken>,
 }
@@ -136,10 +144,15 @@ impl Pipeline {
             ripe: BTreeSet::new(),
             found: Found::default(),
             name: String::new(),
+            tags: Tags::default(),
+            merged: Tags::default(),
             resolved: Vec::new(),
             last_session: None,
+            heard: Heard::default(),
+            sweep: 0,
             taken: Vec::new(),
         };
+        pipeline.state.sources.resize_with(pipeline.plan.sources.len(), SourceState::default);
         pipeline.index();
         pipeline
     }
@@ -166,7 +179,12 @@ impl Pipeline {
 
     /// The latest time at which anybody was heard: it has passed.
     pub fn last_heard(&self) -> Time {
-        self.state.sessions.iter().map(|(_, heard, _)| *heard).max().unwrap_or(Time::MIN)
+        self.state.sessions.iter().map(|known| known.heard).max().unwrap_or(Time::MIN)
+    }
+
+    /// How many series there are.
+    pub fn series(&self) -> usize {
+        self.state.series.len() - self.state.vacant_series.len()
     }
 
     /// How many windows are open.
@@ -207,7 +225,7 @@ impl Pipeline {
         events.for_each(|(_, event)| self.note_event(event));
         let mut taken = std::mem::take(&mut self.taken);
         for closing in &entry.closings {
-            self.take_windows(closing, &mut taken);
+            self.take_windows(closing, entry.now, &mut taken);
             taken.clear();
         }
         self.taken = taken;
@@ -236,15 +254,21 @@ impl Pipeline {
             Event::Series { stream, metric, tags } => {
                 self.add_series(*stream, metric, tags);
             }
-            Event::Counter { name, with_boot } => {
-                self.counter_index.insert(name.as_str().into(), number(self.state.counters.len()));
-                self.state.counters.push((name.clone(), Counter::new(*with_boot)));
+            Event::Counter { name, kind } => self.add_counter(name, *kind),
+            Event::Sparkplug(change) => self.state.births.note(change),
+            Event::ForgetSeries { series } => self.forget_series(*series),
+            Event::ForgetCounter { counter } => self.forget_counter(*counter),
+            Event::Backlog { source, on } => {
+                if let Some(state) = self.state.sources.get_mut(usize::from(*source)) {
+                    state.backlog = *on;
+                }
             }
-            Event::Session { slot, name } => {
-                let session = (name.clone(), Time::MIN, Session::default());
+            Event::Session { source, slot, name } => {
+                let (name, session) = (name.clone(), Session::default());
+                let session = KnownSession { name: name.clone(), source: *source, heard: Time::MIN, session };
                 match self.state.sessions.get_mut(*slot as usize) {
                     Some(place) => {
-                        self.session_index.remove(place.0.as_str());
+                        self.session_index.remove(place.name.as_str());
                         *place = session;
                     }
                     None => self.state.sessions.push(session),
@@ -253,8 +277,8 @@ impl Pipeline {
                 self.last_session = None;
             }
             Event::Opened { session, doubt_max } => {
-                if let Some((_, _, session)) = self.state.sessions.get_mut(*session as usize) {
-                    session.open(*doubt_max);
+                if let Some(known) = self.state.sessions.get_mut(*session as usize) {
+                    known.session.open(*doubt_max);
                 }
             }
             Event::Account { verdict, count } => self.state.ledger.add(*verdict, *count),
@@ -263,15 +287,21 @@ impl Pipeline {
 
     /// Notes fingerprint and sequence number; says how many numbers were skipped before it.
     pub(crate) fn note_part(&mut self, part: &Part) -> u32 {
-        if let Some((_, heard, session)) = self.state.sessions.get_mut(part.session as usize) {
-            *heard = part.arrival;
+        self.heard = Heard::default();
+        if let Some(known) = self.state.sessions.get_mut(part.session as usize) {
+            known.heard = part.arrival;
             if let Some((print, cancelled)) = part.print {
-                session.note(print, cancelled);
+                known.session.note(print, cancelled);
+            }
+            if let Some(source) = self.state.sources.get_mut(usize::from(known.source)) {
+                source.hear(part.arrival);
+                self.heard = Heard { source: known.source, connected: source.connected };
             }
         }
         let Some(mark) = &part.mark else { return 0 };
-        let Some((_, counter)) = self.state.counters.get_mut(mark.counter as usize) else { return 0 };
-        match counter.note(mark) {
+        let Some(known) = self.state.counters.get_mut(mark.counter as usize) else { return 0 };
+        known.heard = self.heard;
+        match known.counter.note(mark) {
             crate::dedupe::Seen::New { gap } => gap,
             _ => 0,
         }
@@ -292,7 +322,7 @@ impl Pipeline {
         if self.state.sessions.len() < SESSIONS_MAX {
             return number(self.state.sessions.len());
         }
-        let heard = |slot: &usize| self.state.sessions[*slot].1;
+        let heard = |slot: &usize| self.state.sessions[*slot].heard;
         number((0..self.state.sessions.len()).min_by_key(heard).unwrap_or(0))
     }
 }

@@ -1,29 +1,56 @@
 //! Registration: series and groups get their numbers, and are found by name.
 
+use crate::dedupe::{Counter, CounterKind};
+use crate::limits::WIDE_METRICS_MAX;
 use crate::pipeline::{Due, Pipeline, number};
-use crate::plan::Unique;
+use crate::plan::{Layout, SummaryPlan, Unique};
 use crate::series::{self, Extra, Group, Series};
-use crate::state::NumberedGroup;
+use crate::state::{Heard, KnownCounter, NumberedGroup};
 use crate::time::Time;
 use crate::window::Cutter;
+use std::sync::Arc;
 
 impl Pipeline {
     pub(crate) fn add_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> u32 {
-        let at = number(self.state.series.len());
+        let at = self.next_series();
         let groups = self.groups_of(at, stream, metric, tags);
         let by_time = self.plan.streams[usize::from(stream)].unique == Unique::Time;
         self.name_series(stream, metric, tags);
         self.series_index.insert(self.name.as_str().into(), at);
-        self.state.series.push(Series {
+        let series = Series {
             stream,
             metric: metric.to_owned(),
             tags: tags.to_vec(),
-            heard: Time::MIN,
+            heard: Heard::default(),
             latest: (Time::MIN, Time::MIN),
             groups,
             times: by_time.then(Box::default),
-        });
+        };
+        match self.state.vacant_series.pop() {
+            Some(at) => self.state.series[at as usize] = series,
+            None => self.state.series.push(series),
+        }
         at
+    }
+
+    /// The number that the next new series gets.
+    pub(crate) fn next_series(&self) -> u32 {
+        self.state.vacant_series.last().copied().unwrap_or_else(|| number(self.state.series.len()))
+    }
+
+    /// The number that the next new counter gets.
+    pub(crate) fn next_counter(&self) -> u32 {
+        self.state.vacant_counters.last().copied().unwrap_or_else(|| number(self.state.counters.len()))
+    }
+
+    pub(crate) fn add_counter(&mut self, name: &str, kind: CounterKind) {
+        self.counter_index.insert(name.into(), self.next_counter());
+        let counter = Counter::new(kind);
+        let known = KnownCounter { name: name.to_owned(), heard: Heard::default(), counter };
+        match self.state.vacant_counters.pop() {
+            Some(at) => self.state.counters[at as usize] = known,
+            None => self.state.counters.push(known),
+        }
     }
 
     pub(crate) fn name_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) {
@@ -33,55 +60,21 @@ impl Pipeline {
 
     /// The groups that a new series reports to; makes the ones that are missing.
     fn groups_of(&mut self, member: u32, stream: u16, metric: &str, tags: &[(String, String)]) -> Vec<u32> {
+        let plan = Arc::clone(&self.plan);
         let mut groups = Vec::new();
-        for summary in 0..self.plan.summaries.len() {
-            let plan = &self.plan.summaries[summary];
-            let chosen = plan.metrics.as_ref().is_none_or(|metrics| metrics.iter().any(|m| m == metric));
-            if !chosen || !plan.streams.contains(&stream) {
-                continue;
-            }
-            let names = plan.key_tags(&self.plan.streams);
-            let value =
-                |name: &str| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.as_str());
-            let pairs: Vec<_> = names.iter().map(|name| (*name, value(name))).collect();
-            let summary = u16::try_from(summary).unwrap_or(u16::MAX);
-            let epoch = self.state.clock.group_epoch();
-            series::name(&mut self.name, summary, metric, pairs.iter().copied());
-            series::name_epoch(&mut self.name, epoch);
-            let extra = match self.cutters[usize::from(summary)] {
-                Cutter::Aligned(_) => Extra::Nothing,
-                Cutter::Session(_) => Extra::Sessions(Box::default()),
-                Cutter::Sorted(_) => Extra::Sorted(Box::default()),
-            };
-            let at = match self.group_index.get(self.name.as_str()) {
-                Some(&at) => at,
-                None => {
-                    let at = number(self.state.groups.len());
-                    self.group_index.insert(self.name.as_str().into(), at);
-                    self.group_places.insert(self.state.next_group, at);
-                    let tags = pairs.iter().map(|(_, value)| value.map(str::to_owned)).collect();
-                    self.state.groups.push(NumberedGroup {
-                        number: self.state.next_group,
-                        group: Group {
-                            summary,
-                            metric: metric.to_owned(),
-                            epoch,
-                            tags,
-                            streams: Vec::new(),
-                            members: Vec::new(),
-                            closed_max: Time::MIN,
-                            open: Vec::new(),
-                            extra,
-                        },
-                    });
-                    self.state.next_group += 1;
-                    at
-                }
+        for (index, summary) in plan.summaries.iter().enumerate().filter(|(_, s)| s.chooses(stream, metric)) {
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            let at = match self.group_named(index, metric, tags) {
+                Some(at) => at,
+                None => self.add_group(index, metric, tags),
             };
             let group = &mut self.state.groups[at as usize].group;
             group.members.push(member);
             if !group.streams.contains(&stream) {
                 group.streams.push(stream);
+            }
+            if summary.layout == Layout::Wide && !group.metrics.iter().any(|known| known == metric) {
+                group.metrics.push(metric.to_owned());
             }
             groups.push(at);
         }
@@ -92,33 +85,112 @@ impl Pipeline {
     /// other but the synchronised go. Their windows are closed.
     pub(crate) fn regroup(&mut self) {
         let epoch = self.state.clock.group_epoch();
-        self.state.groups.retain(|numbered| numbered.group.epoch.is_none_or(|of| Some(of) == epoch));
-        for numbered in self.state.groups.iter_mut().filter(|numbered| numbered.group.epoch == epoch) {
-            // All series come again; those of the other groups come back when these do.
-            numbered.group.members.clear();
+        for at in 0..self.state.groups.len() {
+            let group = &mut self.state.groups[at].group;
+            if group.epoch == epoch {
+                // All series come again; those of other groups do when these come back.
+                group.members.clear();
+            } else if group.epoch.is_some() {
+                self.forget_group(number(at));
+            }
         }
-        self.group_index.clear();
-        self.group_places.clear();
-        self.due.clear();
         self.ripe.clear();
-        self.index();
         for at in 0..self.state.series.len() {
-            let Series { stream, metric, tags, .. } = self.state.series[at].clone();
-            self.state.series[at].groups = self.groups_of(number(at), stream, &metric, &tags);
+            if !self.state.series[at].is_vacant() {
+                let Series { stream, metric, tags, .. } = self.state.series[at].clone();
+                self.state.series[at].groups = self.groups_of(number(at), stream, &metric, &tags);
+            }
         }
+        // Their series were forgotten in the meantime.
+        for at in 0..self.state.groups.len() {
+            let group = &self.state.groups[at].group;
+            if !group.is_vacant() && group.epoch == epoch && group.members.is_empty() && group.is_idle() {
+                self.forget_group(number(at));
+            }
+        }
+    }
+
+    /// Whether every summary that puts a device into one event has room for another metric.
+    pub(crate) fn has_room_for(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> bool {
+        let plan = Arc::clone(&self.plan);
+        let wide = |summary: &SummaryPlan| summary.layout == Layout::Wide && summary.chooses(stream, metric);
+        let mut wide = plan.summaries.iter().enumerate().filter(|(_, summary)| wide(summary));
+        wide.all(|(index, _)| {
+            let at = self.group_named(u16::try_from(index).unwrap_or(u16::MAX), metric, tags);
+            let metrics = at.map(|at| &self.state.groups[at as usize].group.metrics);
+            metrics.is_none_or(|known| {
+                known.len() < WIDE_METRICS_MAX || known.iter().any(|known| known == metric)
+            })
+        })
+    }
+
+    /// The group of a series in a summary; leaves its name in the scratch.
+    fn group_named(&mut self, index: u16, metric: &str, tags: &[(String, String)]) -> Option<u32> {
+        let summary = &self.plan.summaries[usize::from(index)];
+        let names = summary.key_tags(&self.plan.streams);
+        let value = |name: &str| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.as_str());
+        let pairs = names.iter().map(|name| (*name, value(name)));
+        series::name(&mut self.name, index, summary.metric_of_key(metric), pairs);
+        series::name_epoch(&mut self.name, self.state.clock.group_epoch());
+        self.group_index.get(self.name.as_str()).copied()
+    }
+
+    /// Makes the group whose name is in the scratch.
+    fn add_group(&mut self, index: u16, metric: &str, tags: &[(String, String)]) -> u32 {
+        let summary = &self.plan.summaries[usize::from(index)];
+        let value = |name: &&str| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.clone());
+        let group = Group {
+            summary: index,
+            metric: summary.metric_of_key(metric).to_owned(),
+            epoch: self.state.clock.group_epoch(),
+            tags: summary.key_tags(&self.plan.streams).iter().map(value).collect(),
+            kind: self.plan.kind_of(summary, metric),
+            extra: match self.cutters[usize::from(index)] {
+                Cutter::Aligned(_) => Extra::Nothing,
+                Cutter::Session(_) => Extra::Sessions(Box::default()),
+                Cutter::Sorted(_) => Extra::Sorted(Box::default()),
+            },
+            ..Group::vacant()
+        };
+        let numbered = NumberedGroup { number: self.state.next_group, group };
+        let at = match self.state.vacant_groups.pop() {
+            Some(at) => {
+                self.state.groups[at as usize] = numbered;
+                at
+            }
+            None => {
+                self.state.groups.push(numbered);
+                number(self.state.groups.len() - 1)
+            }
+        };
+        self.group_index.insert(self.name.as_str().into(), at);
+        self.group_places.insert(self.state.next_group, at);
+        self.state.next_group += 1;
+        at
+    }
+
+    /// The name under which a group is found.
+    pub(crate) fn name_group(&mut self, group: &Group) {
+        let names = self.plan.summaries[usize::from(group.summary)].key_tags(&self.plan.streams);
+        let tags = names.iter().copied().zip(group.tags.iter().map(Option::as_deref));
+        series::name(&mut self.name, group.summary, &group.metric, tags);
+        series::name_epoch(&mut self.name, group.epoch);
     }
 
     /// Rebuilds what is derived from the state.
     pub(crate) fn index(&mut self) {
         let mut name = String::new();
-        for (at, series) in self.state.series.iter().enumerate() {
+        for (at, series) in self.state.series.iter().enumerate().filter(|(_, series)| !series.is_vacant()) {
             let tags = series.tags.iter().map(|(name, value)| (name.as_str(), Some(value.as_str())));
             series::name(&mut name, series.stream, &series.metric, tags);
             self.series_index.insert(name.as_str().into(), number(at));
         }
-        for (at, numbered) in self.state.groups.iter().enumerate() {
-            let group = &numbered.group;
-            let names = self.plan.summaries[usize::from(group.summary)].key_tags(&self.plan.streams);
+        let groups = self.state.groups.iter_mut().enumerate();
+        for (at, numbered) in groups.filter(|(_, numbered)| !numbered.group.is_vacant()) {
+            let group = &mut numbered.group;
+            let summary = &self.plan.summaries[usize::from(group.summary)];
+            group.kind = self.plan.kind_of(summary, &group.metric);
+            let names = summary.key_tags(&self.plan.streams);
             let tags = names.iter().copied().zip(group.tags.iter().map(Option::as_deref));
             series::name(&mut name, group.summary, &group.metric, tags);
             series::name_epoch(&mut name, group.epoch);
@@ -137,11 +209,12 @@ impl Pipeline {
                 Extra::Nothing | Extra::Sessions(_) => {}
             }
         }
-        for (at, (name, _)) in self.state.counters.iter().enumerate() {
-            self.counter_index.insert(name.as_str().into(), number(at));
+        for (at, known) in self.state.counters.iter().enumerate().filter(|(_, known)| !known.name.is_empty())
+        {
+            self.counter_index.insert(known.name.as_str().into(), number(at));
         }
-        for (at, (name, _, _)) in self.state.sessions.iter().enumerate() {
-            self.session_index.insert(name.as_str().into(), number(at));
+        for (at, known) in self.state.sessions.iter().enumerate() {
+            self.session_index.insert(known.name.as_str().into(), number(at));
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Series: who measured what. Numbered once, found by name, never renumbered.
 
 use crate::dedupe::times::Times;
+use crate::plan::{Kind, Plan};
+use crate::state::Heard;
 use crate::time::Time;
-use crate::window::{Open, Sessions, Sorted, Waiting};
+use crate::window::{Carry, Open, Sessions, Sorted, Template, Waiting};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +23,8 @@ pub struct Series {
     pub metric: String,
     /// Whose; sorted by name.
     pub tags: Vec<(String, String)>,
-    /// The arrival of the latest reading of any verdict.
-    pub heard: Time,
+    /// The latest reading of any verdict.
+    pub heard: Heard,
     /// The times of the latest counted reading and of the one before it in time: see [`Series::mark`].
     pub latest: (Time, Time),
     /// The groups that its readings are folded into, in the order of the plan's summaries.
@@ -31,7 +33,28 @@ pub struct Series {
     pub times: Option<Box<Times>>,
 }
 
+/// The stream of a number that no series has.
+const VACANT: u16 = u16::MAX;
+
 impl Series {
+    /// A place without a series.
+    pub(crate) fn vacant() -> Series {
+        Series {
+            stream: VACANT,
+            metric: String::new(),
+            tags: Vec::new(),
+            heard: Heard::default(),
+            latest: (Time::MIN, Time::MIN),
+            groups: Vec::new(),
+            times: None,
+        }
+    }
+
+    /// Whether this is a place without a series: it was forgotten, and the next new one takes it.
+    pub fn is_vacant(&self) -> bool {
+        self.stream == VACANT
+    }
+
     /// The watermark: no reading before it is expected any more. It is the second latest time, so that one bad time stamp
     /// moves nothing.
     pub(crate) fn mark(&self) -> Time {
@@ -61,6 +84,9 @@ pub struct Group {
     pub epoch: Option<u32>,
     /// The tags of the summary's key, `None` where the series has no such tag; in the order of the key.
     pub tags: Vec<Option<String>>,
+    /// What its values are: chooses the aggregates. Known from the plan, so not written down.
+    #[serde(skip)]
+    pub kind: Kind,
     /// Streams that reported to it, in the order in which they did.
     pub streams: Vec<u16>,
     /// The series that report to it.
@@ -69,6 +95,10 @@ pub struct Group {
     pub closed_max: Time,
     /// Open windows, by start; of hopping windows, the panes and what came late.
     pub open: Vec<Open>,
+    /// The metrics, where the layout is wide; by number.
+    pub metrics: Vec<String>,
+    /// What the next windows begin with.
+    pub carry: Carry,
     /// What only some kinds of windows need.
     pub extra: Extra,
 }
@@ -87,11 +117,73 @@ pub enum Extra {
     Sorted(Box<Sorted>),
 }
 
+/// The summary of a place that no group has.
+const NONE: u16 = u16::MAX;
+
 impl Group {
     /// Windows that end at or before this can't be amended, where `forgotten` says so of all groups. Those made while
     /// the time was not known never are: by which time would they be kept?
     pub(crate) fn forgotten(&self, forgotten: Option<Time>) -> Option<Time> {
         if self.epoch.is_some() { Some(self.closed_max) } else { forgotten }
+    }
+
+    /// A place without a group.
+    pub(crate) fn vacant() -> Group {
+        Group {
+            summary: NONE,
+            metric: String::new(),
+            epoch: None,
+            tags: Vec::new(),
+            kind: Kind::default(),
+            streams: Vec::new(),
+            members: Vec::new(),
+            closed_max: Time::MIN,
+            open: Vec::new(),
+            metrics: Vec::new(),
+            carry: Carry::default(),
+            extra: Extra::Nothing,
+        }
+    }
+
+    /// Whether this is a place without a group.
+    pub fn is_vacant(&self) -> bool {
+        self.summary == NONE
+    }
+
+    /// Whether nothing is open here.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.is_empty()
+            && match &self.extra {
+                Extra::Nothing | Extra::Sessions(_) => true,
+                Extra::Hopping(waiting) => waiting.is_empty(),
+                Extra::Sorted(sorted) => sorted.is_idle(),
+            }
+    }
+
+    /// What makes a lane for `metric`.
+    pub(crate) fn template<'p>(&self, plan: &'p Plan, metric: &str) -> Template<'p> {
+        let summary = &plan.summaries[usize::from(self.summary)];
+        let (place, kind) = match self.metrics.iter().position(|known| known == metric) {
+            Some(place) => (place, plan.kind_of(summary, metric)),
+            None => (0, self.kind),
+        };
+        Template {
+            metric: u16::try_from(place).unwrap_or(u16::MAX),
+            wanted: summary.aggregates_for(metric, kind),
+            samples_max: summary.samples_max(),
+        }
+    }
+
+    /// What a window that begins at `start` begins with.
+    pub(crate) fn opening(&self, start: Time, metric: u16) -> Option<(Time, f64)> {
+        let carried = self.carry.before(start, metric);
+        // Of hopping windows, the panes before may still be open.
+        let panes = self.open.iter().filter(|open| open.late.is_none() && open.end <= start);
+        let last = panes.filter_map(|pane| pane.content.lane(metric)?.last_sample()).next_back();
+        match (last, carried) {
+            (Some(last), Some(carried)) => Some(if last.0 >= carried.0 { last } else { carried }),
+            (one, other) => one.or(other),
+        }
     }
 
     /// The open window that starts at `start`, or where it would stand.

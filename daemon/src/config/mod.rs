@@ -20,6 +20,7 @@ mod secrets;
 mod gateway;
 mod sources;
 mod streams;
+mod aggregates;
 mod summaries;
 mod outputs;
 mod buffer;
@@ -148,13 +149,14 @@ fn read(root: Section<'_>) -> Config {
     let gateway = gateway::read(&root);
     let sources = sources::read(&root, &gateway.id);
     let outputs = outputs::read(&root);
-    let streams = streams::read(&root, &sources);
+    let streams = streams::read(&root, &sources, &gateway.timezone);
     let summaries = summaries::read(&root, &streams, &outputs, &gateway.timezone);
     let clock = clock::read(&root);
     let plan = Plan {
         // The last part is a random name that is made with the store.
         source: String::new(),
         sources: sources.iter().map(|source| source.name.clone()).collect(),
+        rejects_backlog: rejecting(&sources),
         streams,
         summaries,
         outputs: outputs.iter().map(|output| output.name.clone()).collect(),
@@ -163,6 +165,7 @@ fn read(root: Section<'_>) -> Config {
         timezone: gateway.timezone,
         series_max: SERIES_MAX,
     };
+    aggregates::refuse_shared(&root, &sources, &plan);
     let buffer = buffer::read(&root);
     let status = buffer::status(&root);
     let mut config =
@@ -200,4 +203,12 @@ fn warn_of_unused(root: &Section<'_>, config: &Config) {
             warn("outputs", &output.name, message, "add it to the `to` of a summary, or remove it");
         }
     }
+}
+
+/// The sources that reject their backlog.
+fn rejecting(sources: &[model::Source]) -> Vec<u16> {
+    let rejects =
+        |source: &model::Source| matches!(&source.kind, SourceKind::Mqtt(mqtt) if mqtt.rejects_backlog);
+    let rejecting = sources.iter().enumerate().filter(|(_, source)| rejects(source));
+    rejecting.filter_map(|(at, _)| u16::try_from(at).ok()).collect()
 }

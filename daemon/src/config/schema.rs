@@ -38,6 +38,7 @@ pub(super) static SOURCE_MQTT: Schema = of_type(
         "keep_alive",
         "receive_maximum",
         "max_packet",
+        "backlog",
         "ca",
         "cert",
         "key",
@@ -69,28 +70,51 @@ pub(super) static STREAM: Schema = at(
         "topic",
         "exclude",
         "format",
+        "csv",
+        "each",
+        "numbers_as_text",
         "value",
         "time",
         "sequence",
         "unique",
         "retained",
         "tags",
+        "rename",
         "expected_every",
         "clean",
         "metrics",
     ],
 );
-pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format"]);
+pub(super) static CSV: Schema = at("streams.NAME.csv", &["delimiter", "decimal", "columns", "header"]);
+pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
-pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit"]);
+pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit", "kind"]);
 pub(super) static CLEAN: Schema = at("streams.NAME.clean", &["range", "scale", "metrics"]);
 pub(super) static RANGE: Schema = at("streams.NAME.clean.range", &["min", "max"]);
 pub(super) static SCALE: Schema = at("streams.NAME.clean.scale", &["factor", "offset"]);
-pub(super) static SUMMARY: Schema =
-    at("summaries.NAME", &["streams", "metrics", "window", "by", "lateness", "amend", "aggregates", "to"]);
-pub(super) static WINDOW: Schema =
-    at("summaries.NAME.window", &["tumbling", "hopping", "every", "calendar", "zone", "session", "count"]);
+pub(super) static SUMMARY: Schema = at(
+    "summaries.NAME",
+    &[
+        "streams",
+        "metrics",
+        "window",
+        "by",
+        "lateness",
+        "amend",
+        "aggregates",
+        "samples_max",
+        "state",
+        "layout",
+        "to",
+    ],
+);
+pub(super) static WINDOW: Schema = at(
+    "summaries.NAME.window",
+    &["tumbling", "hopping", "every", "calendar", "zone", "session", "count", "state"],
+);
+pub(super) static AGGREGATE: Schema =
+    at("summaries.NAME.aggregates", &["histogram", "integral", "rate", "derivative", "slope", "duration_in"]);
 pub(super) static OUTPUT_HTTP: Schema =
     of_type("outputs.NAME", "http", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
@@ -109,6 +133,7 @@ pub(super) static ALL: &[&Schema] = &[
     &USER,
     &SECRET,
     &STREAM,
+    &CSV,
     &TIME,
     &SEQUENCE,
     &TAG,
@@ -118,6 +143,7 @@ pub(super) static ALL: &[&Schema] = &[
     &SCALE,
     &SUMMARY,
     &WINDOW,
+    &AGGREGATE,
     &OUTPUT_HTTP,
     &OUTPUT_FILE,
     &AUTH,
@@ -130,21 +156,14 @@ pub(super) static ALL: &[&Schema] = &[
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] = &[
     ("", &["alerts"]),
-    ("sources.NAME", &["backlog"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
     ("streams.NAME", &["availability"]),
-    ("streams.NAME.format", &["csv", "influx", "senml", "cbor", "msgpack", "sparkplug", "tidegate"]),
-    ("streams.NAME.time", &["zone"]),
-    ("streams.NAME.time.format", &["local", "strftime"]),
-    ("streams.NAME.metrics", &["kind"]),
+    ("streams.NAME.format", &["tidegate"]),
     (
         "streams.NAME.clean",
         &["spike", "convert", "stuck", "rate_limit", "deadband", "duplicate", "map", "where", "derive"],
     ),
-    ("summaries.NAME", &["layout"]),
-    ("summaries.NAME.window", &["state"]),
-    ("summaries.NAME.aggregates", &["percentiles", "increase"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),
 ];

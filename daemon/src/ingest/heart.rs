@@ -224,11 +224,9 @@ impl Heart {
             }
             Input::Backlog { source } => {
                 self.backlog_of(*source, Some(now + BACKLOG_HOLD_MAX));
-                return;
             }
             Input::Drained { source } => {
                 self.backlog_of(*source, None);
-                return;
             }
             Input::Repeated { .. } | Input::Refused { .. } => self.pace.arrived(now),
         }
@@ -412,7 +410,7 @@ impl Heart {
         figures.publish(account, &self.parts.intake, committed);
         figures.set_clock(ClockFigures::of(plan, state, &self.sight));
         super::clock::report(&self.parts.health, plan, state);
-        figures.series.store(state.series.len() as u64, Ordering::Relaxed);
+        figures.series.store(self.parts.pipeline.series() as u64, Ordering::Relaxed);
         figures.windows.store(self.parts.pipeline.open_windows() as u64, Ordering::Relaxed);
         figures.overspent.store(u64::from(self.pace.is_overspent()), Ordering::Relaxed);
     }

@@ -4,12 +4,14 @@
 //! type here is therefore part of the store's format: see `docs/store.md` before changing one.
 
 mod fields;
+mod format;
 mod stream;
 mod summary;
 
-pub use fields::{Fields, MetricPlan, Pointer};
-pub use stream::{CleanStep, Format, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique};
-pub use summary::{CalendarUnit, SummaryPlan, Window};
+pub use fields::{Fields, Kind, MetricPlan, Pointer, PointerPattern, Token};
+pub use format::{Csv, Format};
+pub use stream::{CleanStep, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique};
+pub use summary::{CalendarUnit, Layout, SummaryPlan, Window};
 
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,8 @@ pub struct Plan {
     pub source: String,
     /// Names of the sources, in the order of the file.
     pub sources: Vec<String>,
+    /// Sources whose backlog is rejected where readings are stamped on arrival: it would be stamped wrongly.
+    pub rejects_backlog: Vec<u16>,
     /// What to listen to and how to read it.
     pub streams: Vec<StreamPlan>,
     /// What to make of it.
@@ -38,6 +42,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What the values of `metric` are in `summary`: as the first of its streams says that lists it.
+    pub fn kind_of(&self, summary: &SummaryPlan, metric: &str) -> Kind {
+        let streams = summary.streams.iter().filter_map(|&at| self.streams.get(usize::from(at)));
+        let mut listed = streams.flat_map(|stream| stream.fields.listed());
+        listed.find(|plan| plan.name == metric).map(|plan| plan.kind).unwrap_or_default()
+    }
+
     /// Whether a source that `summary` gets readings from is `held`.
     pub fn is_held(&self, summary: &SummaryPlan, held: &dyn Fn(u16) -> bool) -> bool {
         let sources = summary.streams.iter().flat_map(|&at| &self.streams[usize::from(at)].sources);

@@ -4,10 +4,11 @@
 
 use super::Step;
 use crate::clock::{ClockNow, ClockState, Held, HeldInput, Mode};
-use crate::decode::Found;
+use crate::decode::{Found, Input};
 use crate::limits::{CLOCK_STEP_MIN, HELD_BYTES_MAX, HELD_RELEASE_MAX};
 use crate::message::Message;
 use crate::pipeline::{Pipeline, number};
+use crate::route::RoutePart;
 use crate::series::Group;
 use crate::time::{Span, Time};
 
@@ -160,6 +161,11 @@ impl Step<'_> {
         self.hold(Held { up, source, session: session.to_owned(), input });
     }
 
+    pub(super) fn hold_backlog(&mut self, source: u16, on: bool) {
+        let up = self.clock.map_or(Span::ZERO, |now| now.up);
+        self.hold(Held { up, source, session: String::new(), input: HeldInput::Backlog { on } });
+    }
+
     pub(super) fn hold_message(&mut self, message: &Message<'_>) {
         let offset = self.clock.map_or(self.core.state.clock.offset, |now| now.offset);
         let input = HeldInput::Message {
@@ -182,14 +188,12 @@ impl Step<'_> {
     fn readings_in(&mut self, message: &Message<'_>) -> u32 {
         let Ok(topic) = std::str::from_utf8(message.topic) else { return 1 };
         let core = &mut *self.core;
-        let Some((at, mut route)) = core.routes.take(&core.plan, message.source, topic) else { return 1 };
+        let Some((at, route)) = core.routes.take(&core.plan, message.source, topic) else { return 1 };
         let mut found = std::mem::take(&mut core.found).recycle();
         let mut sum = 0;
-        for part in &mut route.parts {
-            sum += match part.too_long {
-                true => 1,
-                false => self.readings_of(part, message.payload, &mut found),
-            };
+        for part in &route.parts {
+            sum += if part.too_long { 1 } else { self.readings_of(part, message, topic, &mut found) };
+            found = found.recycle();
         }
         self.core.found = found.recycle();
         self.core.routes.give_back(at, route);
@@ -197,17 +201,21 @@ impl Step<'_> {
     }
 
     fn readings_of<'m>(
-        &self,
-        part: &crate::route::RoutePart,
-        payload: &'m [u8],
+        &'m self,
+        part: &RoutePart,
+        message: &Message<'m>,
+        topic: &'m str,
         found: &mut Found<'m>,
     ) -> u32 {
         let index = usize::from(part.stream);
         let (stream, shape) = (&self.core.plan.streams[index], &self.core.shapes[index]);
-        match found.decode(stream.format, shape, payload) {
+        let source = self.core.plan.sources.get(usize::from(message.source)).map_or("", String::as_str);
+        let input = Input { source, topic, payload: message.payload, arrival: message.arrival };
+        match found.decode(&stream.format, shape, input, &self.core.state.births) {
             Ok(()) => {
                 let metric = part.metric.as_deref();
-                number(super::readings::candidates(stream, &shape.values, metric, found).count())
+                let records = found.records(shape);
+                number(records.map(|record| record.candidates(stream, metric).count()).sum())
             }
             Err(_) => 1,
         }
@@ -222,6 +230,7 @@ impl Step<'_> {
             let arrival = self.core.arrival_of(up);
             match input {
                 HeldInput::Opened { doubt_max } => self.read_opened(source, &session, doubt_max),
+                HeldInput::Backlog { on } => self.read_backlog(source, on),
                 HeldInput::Message { topic, payload, retained, acknowledged, .. } => {
                     self.read(&Message {
                         source,

@@ -4,6 +4,8 @@ use super::script::{Act, Input, Published, acts, feed, play, unique};
 use super::world::{World, at, message, payload, plan};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tidegate_pipeline::expr::{Expr, Names};
 use tidegate_pipeline::plan::{CalendarUnit, Plan, Window};
 use tidegate_pipeline::time::{Span, Time};
 use tidegate_pipeline::{Pipeline, journal};
@@ -12,13 +14,13 @@ fn secs(secs: i64) -> Span {
     Span::from_secs(secs)
 }
 
-fn with(kind: u8, window: Window) -> Plan {
+pub fn with(kind: u8, window: Window) -> Plan {
     let mut plan = unique(kind);
     plan.summaries[0].window = window;
     plan
 }
 
-fn kinds() -> impl Strategy<Value = Window> {
+pub fn kinds() -> impl Strategy<Value = Window> {
     prop_oneof![
         (1i64..200).prop_map(|length| Window::Tumbling { length: secs(length) }),
         (1i64..40, 1i64..6, 0i64..40).prop_map(|(every, times, more)| Window::Hopping {
@@ -32,9 +34,9 @@ fn kinds() -> impl Strategy<Value = Window> {
 }
 
 /// Readings that count, by metric and device: (time, value), in the order of time.
-type Counted = BTreeMap<(u8, u8), Vec<(Time, f64)>>;
+pub type Counted = BTreeMap<(u8, u8), Vec<(Time, f64)>>;
 
-fn counted(inputs: &[(i64, Input)], published: &[Published], oldest: impl Fn(Time) -> i64) -> Counted {
+pub fn counted(inputs: &[(i64, Input)], published: &[Published], oldest: impl Fn(Time) -> i64) -> Counted {
     let mut seen = BTreeSet::new();
     let mut counted = Counted::new();
     for (arrival, input) in inputs {
@@ -56,10 +58,10 @@ fn counted(inputs: &[(i64, Input)], published: &[Published], oldest: impl Fn(Tim
 }
 
 /// What the windows of one series hold, by definition: key and readings.
-fn cut(window: &Window, readings: &[(Time, f64)]) -> BTreeMap<String, Vec<f64>> {
-    let mut windows: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    let mut put = |start: i64, name: String, value| {
-        windows.entry(format!("{}/{name}", Time(start).rfc3339())).or_default().push(value);
+pub fn cut(window: &Window, readings: &[(Time, f64)]) -> BTreeMap<String, Vec<(Time, f64)>> {
+    let mut windows: BTreeMap<String, Vec<(Time, f64)>> = BTreeMap::new();
+    let mut put = |start: i64, name: String, reading| {
+        windows.entry(format!("{}/{name}", Time(start).rfc3339())).or_default().push(reading);
     };
     match window {
         Window::Session { gap } => {
@@ -68,18 +70,18 @@ fn cut(window: &Window, readings: &[(Time, f64)]) -> BTreeMap<String, Vec<f64>> 
                 if n == 0 || time.0 - readings[n - 1].0.0 >= gap.0 {
                     start = time.0;
                 }
-                put(start, "session".into(), *value);
+                put(start, "session".into(), (*time, *value));
             }
         }
         Window::Tumbling { length: Span(length) } => {
             let name = format!("{}s", length / 1_000_000);
-            readings.iter().for_each(|(t, v)| put(t.0.div_euclid(*length) * length, name.clone(), *v));
+            readings.iter().for_each(|(t, v)| put(t.0.div_euclid(*length) * length, name.clone(), (*t, *v)));
         }
         Window::Hopping { length: Span(length), every: Span(every) } => {
             for (time, value) in readings {
                 for n in time.0 / every - length / every - 2..=time.0 / every {
                     if n * every <= time.0 && time.0 < n * every + length {
-                        put(n * every, format!("{}s", length / 1_000_000), *value);
+                        put(n * every, format!("{}s", length / 1_000_000), (*time, *value));
                     }
                 }
             }
@@ -88,10 +90,10 @@ fn cut(window: &Window, readings: &[(Time, f64)]) -> BTreeMap<String, Vec<f64>> 
             let (length, ahead) = indian(*unit);
             for (time, value) in readings {
                 let start = (time.0 + ahead).div_euclid(length) * length - ahead;
-                put(start, format!("{}s", length / 1_000_000), *value);
+                put(start, format!("{}s", length / 1_000_000), (*time, *value));
             }
         }
-        Window::Count { .. } => {}
+        Window::Count { .. } | Window::State { .. } => {}
     }
     windows
 }
@@ -107,7 +109,20 @@ fn indian(unit: CalendarUnit) -> (i64, i64) {
     }
 }
 
-fn values(readings: &[f64]) -> Vec<f64> {
+/// How old a reading of `time` can be in milliseconds. Ages of scripts stay clear of the horizon of short windows; of long
+/// ones, what is left of them counts too.
+pub fn oldest(window: &Window, time: Time) -> i64 {
+    match window {
+        Window::Calendar { unit, .. } => {
+            let (length, ahead) = indian(*unit);
+            (length - (time.0 + ahead).rem_euclid(length)) / 1_000 + 3_610_000
+        }
+        _ => 3_500_000,
+    }
+}
+
+fn values(readings: &[(Time, f64)]) -> Vec<f64> {
+    let readings: Vec<f64> = readings.iter().map(|(_, value)| *value).collect();
     let min = readings.iter().copied().fold(f64::INFINITY, f64::min);
     let max = readings.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     vec![readings.len() as f64, readings.iter().sum(), min, max]
@@ -122,7 +137,7 @@ fn kept_by_a_function(world: &World) -> BTreeMap<String, Vec<f64>> {
         let key = event["data"]["key"].as_str().unwrap().to_owned();
         let before = rows.get(&key).map(|(revision, _)| *revision);
         assert_eq!(closed.revision, before.map_or(0, |revision| revision + 1), "{key}");
-        let values = closed.record.values.iter().map(|(_, value)| *value).collect();
+        let values = closed.record.values.iter().map(|(_, value)| value.number().unwrap()).collect();
         rows.insert(key, (closed.revision, values));
         retired.extend(
             event["data"]["replaces"].as_array().unwrap().iter().map(|k| k.as_str().unwrap().to_owned()),
@@ -137,14 +152,7 @@ fn check(window: &Window, inputs: &[(i64, Input)], published: &[Published]) -> R
     let mut world = World::new(plan.clone());
     feed(&mut world, inputs, |_| {});
     world.settle();
-    // Ages of scripts stay clear of the horizon of short windows; of long ones, what is left of them counts too.
-    let counted = counted(inputs, published, |time| match window {
-        Window::Calendar { unit, .. } => {
-            let (length, ahead) = indian(*unit);
-            (length - (time.0 + ahead).rem_euclid(length)) / 1_000 + 3_610_000
-        }
-        _ => 3_500_000,
-    });
+    let counted = counted(inputs, published, |time| oldest(window, time));
     let mut expected = BTreeMap::new();
     for ((metric, device), readings) in &counted {
         for (window, found) in cut(window, readings) {
@@ -185,6 +193,7 @@ proptest! {
     fn replay_gives_the_same_state(acts in acts(80), window in prop_oneof![
         4 => kinds(),
         1 => (1u32..7).prop_map(|readings| Window::Count { readings }),
+        1 => Just(state("value > 0")),
     ]) {
         let (inputs, _) = play(&acts);
         let plan = with(2, window);
@@ -206,23 +215,76 @@ proptest! {
         let mut world = World::new(with(2, Window::Count { readings }));
         feed(&mut world, &inputs, |_| {});
         world.settle();
-        let mut sums: BTreeMap<String, (u64, f64, String)> = BTreeMap::new();
+        let mut sums: BTreeMap<String, (u64, f64, Time)> = BTreeMap::new();
         for closed in &world.closed {
             let parts: Vec<_> = closed.id.split('/').collect();
             let (series, ordinal) = (format!("{}/{}", parts[1], parts[2]), parts[3].parse::<u64>().unwrap());
-            let event: serde_json::Value = serde_json::from_slice(&closed.event).unwrap();
-            let start = event["data"]["window"]["start"].as_str().unwrap().to_owned();
-            let entry = sums.entry(series).or_default();
+            let start = closed.record.start;
+            let entry = sums.entry(series).or_insert((0, 0.0, Time::MIN));
             prop_assert_eq!(ordinal, entry.0 + 1);
-            prop_assert_eq!(closed.record.values[0].1, f64::from(readings));
+            prop_assert_eq!(closed.record.values[0].1.number(), Some(f64::from(readings)));
             prop_assert!(start >= entry.2, "in the order of time");
-            *entry = (ordinal, entry.1 + closed.record.values[0].1, start);
+            *entry = (ordinal, entry.1 + f64::from(readings), start);
         }
         // Whoever came in time is in a window or in the one that is being filled.
         let ledger = world.pipeline.ledger().counted;
         let told: f64 = sums.values().map(|(_, count, _)| count).sum();
         prop_assert!(told <= ledger as f64 && ledger as f64 - told < 6.0 * f64::from(readings));
         prop_assert!(published.len() as u64 >= ledger);
+    }
+}
+
+fn state(text: &str) -> Window {
+    let names = Names { value: true, ..Names::default() };
+    Window::State { condition: Arc::new(Expr::condition(text, &names).unwrap()) }
+}
+
+proptest! {
+    /// What a pump did: from each reading above 0 to the next that is not, whatever the order within lateness. Broken by:
+    /// taking readings as they come.
+    #[test]
+    fn states(readings in prop::collection::vec((0u32..30, -3i32..3, 0u32..10), 1..80)) {
+        let mut plan = plan();
+        plan.summaries[0].window = state("value > 0");
+        let mut world = World::new(plan);
+        let (mut time, mut sent) = (0, Vec::new());
+        for (wait, value, delay) in readings {
+            time += wait + 1;
+            sent.push((time + delay, time, value));
+        }
+        let mut expected: Vec<(i64, i64, u32, i32)> = Vec::new();
+        let mut open: Option<(i64, u32, i32)> = None;
+        for (_, time, value) in &sent {
+            let time = i64::from(*time);
+            match (&mut open, *value > 0) {
+                (Some((_, count, sum)), true) => (*count, *sum) = (*count + 1, *sum + value),
+                (None, true) => open = Some((time, 1, *value)),
+                (Some((start, count, sum)), false) => {
+                    expected.push((*start, time, *count, *sum));
+                    open = None;
+                }
+                (None, false) => {}
+            }
+        }
+        sent.sort_by_key(|(arrival, ..)| *arrival);
+        for (arrival, time, value) in sent {
+            world.step(arrival.into(), |step| {
+                step.message(&message(arrival.into(), "s/d/pump", &payload(value.into(), time.into())));
+            });
+        }
+        world.settle();
+        let told: Vec<_> = world
+            .closed
+            .iter()
+            .map(|closed| {
+                let value = |n: usize| closed.record.values[n].1.number().unwrap();
+                let since = |time: Time| time.since(at(0.0)).0 / 1_000_000;
+                let key = format!("minute/pump/d/{}/state/r0", closed.record.start.rfc3339());
+                assert_eq!(closed.id, key);
+                (since(closed.record.start), since(closed.key.end), value(0) as u32, value(1) as i32)
+            })
+            .collect();
+        prop_assert_eq!(told, expected);
     }
 }
 

@@ -59,7 +59,7 @@ urll = "https://f.example/"
             "error: unknown key `tubling`",
             "7 | window = { tubling = \"1m\" }",
             "  |            ^^^^^^^ did you mean `tumbling`?",
-            "  = help: known here: tumbling, hopping, every, calendar, zone, session, count",
+            "  = help: known here: tumbling, hopping, every, calendar, zone, session, count, state",
             "error: there is no output `ingets`",
             "8 | to = \"ingets\"",
             "  |      ^^^^^^^^ did you mean `ingest`?",
@@ -161,23 +161,107 @@ fn time_zones_have_names() {
 }
 
 #[test]
+fn places_and_names() {
+    let stream = |text: &str| format!("[streams.s]\ntopic = \"t/{{device}}\"\n{text}\n");
+    for (text, expected) in [
+        (
+            "metrics = { p = { at = \"/{device}/p\" } }",
+            "3: `p` captures `{device}`, which is no tag of its own: ",
+        ),
+        ("metrics = { p = { at = \"/{x}/p\" }, q = { at = \"/{x}/p\" } }", "3: `q` stands where `p` does: "),
+        (
+            "metrics = { p = { at = \"/{x}{y}\" } }",
+            "3: `/{x}{y}` is not a JSON pointer: between two slashes there can be one `{name}`, made of letters, digits, `_` and `-`",
+        ),
+        ("rename = { room = { a = \"b\" } }", "3: there is no tag `room`: no tag of this name"),
+        ("rename = { device = \"b\" }", "3: `device` has to be a table of names: this is text"),
+        ("numbers_as_text = \"yes\"", "3: `numbers_as_text` has to be true or false: this is text"),
+        (
+            "each = \"readings\"",
+            "3: `readings` is not a JSON pointer: a JSON pointer starts with `/`: write `/readings`",
+        ),
+        (
+            "format = \"text\"\neach = \"/x\"",
+            "4: `each` points into a document, but format = \"text\" has none: ",
+        ),
+        ("time = { at = \"/t\", format = \"ms\", zone = \"UTC\" }", "3: `zone` is for local times: "),
+        (
+            "time = { at = \"/t\", format = \"%H:%M\" }",
+            "3: `%H:%M` is not a pattern for time stamps: gives no day that can be read back",
+        ),
+    ] {
+        check(&stream(text), &[expected.trim_end_matches(": ")]);
+    }
+}
+
+/// Of gateways that share a subscription each sees some of a series' readings.
+#[test]
+fn order_needs_all_readings() {
+    let source = "[sources.b]\nurl = \"mqtt://h\"\nshared_group = \"g\"\n";
+    for (aggregates, name) in [
+        ("[\"count\", \"rate\"]", "rate"),
+        ("{ e = \"increase\", \"*\" = \"mean\" }", "increase"),
+        ("[{ duration_in = \"value > 1\" }]", "duration_in"),
+    ] {
+        let text = format!("{source}[summaries.s]\naggregates = {aggregates}\n");
+        let expected = format!(
+            "4: `{name}` needs every reading of a series in one gateway: the source `b` has a shared_group: others get some of them"
+        );
+        check(&text, &[&expected]);
+    }
+    // A meter has an increase without anybody asking for it.
+    let meter = "[streams.s]\ntopic = \"t\"\nmetrics = { e = { kind = \"counter\" } }\n";
+    let report = read(&format!("{source}{meter}[summaries.x]\n{BASE}")).unwrap_err().to_string();
+    assert!(report.contains("`increase` needs every reading"), "{report}");
+}
+
+#[test]
+fn formats() {
+    let stream = |text: &str| format!("[streams.s]\ntopic = \"t/{{device}}\"\n{text}\n");
+    let csv = |keys: &str| format!("format = \"csv\"\ncsv = {{ {keys} }}");
+    for (text, expected) in [
+        ("csv = {}", "3: `csv` is for rows of cells"),
+        (&csv("delimiter = \";;\""), "4: `delimiter` has to be one character that no number has"),
+        (&csv("delimiter = \"1\""), "4: `delimiter` has to be one character that no number has"),
+        (&csv("decimal = \",\""), "4: `csv` has the same character between cells and before decimals"),
+        (&csv("header = false"), "4: `header` leaves the columns without names"),
+        (&csv("columns = []"), "4: `columns` names no column"),
+        (&csv("columns = [\"a\", \"a\"]"), "4: `columns` names `a` twice"),
+        (&csv("decimal = \";\""), "4: unknown `decimal`: `;`: not known here"),
+        (
+            "format = \"csv\"\neach = \"/a\"",
+            "4: `each` is not needed: every row is a record, and every cell a text",
+        ),
+        (
+            "format = \"senml\"\nvalue = \"/a\"",
+            "4: `value` is not needed: the format says itself what a value is called and when it was taken",
+        ),
+        ("format = \"sparkplug\"", "2: `topic` names `{device}`, which the format gives by itself"),
+        (
+            "format = \"influx\"\ntime = { at = \"/t\", format = \"s\" }",
+            "4: `at` has no meaning with line protocol, which has its time stamps at the end of each line",
+        ),
+        ("format = \"influx\"\ntags = { labels = \"x\" }", "4: `labels` is given by the format already"),
+        ("format = \"influks\"", "3: unknown `format`: `influks`: did you mean `influx`?"),
+    ] {
+        check(&stream(text), &[expected]);
+    }
+    check(
+        "[streams.s]\ntopic = \"t/{metric}\"\nformat = \"influx\"\n",
+        &["2: `topic` names `{metric}`, which the format gives by itself"],
+    );
+}
+
+#[test]
 fn what_later_versions_bring() {
     let later = |what: &str| format!("`{what}` is not in this version yet: planned for a later version");
     for (text, line, what) in [
         ("[alerts.hot]\nmetric = \"t\"\n", 1, "alerts"),
         ("[sources.b]\ntype = \"kafka\"\nbrokers = 1\n", 2, "kafka"),
         ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
-        ("[sources.b]\nbacklog = \"mark\"\n", 2, "backlog"),
-        ("[streams.s]\ntopic = \"t\"\nformat = \"csv\"\n", 3, "csv"),
+        ("[streams.s]\ntopic = \"t\"\nformat = \"tidegate\"\n", 3, "tidegate"),
         ("[streams.s]\ntopic = \"t\"\navailability = {}\n", 3, "availability"),
-        ("[streams.s]\ntopic = \"t\"\ntime = { at = \"/t\", format = \"%Y-%m\" }\n", 3, "%Y-%m"),
-        ("[streams.s]\ntopic = \"t\"\ntime = { at = \"/t\", format = \"local\" }\n", 3, "local"),
         ("[streams.s]\ntopic = \"t\"\nclean = [{ spike = { window = 7 } }]\n", 3, "spike"),
-        ("[streams.s]\ntopic = \"t\"\n[streams.s.metrics]\nenergy = { kind = \"counter\" }\n", 4, "kind"),
-        ("[summaries.s]\nwindow = { state = \"value > 0\" }\n", 2, "state"),
-        ("[summaries.s]\naggregates = [\"count\", \"p95\"]\n", 2, "p95"),
-        ("[summaries.s]\naggregates = { \"*\" = [\"mean\"] }\n", 2, "aggregates by metric"),
-        ("[summaries.s]\nlayout = \"wide\"\n", 2, "layout"),
         ("[outputs.s]\ntype = \"aws-lambda\"\nfunction = \"x\"\n", 2, "aws-lambda"),
         ("[outputs.s]\nurl = \"mqtt://h\"\n", 2, "mqtt"),
         ("[buffer]\nwhen_full = \"roll-up\"\n", 2, "when_full"),
@@ -198,6 +282,7 @@ fn windows() {
         ("{ calendar = \"year\" }", "unknown `calendar`: `year`"),
         ("{ calendar = \"day\", zone = \"Mars\" }", "Mars"),
         ("{ count = 0 }", "`count` has to be between 1 and 1000000"),
+        ("{ state = \"value > \" }", "is not a condition"),
         ("{ session = 30 }", "`session` has to be a length of time"),
         ("{ }", "`tumbling` is missing"),
     ] {
@@ -206,6 +291,12 @@ fn windows() {
         let found = report.diagnostics[0].one_line();
         assert!(found.starts_with("tidegate.toml:2: ") && found.contains(expected), "{found}");
     }
+    check(
+        "[summaries.s]\nwindow = { count = 5 }\nlayout = \"wide\"\n",
+        &[
+            "3: `layout` cannot be \"wide\" here: windows that end by what was read end at other times for each metric",
+        ],
+    );
     check(
         "[summaries.s]\nwindow = { count = 5 }\namend = \"1h\"\n",
         &["3: `amend` has no meaning here: windows that end by what was read are not amended"],
@@ -355,6 +446,46 @@ fn summaries_and_outputs() {
         ("[summaries.s]\naggregates = [\"maen\"]", "2: unknown `aggregates`: `maen`: did you mean `mean`?"),
         ("[summaries.s]\naggregates = [\"mean\", \"mean\"]", "2: `aggregates` has `mean` twice"),
         ("[summaries.s]\naggregates = []", "2: `aggregates` is an empty list"),
+        ("[summaries.s]\naggregates = { t = [] }", "2: `t` is an empty list"),
+        (
+            "[summaries.s]\naggregates = { \"*\" = [\"maen\"] }",
+            "2: unknown `*`: `maen`: did you mean `mean`?",
+        ),
+        (
+            "[summaries.s]\naggregates = [\"integral\", { integral = \"1h\" }]",
+            "2: `aggregates` has `integral` twice",
+        ),
+        (
+            "[summaries.s]\naggregates = [\"p100\"]",
+            "2: `p100` is not a percentile: a percentile has at most two digits before the point and one behind it",
+        ),
+        (
+            "[summaries.s]\naggregates = [\"p0\"]",
+            "2: `p0` is not a percentile: that is the least value, `min`",
+        ),
+        ("[summaries.s]\naggregates = [\"histogram\"]", "2: `aggregates` has a `histogram` without bounds"),
+        (
+            "[summaries.s]\naggregates = [{ histogram = [10, 0] }]",
+            "2: `histogram` has bounds that do not rise",
+        ),
+        ("[summaries.s]\naggregates = [{ histogram = [] }]", "2: `histogram` has to have 1 to 64 bounds"),
+        (
+            "[summaries.s]\naggregates = [{ integral = \"1h\", rate = \"1h\" }]",
+            "2: `aggregates` has a table that is not one aggregate",
+        ),
+        ("[summaries.s]\naggregates = [{}]", "2: `aggregates` has a table that is not one aggregate"),
+        ("[summaries.s]\naggregates = [{ slpoe = \"1h\" }]", "2: unknown key `slpoe`: did you mean `slope`?"),
+        (
+            "[summaries.s]\naggregates = [\"duration_in\"]",
+            "2: `aggregates` has a `duration_in` without a condition",
+        ),
+        (
+            "[summaries.s]\naggregates = [{ duration_in = \"value\" }]",
+            "2: `value` is not a condition: a condition is true or false: compare with something, as in `value > 60`",
+        ),
+        ("[summaries.s]\naggregates = [{ rate = \"0s\" }]", "2: `rate` has to be between 1ms and 366d"),
+        ("[summaries.s]\nsamples_max = 1", "2: `samples_max` has to be between 2 and 100000"),
+        ("[summaries.s]\nstate = \"yes\"", "2: `state` has to be true or false: this is text"),
         ("[summaries.s]\nlateness = \"-1s\"", "2: `-1s` is not a length of time: it cannot be negative"),
         ("[summaries.s]\nstreams = \"climat\"", "2: there is no stream `climat`: did you mean `climate`?"),
         ("[outputs.o]", "1: `url` is missing: needs `url`"),

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::plan::{
-    CalendarUnit, Fields, MetricPlan, Pointer, TagPlan, TimeFormat, Unique, Window,
+    CalendarUnit, Csv, Fields, Format, Kind, MetricPlan, Pointer, PointerPattern, TagPlan, TimeFormat,
+    Unique, Window,
 };
 use tidegate_pipeline::time::Span;
 
@@ -48,7 +49,7 @@ fn four_lines_are_enough() {
     assert_eq!(summary.window, Window::Tumbling { length: Span::from_secs(60) });
     assert_eq!((&summary.streams[..], &summary.to[..]), (&[0][..], &[0][..]));
     assert_eq!((summary.lateness, summary.amend), (Span::ZERO, Span::from_secs(3_600)));
-    assert_eq!(summary.aggregates, Aggregate::DEFAULT);
+    assert_eq!(summary.aggregates, [], "as the kind of the metric says");
     assert_eq!(config.plan.max_future, Span::from_secs(300));
     assert_eq!(config.status.map(|status| status.listen.to_string()).as_deref(), Some("127.0.0.1:8380"));
     let http = Http {
@@ -138,8 +139,9 @@ fn pointer(text: &str) -> Option<Pointer> {
 fn which_values_a_message_carries() {
     let metric = |name: &str, at: Option<&str>, unit: Option<&str>| MetricPlan {
         name: name.into(),
-        at: at.map(|at| Pointer::parse(at).unwrap()),
+        at: at.map(|at| PointerPattern::parse(at).unwrap()),
         unit: unit.map(Into::into),
+        kind: Kind::Gauge,
     };
     let value = |at: Option<&str>, metric: &str, listed: Vec<MetricPlan>, rest: bool| Fields::Value {
         at: at.map(|at| Pointer::parse(at).unwrap()),
@@ -176,6 +178,52 @@ fn which_values_a_message_carries() {
 }
 
 #[test]
+fn several_records_and_other_names() {
+    let plan = stream(
+        "topic = \"a/{d}\"\neach = \"/r\"\nnumbers_as_text = true\n\
+         metrics = { p = { at = \"/{part}/p\" } }\nrename = { part = { z = \"y\", b = \"c\" }, d = { \"1\" = \"one\" } }",
+    );
+    assert_eq!((plan.each.as_ref(), plan.numbers_as_text), (pointer("/r").as_ref(), true));
+    assert_eq!(plan.tag_names(), ["d", "part"]);
+    for (tag, value, name) in [("part", "b", "c"), ("part", "z", "y"), ("part", "1", "1"), ("d", "1", "one")]
+    {
+        assert_eq!(plan.renamed(tag, value), name);
+    }
+}
+
+#[test]
+fn formats() {
+    let format = |text: &str| stream(&format!("topic = \"a\"\n{text}")).format;
+    let csv = |delimiter: u8, decimal: char, columns: &[&str], header: bool| {
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        Format::Csv(Csv { delimiter, decimal, columns, header })
+    };
+    assert_eq!(format(""), Format::Auto);
+    assert_eq!(format("format = \"cbor\""), Format::Cbor);
+    assert_eq!(format("format = \"msgpack\""), Format::Msgpack);
+    assert_eq!(format("format = \"senml\""), Format::Senml);
+    assert_eq!(format("format = \"sparkplug\""), Format::Sparkplug);
+    assert_eq!(format("format = \"influx\""), Format::Influx { unit: TimeFormat::Nanos });
+    assert_eq!(
+        format("format = \"influx\"\ntime = { format = \"s\" }\nunique = \"time\""),
+        Format::Influx { unit: TimeFormat::Seconds }
+    );
+    assert_eq!(format("format = \"csv\""), csv(b',', '.', &[], true));
+    assert_eq!(
+        format("format = \"csv\"\ncsv = { columns = [\"a\", \"\"] }"),
+        csv(b',', '.', &["a", ""], false)
+    );
+    assert_eq!(
+        format(
+            "format = \"csv\"\ncsv = { delimiter = \"\\t\", decimal = \",\", columns = \"a\", header = true }"
+        ),
+        csv(b'\t', ',', &["a"], true)
+    );
+    let stamped = "[streams.a]\ntopic = \"a\"\nformat = \"senml\"";
+    assert_eq!(summary("", stamped).lateness, Span::from_secs(10));
+}
+
+#[test]
 fn how_a_reading_is_recognised() {
     let sequence = |boot: Option<&str>, per: Option<Vec<String>>| Unique::Sequence {
         at: Pointer::parse("/s").unwrap(),
@@ -192,6 +240,13 @@ fn how_a_reading_is_recognised() {
     check("unique = \"time\"\ntime = { at = \"/t\", format = \"ns\" }", Unique::Time);
     let stamped = stream("topic = \"a\"\ntime = { at = \"/t\", format = \"rfc3339\" }");
     assert_eq!(stamped.time.map(|time| time.format), Some(TimeFormat::Rfc3339));
+    let zoned =
+        |text: &str| stream(&format!("topic = \"a\"\ntime = {{ at = \"/t\", {text} }}")).time.unwrap().format;
+    assert_eq!(zoned("format = \"local\""), TimeFormat::Local { zone: "Europe/Amsterdam".into() });
+    assert_eq!(
+        zoned("format = \"%d.%m.%Y\", zone = \"Asia/Tokyo\""),
+        TimeFormat::Pattern { pattern: "%d.%m.%Y".into(), zone: "Asia/Tokyo".into() }
+    );
     let tagged = stream("topic = \"a\"\ntags = { z = \"1\", a = { at = \"/r\" } }").tags;
     let expected = [
         ("z".to_owned(), TagPlan::Constant("1".into())),
@@ -226,6 +281,35 @@ fn summaries() {
         [Aggregate::Max, Aggregate::Count]
     );
     assert_eq!(summary("metrics = [\"t\"]", plain).metrics, Some(vec!["t".into()]));
+    let more = summary("samples_max = 20\nstate = true", plain);
+    assert_eq!((more.samples_max, more.state), (Some(20), true));
+}
+
+#[test]
+fn aggregates() {
+    let plain = "[streams.a]\ntopic = \"a/{d}/{metric}\"";
+    let hour = Span::from_secs(3_600);
+    let written = "aggregates = [\"p99.9\", \"median\", \"rate\", { histogram = [-1, 0.5] }, { integral = \"1h\" }, { slope = \"1h\" }]";
+    let list = summary(written, plain).aggregates;
+    let names: Vec<_> = list.iter().map(|aggregate| aggregate.name().into_owned()).collect();
+    assert_eq!(names, ["p99.9", "median", "rate", "histogram", "integral", "slope"]);
+    assert_eq!(list[2], Aggregate::Rate(Span::from_secs(1)));
+    assert_eq!(list[3], Aggregate::Histogram([-1.0, 0.5].into()));
+    assert_eq!(list[4..], [Aggregate::Integral(hour), Aggregate::Slope(hour)]);
+
+    let by_metric = summary("aggregates = { energy = \"increase\", \"*\" = [\"mean\", \"max\"] }", plain);
+    assert_eq!(by_metric.aggregates_for("energy", Kind::Gauge), [Aggregate::Increase]);
+    assert_eq!(by_metric.aggregates_for("else", Kind::Counter), [Aggregate::Mean, Aggregate::Max]);
+    let unsaid = summary("aggregates = { energy = \"increase\" }", plain);
+    assert_eq!(unsaid.aggregates_for("else", Kind::Counter), Aggregate::defaults(Kind::Counter));
+}
+
+#[test]
+fn kinds() {
+    let listed =
+        stream("topic = \"a\"\nmetrics = { e = { kind = \"counter\" }, s = { kind = \"state\" }, g = {} }");
+    let kinds: Vec<_> = listed.fields.listed().iter().map(|metric| metric.kind).collect();
+    assert_eq!(kinds, [Kind::Counter, Kind::State, Kind::Gauge]);
 }
 
 #[test]
