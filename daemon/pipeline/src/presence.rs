@@ -9,6 +9,7 @@ use crate::pipeline::{Pipeline, number};
 use crate::plan::Availability;
 use crate::series::{self, Group};
 use crate::time::{Span, Time};
+use crate::window::Content;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -153,6 +154,26 @@ impl Pipeline {
         for &watch in &self.state.series[series as usize].watches {
             self.state.watches[watch as usize].mark(offline, at);
             self.timers.soon(watch);
+        }
+    }
+
+    /// Leaves the time in which a sensor was offline out of what is weighed by time. Where several sensors share a window,
+    /// one that is gone says nothing of the others.
+    pub(crate) fn break_offline(&self, group: &Group, (start, end): (Time, Time), content: &mut Content) {
+        let mut known = group.members.iter().map(|member| self.state.series[*member as usize].presence);
+        let Some(Some(first)) = known.next() else { return };
+        if known.any(|other| other != Some(first)) {
+            return;
+        }
+        let presence = &self.state.presences[first as usize];
+        let since = presence.spans.iter().map(|(since, _)| *since).chain(presence.offline);
+        for since in since.filter(|since| *since < end) {
+            for lane in content.lanes.iter_mut().filter(|lane| lane.is_ordered()) {
+                // Before the window it matters where nothing was read since.
+                if since >= start || lane.opening.is_some_and(|(time, _)| time < since) {
+                    lane.break_at(since.max(start));
+                }
+            }
         }
     }
 

@@ -141,6 +141,7 @@ impl Step<'_> {
             return;
         }
         // What was found when it closed first is not remembered for ever.
+        self.core.break_offline(group, (start, end), &mut content);
         let offline = self.core.offline_seconds(group, start, end);
         content.completeness.offline = content.completeness.offline.max(offline);
         let rendering = Rendering { naming, revision, replaces: &replaces, content: &content };
