@@ -7,6 +7,7 @@
 use crate::alert::Watch;
 use crate::pipeline::{Pipeline, number};
 use crate::plan::{Plan, SummaryPlan};
+use crate::rejections::Worst;
 use crate::state::{Heard, KnownCounter, KnownSession, NumberedGroup, SourceState, State};
 use crate::time::Span;
 
@@ -89,12 +90,20 @@ impl Pipeline {
             let moved = &mut pipeline.state.series[at];
             moved.heard = heard(series.heard);
             moved.latest = series.latest;
+            moved.rejections.clone_from(&series.rejections);
+            // What other steps remember means nothing to new ones.
+            if pipeline.plan.streams[usize::from(stream)].clean
+                == old.streams[usize::from(series.stream)].clean
+            {
+                moved.cleaning.clone_from(&series.cleaning);
+            }
             pipeline.keep_presence(number(at), series.presence.map(|at| &self.state.presences[at as usize]));
             let moved = &mut pipeline.state.series[at];
             if moved.times.is_some() && series.times.is_some() {
                 moved.times.clone_from(&series.times);
             }
         }
+        pipeline.worst = Worst::of(&pipeline.state);
         for at in 0..pipeline.state.watches.len() {
             if pipeline.state.watches[at].members == 0 {
                 pipeline.forget_watch(number(at));

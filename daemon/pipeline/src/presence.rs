@@ -9,7 +9,6 @@ use crate::pipeline::{Pipeline, number};
 use crate::plan::Availability;
 use crate::series::{self, Group};
 use crate::time::{Span, Time};
-use crate::window::Content;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -157,24 +156,17 @@ impl Pipeline {
         }
     }
 
-    /// Leaves the time in which a sensor was offline out of what is weighed by time. Where several sensors share a window,
-    /// one that is gone says nothing of the others.
-    pub(crate) fn break_offline(&self, group: &Group, (start, end): (Time, Time), content: &mut Content) {
-        let mut known = group.members.iter().map(|member| self.state.series[*member as usize].presence);
-        let Some(Some(first)) = known.next() else { return };
-        if known.any(|other| other != Some(first)) {
-            return;
-        }
-        let presence = &self.state.presences[first as usize];
-        let since = presence.spans.iter().map(|(since, _)| *since).chain(presence.offline);
-        for since in since.filter(|since| *since < end) {
-            for lane in content.lanes.iter_mut().filter(|lane| lane.is_ordered()) {
-                // Before the window it matters where nothing was read since.
-                if since >= start || lane.opening.is_some_and(|(time, _)| time < since) {
-                    lane.break_at(since.max(start));
-                }
-            }
-        }
+    /// When within this time the sensor behind a metric of a group went offline; from the start where it was offline before.
+    /// Of several sensors none speaks for all of them.
+    pub(crate) fn gone_between(&self, group: &Group, metric: u16, start: Time, end: Time) -> Vec<Time> {
+        let name = group.metrics.get(usize::from(metric));
+        let series = group.members.iter().map(|&member| &self.state.series[member as usize]);
+        let mut series = series.filter(|series| name.is_none_or(|name| series.metric == *name));
+        let (Some(only), None) = (series.next(), series.next()) else { return Vec::new() };
+        let Some(presence) = only.presence else { return Vec::new() };
+        let presence = &self.state.presences[presence as usize];
+        let each = presence.spans.iter().copied().chain(presence.offline.map(|since| (since, Time::MAX)));
+        each.filter(|(from, to)| *from < end && start < *to).map(|(from, _)| from.max(start)).collect()
     }
 
     /// For how many seconds of this time the series of a group were offline, added up.

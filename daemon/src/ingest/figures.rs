@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tidegate_pipeline::alert::Active;
 use tidegate_pipeline::ledger::Ledger;
+use tidegate_pipeline::rejections::SeriesRejections;
 
 /// What became of all readings: what the pipeline decided, and what became of dead letters afterwards. The two change
 /// together when a dead letter is retried, so they are published together.
@@ -31,6 +32,8 @@ pub struct Alerts {
 #[derive(Debug, Default)]
 pub struct Figures {
     account: Mutex<Account>,
+    /// The series with the most rejections, the most first.
+    rejections: Mutex<Vec<SeriesRejections>>,
     alerts: Mutex<Alerts>,
     /// Transactions.
     pub commits: AtomicU64,
@@ -59,6 +62,15 @@ impl Figures {
         account.ledger.clone_from(ledger);
         account.letters = letters;
         intake.release(messages);
+    }
+
+    /// The series with the most rejections, the most first.
+    pub fn rejections(&self) -> Vec<SeriesRejections> {
+        self.rejections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn publish_rejections(&self, rejections: Vec<SeriesRejections>) {
+        *self.rejections.lock().unwrap_or_else(PoisonError::into_inner) = rejections;
     }
 
     /// What is raised, as of the last transaction.

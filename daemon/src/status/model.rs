@@ -9,6 +9,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate_pipeline::alert::Active;
+use tidegate_pipeline::rejections::SeriesRejections;
 use tidegate_pipeline::verdict::Reason;
 
 /// Everything that there is to say at one moment.
@@ -42,6 +43,23 @@ pub struct Document {
     pub series: u64,
     /// Windows open.
     pub open_windows: u64,
+    /// The series with the most rejections, the most first.
+    pub rejections: Vec<RejectionsEntry>,
+}
+
+/// A series of which readings were not counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RejectionsEntry {
+    /// The stream's name.
+    pub stream: String,
+    /// What is measured.
+    pub metric: String,
+    /// Whose.
+    pub tags: BTreeMap<String, String>,
+    /// Of all reasons together.
+    pub total: u64,
+    /// By reason.
+    pub reasons: BTreeMap<&'static str, u32>,
 }
 
 /// A source.
@@ -184,6 +202,8 @@ pub struct Inputs {
     pub series: u64,
     /// Windows open.
     pub open_windows: u64,
+    /// The series with the most rejections.
+    pub rejections: Vec<SeriesRejections>,
 }
 
 /// Puts the document together. Both identities of promise 4 hold in it, whatever the inputs.
@@ -204,6 +224,17 @@ pub fn assemble(inputs: Inputs) -> Document {
         store: inputs.store,
         series: inputs.series,
         open_windows: inputs.open_windows,
+        rejections: inputs.rejections.into_iter().map(rejections).collect(),
+    }
+}
+
+fn rejections(series: SeriesRejections) -> RejectionsEntry {
+    RejectionsEntry {
+        total: series.total(),
+        stream: series.stream,
+        metric: series.metric,
+        tags: series.tags.into_iter().collect(),
+        reasons: series.reasons.iter().map(|(reason, count)| (reason.name(), *count)).collect(),
     }
 }
 

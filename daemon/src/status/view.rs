@@ -160,6 +160,7 @@ impl Running {
             },
             series: self.figures.get(|f| &f.series),
             open_windows: self.figures.get(|f| &f.windows),
+            rejections: self.figures.rejections(),
         })
     }
 }

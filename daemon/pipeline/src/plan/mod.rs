@@ -67,9 +67,6 @@ impl Plan {
 
     /// The unit of `metric` in these streams, where the configuration names one.
     pub fn unit(&self, streams: &[u16], metric: &str) -> Option<&str> {
-        let listed = streams.iter().flat_map(|&s| self.streams[usize::from(s)].fields.listed());
-        listed
-            .into_iter()
-            .find_map(|listed| (listed.name == metric).then_some(listed.unit.as_deref()).flatten())
+        streams.iter().find_map(|&s| self.streams[usize::from(s)].unit_of(metric))
     }
 }

@@ -4,6 +4,7 @@
 
 mod alert;
 mod close;
+mod derive;
 mod message;
 mod number;
 mod readings;
