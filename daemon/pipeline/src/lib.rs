@@ -21,12 +21,14 @@ pub mod dedupe;
 pub mod clean;
 pub mod rejections;
 pub mod series;
+pub mod presence;
 mod fold;
 mod take;
 pub mod window;
 pub mod aggregate;
 pub mod partial;
 pub mod event;
+pub mod alert;
 pub mod ledger;
 
 pub mod state;

@@ -19,7 +19,7 @@ const fn of_type(place: &'static str, kind: &'static str, keys: &'static [&'stat
 }
 
 pub(super) static ROOT: Schema =
-    at("", &["gateway", "sources", "streams", "summaries", "outputs", "buffer", "clock", "status"]);
+    at("", &["gateway", "sources", "streams", "summaries", "alerts", "outputs", "buffer", "clock", "status"]);
 pub(super) static GATEWAY: Schema = at("gateway", &["id", "data_dir", "timezone"]);
 pub(super) static SOURCE_MQTT: Schema = of_type(
     "sources.NAME",
@@ -80,12 +80,15 @@ pub(super) static STREAM: Schema = at(
         "retained",
         "tags",
         "rename",
+        "availability",
         "expected_every",
         "clean",
         "metrics",
     ],
 );
 pub(super) static CSV: Schema = at("streams.NAME.csv", &["delimiter", "decimal", "columns", "header"]);
+pub(super) static AVAILABILITY: Schema =
+    at("streams.NAME.availability", &["topic", "online", "offline", "at"]);
 pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
@@ -139,6 +142,8 @@ pub(super) static WINDOW: Schema = at(
 );
 pub(super) static AGGREGATE: Schema =
     at("summaries.NAME.aggregates", &["histogram", "integral", "rate", "derivative", "slope", "duration_in"]);
+pub(super) static ALERT: Schema =
+    at("alerts.NAME", &["streams", "metric", "by", "when", "for", "clear", "cooldown", "silent_for", "to"]);
 pub(super) static OUTPUT_HTTP: Schema =
     of_type("outputs.NAME", "http", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
@@ -158,6 +163,7 @@ pub(super) static ALL: &[&Schema] = &[
     &SECRET,
     &STREAM,
     &CSV,
+    &AVAILABILITY,
     &TIME,
     &SEQUENCE,
     &TAG,
@@ -175,6 +181,7 @@ pub(super) static ALL: &[&Schema] = &[
     &SUMMARY,
     &WINDOW,
     &AGGREGATE,
+    &ALERT,
     &OUTPUT_HTTP,
     &OUTPUT_FILE,
     &AUTH,
@@ -186,10 +193,9 @@ pub(super) static ALL: &[&Schema] = &[
 
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] = &[
-    ("", &["alerts"]),
+    ("alerts.NAME", &["capture"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
-    ("streams.NAME", &["availability"]),
     ("streams.NAME.format", &["tidegate"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),
