@@ -43,10 +43,22 @@ impl Client {
     /// # Panics
     /// When the other side leaves.
     pub fn publish_all(&mut self, messages: &[(&[u8], &[u8])]) {
+        self.publish_each(messages, false);
+    }
+
+    /// Publishes a message that the broker is to keep for later subscribers.
+    ///
+    /// # Panics
+    /// When the other side leaves.
+    pub fn publish_retained(&mut self, topic: &[u8], payload: &[u8]) {
+        self.publish_each(&[(topic, payload)], true);
+    }
+
+    fn publish_each(&mut self, messages: &[(&[u8], &[u8])], retain: bool) {
         let mut out = Vec::new();
         for (topic, payload) in messages {
             self.id = if self.id == u16::MAX { 1 } else { self.id + 1 };
-            let message = Publish { topic, payload, id: Some(self.id), ..Publish::default() };
+            let message = Publish { topic, payload, id: Some(self.id), retain, ..Publish::default() };
             packet::publish(&mut out, Version::V4, &message);
         }
         self.stream.write_all(&out).unwrap();

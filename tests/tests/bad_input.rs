@@ -9,7 +9,7 @@ use tidegate_tests::broker::Broker;
 use tidegate_tests::client::Client;
 use tidegate_tests::daemon::Daemon;
 use tidegate_tests::function::{Function, now_ms};
-use tidegate_tests::packet::{self, Connect, Publish, Version, kind};
+use tidegate_tests::packet::{self, Connect, Version};
 use tidegate_tests::{port, usage};
 
 /// Resident memory that the daemon may use with as many series as it takes, in KiB.
@@ -151,18 +151,8 @@ fn a_hundred_thousand_device_names() {
 fn retained_messages_are_not_counted() {
     let (broker, function) = (Broker::start(), Function::start());
     let mut client = Client::connect(broker.port(), "bad-input");
-    let mut out = Vec::new();
     let payload = format!(r#"{{"value":1,"seq":1,"ts":{}}}"#, now_ms()).into_bytes();
-    let message = Publish {
-        topic: b"sensors/old/t",
-        payload: &payload,
-        id: Some(1),
-        retain: true,
-        ..Publish::default()
-    };
-    packet::publish(&mut out, Version::V4, &message);
-    client.send(&out);
-    client.wait_for(kind::PUBACK, 1);
+    client.publish_retained(b"sensors/old/t", &payload);
     let url = function.url();
     let mut daemon = Daemon::start(&format!(
         "[sources.field]\nurl = \"{}\"\n{STREAMS}\n[outputs.function]\nurl = \"{url}\"\n",
