@@ -14,6 +14,7 @@ pub mod message;
 pub mod verdict;
 
 mod route;
+mod tags;
 pub mod decode;
 pub mod dedupe;
 pub mod clean;

@@ -13,6 +13,7 @@ use crate::route::Routes;
 use crate::series::{Index, Numbers};
 use crate::state::State;
 use crate::step::Step;
+use crate::tags::Tags;
 use crate::time::{Span, Time};
 use crate::verdict::Reason;
 use crate::window::{Content, Cutter};
@@ -45,6 +46,9 @@ pub struct Pipeline {
     pub(crate) ripe: BTreeSet<u32>,
     pub(crate) found: Found<'static>,
     pub(crate) name: String,
+    /// Scratch: the tags of a record, and those of a reading with tags of its own.
+    pub(crate) tags: Tags,
+    pub(crate) merged: Tags,
     /// Scratch: the series of one message's readings.
     pub(crate) resolved: Vec<Result<u32, Reason>>,
     pub(crate) last_session: Option<u32>,
@@ -136,6 +140,8 @@ impl Pipeline {
             ripe: BTreeSet::new(),
             found: Found::default(),
             name: String::new(),
+            tags: Tags::default(),
+            merged: Tags::default(),
             resolved: Vec::new(),
             last_session: None,
             taken: Vec::new(),

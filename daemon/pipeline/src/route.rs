@@ -100,6 +100,12 @@ impl RoutePart {
             }
         }
         tags.sort();
+        for (name, value) in &mut tags {
+            let renamed = stream.renamed(name, value);
+            if renamed != value {
+                *value = renamed.to_owned();
+            }
+        }
         let too_long = tags.iter().map(|(_, value)| value).chain(&metric).any(|v| v.len() > NAME_BYTES_MAX);
         Some(RoutePart { stream: index, metric, tags, too_long, series: Vec::new(), counter: None })
     }

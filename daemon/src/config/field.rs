@@ -8,7 +8,7 @@ use super::units;
 use crate::limits::CONFIG_LIST_MAX;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
-use tidegate_pipeline::plan::Pointer;
+use tidegate_pipeline::plan::{Pointer, PointerPattern};
 use toml::de::DeValue;
 
 /// The value of a key, or of one element of its list.
@@ -167,11 +167,26 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A pointer whose parts can be captured.
+    pub(super) fn pattern(&self) -> Option<PointerPattern> {
+        let text = self.text()?;
+        let how = "it says where a value stands: \"/a/b\" in {\"a\": {\"b\": 1}}, \"/switch:{channel}/power\" for each of several";
+        self.parsed(text, PointerPattern::parse(text), "a JSON pointer", how)
+    }
+
+    pub(super) fn flag(&self) -> Option<bool> {
+        let flag = self.value.as_bool();
+        if flag.is_none() {
+            self.wrong_type("true or false", &format!("write it without quotes: {} = true", self.key));
+        }
+        flag
+    }
+
     /// One of a few words. `place` is where words of later versions are listed.
-    pub(super) fn choice<T: Copy>(&self, place: &str, words: &[(&'static str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Clone>(&self, place: &str, words: &[(&'static str, T)]) -> Option<T> {
         let text = self.text()?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-            return Some(*value);
+            return Some(value.clone());
         }
         if schema::is_later(place, text) {
             self.cx.not_yet(self.span.clone(), text);

@@ -147,7 +147,7 @@ fn read(root: Section<'_>) -> Config {
     let gateway = gateway::read(&root);
     let sources = sources::read(&root, &gateway.id);
     let outputs = outputs::read(&root);
-    let streams = streams::read(&root, &sources);
+    let streams = streams::read(&root, &sources, &gateway.timezone);
     let summaries = summaries::read(&root, &streams, &outputs, &gateway.timezone);
     let plan = Plan {
         // The last part is a random name that is made with the store.

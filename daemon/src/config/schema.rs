@@ -69,18 +69,21 @@ pub(super) static STREAM: Schema = at(
         "topic",
         "exclude",
         "format",
+        "each",
+        "numbers_as_text",
         "value",
         "time",
         "sequence",
         "unique",
         "retained",
         "tags",
+        "rename",
         "expected_every",
         "clean",
         "metrics",
     ],
 );
-pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format"]);
+pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
 pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit"]);
@@ -135,8 +138,6 @@ static LATER: &[(&str, &[&str])] = &[
     ("sources.NAME.url", &["ws", "wss"]),
     ("streams.NAME", &["availability"]),
     ("streams.NAME.format", &["csv", "influx", "senml", "cbor", "msgpack", "sparkplug", "tidegate"]),
-    ("streams.NAME.time", &["zone"]),
-    ("streams.NAME.time.format", &["local", "strftime"]),
     ("streams.NAME.metrics", &["kind"]),
     (
         "streams.NAME.clean",

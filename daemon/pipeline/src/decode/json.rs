@@ -1,255 +1,144 @@
-//! JSON, read in one pass without building a document: only asked-for places are kept.
-//!
-//! The parser is `serde_json` (RFC 8259; at most 128 levels deep). Of a key that occurs twice the last value counts.
+//! JSON, by `serde_json` (RFC 8259; at most 128 levels deep), without building a document.
 
-use super::shape::{Place, Shape};
-use super::{DecodeError, Found, Scalar};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::borrow::Cow;
-use std::fmt;
+use super::shape::Shape;
+use super::walk::walk;
+use super::{DecodeError, Found};
 
 pub(super) fn decode<'p>(shape: &Shape, payload: &'p [u8], found: &mut Found<'p>) -> Result<(), DecodeError> {
     let mut reader = serde_json::Deserializer::from_slice(payload);
-    let mut walk = Walk { shape, found, path: String::new(), error: None };
-    let read = At { walk: &mut walk, place: shape.root() }.deserialize(&mut reader);
-    let stopped = walk.error;
-    match read.and_then(|()| reader.end()) {
-        Ok(()) => Ok(()),
-        Err(error) => Err(stopped.unwrap_or_else(|| DecodeError::Json(error.to_string()))),
-    }
-}
-
-struct Walk<'w, 'p> {
-    shape: &'w Shape,
-    found: &'w mut Found<'p>,
-    /// The names from the root to here, joined by `/`; kept only where leaves are collected.
-    path: String,
-    /// Why we stopped, where it was not the parser that did.
-    error: Option<DecodeError>,
-}
-
-impl Walk<'_, '_> {
-    /// Goes to the child `name` of `place`: where that is, and the length that the path had. `None`: nothing to read
-    /// there.
-    fn enter(&mut self, place: Place, name: &str) -> Option<(Place, usize)> {
-        let child = self.shape.child(place, name);
-        if self.shape.is_blank(child) {
-            return None;
-        }
-        let back = self.path.len();
-        if self.shape.leaves {
-            if back > 0 {
-                self.path.push('/');
-            }
-            self.path.push_str(name);
-        }
-        Some((child, back))
-    }
-}
-
-/// The reader at one place of the document.
-struct At<'a, 'w, 'p> {
-    walk: &'a mut Walk<'w, 'p>,
-    place: Place,
-}
-
-impl<'p> At<'_, '_, 'p> {
-    fn keep<E: Error>(self, scalar: Scalar<'p>) -> Result<(), E> {
-        let walk = self.walk;
-        super::keep(walk.shape, self.place, &walk.path, scalar, walk.found).map_err(|error| {
-            let words = E::custom(&error);
-            walk.error = Some(error);
-            words
-        })
-    }
-
-    fn mark_nested(&mut self) {
-        if let Some(slot) = self.walk.shape.slot(self.place) {
-            self.walk.found.slots[slot] = Scalar::Nested;
-        }
-    }
-}
-
-impl<'p> DeserializeSeed<'p> for At<'_, '_, 'p> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'p>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'p> Visitor<'p> for At<'_, '_, 'p> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.keep(Scalar::Null)
-    }
-
-    fn visit_bool<E: Error>(self, truth: bool) -> Result<(), E> {
-        self.keep(Scalar::Bool(truth))
-    }
-
-    fn visit_i64<E: Error>(self, whole: i64) -> Result<(), E> {
-        self.keep(Scalar::Int(whole.into()))
-    }
-
-    fn visit_u64<E: Error>(self, whole: u64) -> Result<(), E> {
-        self.keep(Scalar::Int(whole.into()))
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
-        self.keep(Scalar::Float(number))
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'p str) -> Result<(), E> {
-        self.keep(Scalar::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.keep(Scalar::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_map<A: MapAccess<'p>>(mut self, mut map: A) -> Result<(), A::Error> {
-        self.mark_nested();
-        while let Some(key) = map.next_key_seed(Key)? {
-            match self.walk.enter(self.place, &key) {
-                None => drop(map.next_value::<IgnoredAny>()?),
-                Some((place, back)) => {
-                    map.next_value_seed(At { walk: self.walk, place })?;
-                    self.walk.path.truncate(back);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'p>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        self.mark_nested();
-        for index in 0u32.. {
-            let more = match self.walk.enter(self.place, &index.to_string()) {
-                None => seq.next_element::<IgnoredAny>()?.is_some(),
-                Some((place, back)) => {
-                    let element = seq.next_element_seed(At { walk: self.walk, place })?;
-                    self.walk.path.truncate(back);
-                    element.is_some()
-                }
-            };
-            if !more {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Keys are borrowed from the payload unless they hold escapes.
-struct Key;
-
-impl<'p> DeserializeSeed<'p> for Key {
-    type Value = Cow<'p, str>;
-
-    fn deserialize<D: Deserializer<'p>>(self, deserializer: D) -> Result<Cow<'p, str>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'p> Visitor<'p> for Key {
-    type Value = Cow<'p, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'p str) -> Result<Cow<'p, str>, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Cow<'p, str>, E> {
-        Ok(Cow::Owned(text.to_owned()))
+    match walk(shape, found, &mut reader) {
+        Ok(()) => reader.end().map_err(|error| DecodeError::Malformed("JSON", error.to_string())),
+        Err((_, Some(ours))) => Err(ours),
+        Err((error, None)) => Err(DecodeError::Malformed("JSON", error.to_string())),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::table::{Expected, check, everything, listed, value};
     use crate::limits::READINGS_PER_MESSAGE_MAX;
-    use crate::plan::{Fields, Format, MetricPlan, Pointer};
+    use crate::plan::{Format, Pointer, StreamPlan};
+    use crate::verdict::Reason;
 
-    fn metric(name: &str, at: Option<&str>) -> MetricPlan {
-        MetricPlan { name: name.into(), at: at.map(|at| Pointer::parse(at).unwrap()), unit: None }
-    }
-
-    /// Slots as debug text, then the leaves; or a part of the error.
-    type Expected<'e> = Result<(&'e str, &'e [(&'e str, f64)]), &'e str>;
-
-    fn check(fields: &Fields, payload: &str, expected: Expected<'_>) {
-        let shape = Shape::of_fields(fields);
-        let mut found = Found::default();
-        let result = found.decode(Format::Json, &shape, payload.as_bytes());
-        match (result, expected) {
-            (Ok(()), Ok((slots, leaves))) => {
-                assert_eq!(format!("{:?}", found.slots), slots, "{payload}");
-                assert_eq!(found.leaves.iter().collect::<Vec<_>>(), leaves, "{payload}");
-            }
-            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
-            (result, expected) => panic!("{payload}: {result:?}, expected {expected:?}"),
-        }
+    fn json(stream: &StreamPlan, payload: &str, expected: Expected<'_>) {
+        check(stream, payload.as_bytes(), expected);
     }
 
     #[test]
     fn one_value() {
-        let at = |at: &str| Fields::Value {
-            at: Some(Pointer::parse(at).unwrap()),
-            metric: "v".into(),
-            listed: vec![],
-            rest: true,
-        };
-        check(&at("/value"), r#"{"x":[1,{"y":2}],"value":21.5}"#, Ok(("[Float(21.5)]", &[])));
-        check(&at("/a/1/b"), r#"{"a":[0,{"b":7}]}"#, Ok(("[Int(7)]", &[])));
-        check(&at("/value"), r#"{"other":1}"#, Ok(("[Absent]", &[])));
-        check(&at("/value"), r#"{"value":{"deep":1}}"#, Ok(("[Nested]", &[])));
-        check(
-            &at("/value"),
-            r#"{"value":1,"value":"un\u0061vailable"}"#,
-            Ok((r#"[Text("unavailable")]"#, &[])),
-        );
-        check(&at("/value"), r#"{"value":18446744073709551615}"#, Ok(("[Int(18446744073709551615)]", &[])));
-        check(&at(""), "[1]", Ok(("[Nested]", &[])));
-        check(&at("/value"), r#"{"value":1e999}"#, Err("number out of range"));
-        check(&at("/value"), r#"{"value":NaN}"#, Err("not valid JSON"));
-        check(&at("/value"), r#"{"value":1} x"#, Err("trailing"));
-        check(&at("/value"), r#"{"value":"#, Err("EOF"));
-        check(&at("/value"), &"[".repeat(1_000), Err("EOF"));
+        let at = |at: &str| value(Format::Json, at);
+        json(&at("/value"), r#"{"x":[1,{"y":2}],"value":21.5}"#, Ok("v=21.5"));
+        json(&at("/a/1/b"), r#"{"a":[0,{"b":7}]}"#, Ok("v=7"));
+        json(&at("/value"), r#"{"other":1}"#, Ok(""));
+        json(&at("/value"), r#"{"value":{"deep":1}}"#, Ok("v!not_a_number"));
+        json(&at("/value"), r#"{"value":1,"value":"un\u0061vailable"}"#, Ok("v!no_value"));
+        json(&at("/value"), r#"{"value":18446744073709551615}"#, Ok("v=18446744073709552000"));
+        json(&at(""), "[1]", Ok("v!not_a_number"));
+        json(&at("/value"), r#"{"value":"21.5"}"#, Ok("v!not_a_number"));
+        json(&at("/value"), r#"{"value":1e999}"#, Err("number out of range"));
+        json(&at("/value"), r#"{"value":NaN}"#, Err("not valid JSON"));
+        json(&at("/value"), r#"{"value":-Infinity}"#, Err("not valid JSON"));
+        json(&at("/value"), r#"{"value":1} x"#, Err("trailing"));
+        json(&at("/value"), r#"{"value":"#, Err("EOF"));
+        json(&at("/value"), &"[".repeat(1_000), Err("EOF"));
     }
 
     #[test]
     fn all_leaves() {
-        let all = Fields::Leaves { listed: vec![], rest: true };
-        check(
+        let all = everything(Format::Json);
+        json(
             &all,
             r#"{"t":21.5,"on":true,"name":"x","none":null,"ENERGY":{"Total":[3,4]}}"#,
-            Ok(("[]", &[("t", 21.5), ("on", 1.0), ("ENERGY/Total/0", 3.0), ("ENERGY/Total/1", 4.0)])),
+            Ok("t=21.5 on=1 ENERGY/Total/0=3 ENERGY/Total/1=4"),
         );
-        check(&all, &"[".repeat(1_000), Err("recursion"));
-        check(&all, &format!("[{}0]", "0,".repeat(READINGS_PER_MESSAGE_MAX)), Err("more readings"));
-    }
-
-    #[test]
-    fn a_bare_scalar_is_called_value() {
-        check(&Fields::Leaves { listed: vec![], rest: true }, " 21.5", Ok(("[]", &[("value", 21.5)])));
+        json(&all, "{}", Ok(""));
+        json(&all, " 21.5", Ok("value=21.5"));
+        json(&all, "\"x\"", Err(Reason::NotANumber.name()));
+        json(&all, &"[".repeat(1_000), Err("recursion"));
+        json(&all, &format!("[{}0]", "0,".repeat(READINGS_PER_MESSAGE_MAX)), Err("more readings"));
     }
 
     #[test]
     fn listed_metrics_and_the_rest() {
-        let listed = vec![metric("temp", Some("/t")), metric("ENERGY/Total", None)];
         let payload = r#"{"t":1,"h":2,"ENERGY":{"Total":3}}"#;
-        let only = Fields::Leaves { listed: listed.clone(), rest: false };
-        check(&only, payload, Ok(("[Int(1), Int(3)]", &[])));
-        let rest = Fields::Leaves { listed, rest: true };
-        check(&rest, payload, Ok(("[Int(1), Int(3)]", &[("h", 2.0)])));
+        let metrics = [("temp", Some("/t")), ("ENERGY/Total", None)];
+        json(&listed(Format::Json, &metrics, false), payload, Ok("temp=1 ENERGY/Total=3"));
+        json(&listed(Format::Json, &metrics, true), payload, Ok("temp=1 ENERGY/Total=3 h=2"));
+    }
+
+    #[test]
+    fn captures() {
+        let payload = r#"{"src":"shelly","params":{"ts":1.5,"switch:0":{"apower":8.5,"voltage":230},
+            "switch:1":{"apower":null},"switch:":{"apower":1},"input:0":{"apower":2},"aenergy":{"total":9}}}"#;
+        let metrics = [
+            ("apower", Some("/params/switch:{channel}/apower")),
+            ("volts", Some("/params/{kind}:{channel}/voltage")),
+            ("total", Some("/params/aenergy/total")),
+        ];
+        // Two captures within one token are refused when the pattern is parsed; each token has its own.
+        assert!(crate::plan::PointerPattern::parse(metrics[1].1.unwrap()).is_err());
+        let metrics = [metrics[0], ("volts", Some("/params/{part}/voltage")), metrics[2]];
+        json(
+            &listed(Format::Json, &metrics, false),
+            payload,
+            Ok("total=9 apower{channel=0}=8.5 volts{part=switch:0}=230 apower{channel=1}!no_value"),
+        );
+        let several = [("t", Some("/{room}/{shelf}/t"))];
+        json(
+            &listed(Format::Json, &several, true),
+            r#"{"a":{"1":{"t":1,"h":5},"2":{"t":2}},"b":{"1":{"t":{"x":3}}},"t":4}"#,
+            Ok(
+                "t{room=a,shelf=1}=1 t{room=a,shelf=2}=2 t{room=b,shelf=1}!not_a_number a/1/h=5 b/1/t/x=3 t=4",
+            ),
+        );
+        // Where the last token is a capture only numbers are readings.
+        let loose = [("t", Some("/{probe}"))];
+        json(
+            &listed(Format::Json, &loose, false),
+            r#"{"a":1,"b":"x","c":{"d":1},"e":null}"#,
+            Ok("t{probe=a}=1"),
+        );
+    }
+
+    #[test]
+    fn a_list_of_records() {
+        let with_each = |each: &str, mut stream: StreamPlan| {
+            stream.each = Some(Pointer::parse(each).unwrap());
+            stream
+        };
+        let mut plan = with_each("/readings", listed(Format::Json, &[("t", Some("/v/t"))], false));
+        plan.tags = vec![("room".into(), crate::plan::TagPlan::At(Pointer::parse("/room").unwrap()))];
+        json(
+            &plan,
+            r#"{"readings":[{"v":{"t":1}},{"v":{"t":2},"room":"attic"},{}],"room":"cellar","v":{"t":9}}"#,
+            Ok("t=1 [room=cellar] | t=2 [room=attic] |  [room=cellar]"),
+        );
+        let all = with_each("", everything(Format::Json));
+        json(&all, r#"[{"t":1,"x":{"y":2}},3,{"t":4}]"#, Ok("t=1 x/y=2 | value=3 | t=4"));
+        json(&all, r#"{"t":1}"#, Ok("no records"));
+        let inner = with_each("/a/1", everything(Format::Json));
+        json(&inner, r#"{"b":7,"a":[[1],[{"t":1},{"t":2}],5]}"#, Ok("t=1 | t=2"));
+        let many = format!("[{}1]", "{},".repeat(READINGS_PER_MESSAGE_MAX));
+        json(&all, &many, Err("more readings"));
+        json(&all, r#"[{"t":1},{"t":"#, Err("EOF"));
+    }
+
+    #[test]
+    fn numbers_as_text() {
+        let mut plan = listed(Format::Json, &[("t", None), ("on", None), ("x", None)], false);
+        let payload = r#"{"t":" 21.5","on":"ON","x":"NaN"}"#;
+        json(&plan, payload, Ok("t!not_a_number on!not_a_number x!not_a_number"));
+        plan.numbers_as_text = true;
+        json(&plan, payload, Ok("t=21.5 on=1 x!not_finite"));
+        plan.fields = everything(Format::Json).fields;
+        json(&plan, r#"{"t":"21.5","name":"kitchen"}"#, Ok("t=21.5"));
+    }
+
+    #[test]
+    fn a_long_name_is_not_kept_whole() {
+        let long = "k".repeat(100_000);
+        let payload = format!(r#"{{"{long}":{{"a":1,"b":2}}}}"#);
+        let cut = "k".repeat(crate::limits::NAME_BYTES_MAX + 4);
+        json(&everything(Format::Json), &payload, Ok(&format!("{cut}=1 {cut}=2")));
     }
 }

@@ -1,20 +1,41 @@
-//! Decoding: payload bytes to scalars at the places that a stream asks for.
+//! Decoding: payload bytes to records, and scalars at the places that a stream asks for.
+//!
+//! A message holds one record or several. A document (JSON and its like) is one, or a list of them; a self-describing
+//! format says itself where each record begins, and may bring times and tags along. Both end in [`Found`]: whatever a
+//! format calls its parts, they have places such as `/params/apower`, which the [`Shape`] asks for.
 //!
 //! To add a format: a file here, a variant of [`Format`], an arm in [`Found::decode`], a row in the reference.
 
+mod found;
 mod json;
 mod number;
 mod shape;
 mod stamp;
+#[cfg(test)]
+mod table;
 mod text;
+mod walk;
 
+pub(crate) use found::Candidate;
+pub use found::{Found, Record};
 pub use shape::Shape;
-pub use stamp::parse as parse_time;
+pub use stamp::Stamp;
 
-use crate::limits::READINGS_PER_MESSAGE_MAX;
 use crate::plan::Format;
+use crate::time::Time;
 use crate::verdict::Reason;
 use std::borrow::Cow;
+
+/// What a decoder gets to see.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'p> {
+    /// The topic that the payload came under.
+    pub topic: &'p str,
+    /// The payload.
+    pub payload: &'p [u8],
+    /// When it arrived: what times "ten seconds ago" count from.
+    pub arrival: Time,
+}
 
 /// What stands at a place in a payload.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,92 +53,38 @@ pub enum Scalar<'p> {
     Float(f64),
     /// Text.
     Text(Cow<'p, str>),
-    /// An object or array.
+    /// An object or array, or bytes.
     Nested,
-}
-
-/// What decoding one payload gave. Reused from message to message.
-#[derive(Debug, Default)]
-pub struct Found<'p> {
-    /// By slot of the [`Shape`].
-    pub slots: Vec<Scalar<'p>>,
-    /// Other numeric or boolean leaves, when the shape asks for them.
-    pub leaves: Leaves,
-}
-
-/// Leaves with their names, in the order of the document.
-#[derive(Debug, Default)]
-pub struct Leaves {
-    names: String,
-    ends: Vec<(usize, f64)>,
-}
-
-impl Leaves {
-    fn clear(&mut self) {
-        self.names.clear();
-        self.ends.clear();
-    }
-
-    fn push(&mut self, name: &str, value: f64) {
-        self.names.push_str(name);
-        self.ends.push((self.names.len(), value));
-    }
-
-    /// How many.
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// Names and values.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> + Clone {
-        let mut start = 0;
-        self.ends.iter().map(move |&(end, value)| {
-            let name = &self.names[start..end];
-            start = end;
-            (name, value)
-        })
-    }
 }
 
 /// The payload is not what the format says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// Not JSON, not one document, or nested too deeply. The text says where.
-    #[error("not valid JSON: {0}")]
-    Json(String),
+    /// Not of the format that the first part names, or nested too deeply. The second part says where.
+    #[error("not valid {0}: {1}")]
+    Malformed(&'static str, String),
     /// Not UTF-8.
     #[error("not UTF-8 text")]
     NotUtf8,
-    /// More leaves than one message may carry.
+    /// More readings or records than one message may carry.
     #[error("more readings than one message may carry")]
     TooMany,
     /// The document is a single scalar that is no reading.
-    #[error("the payload is no reading")]
+    #[error("the payload is no reading: {}", .0.name())]
     NoReading(Reason),
 }
 
-impl<'p> Found<'p> {
-    /// The same buffers, empty, for a payload that lives differently long.
-    pub fn recycle<'q>(mut self) -> Found<'q> {
-        self.leaves.clear();
-        self.slots.clear();
-        // Collecting an emptied vector into one of the same layout keeps its allocation.
-        Found { slots: self.slots.into_iter().map(|_| Scalar::Absent).collect(), leaves: self.leaves }
-    }
+/// The metric of a leaf that is the whole document.
+const ROOT_NAME: &str = "value";
 
-    /// Decodes `payload` into these buffers.
+impl<'p> Found<'p> {
+    /// Decodes a message into these buffers.
     ///
     /// # Errors
     /// When the payload is not of the format; the buffers then hold nothing of use.
-    pub fn decode(&mut self, format: Format, shape: &Shape, payload: &'p [u8]) -> Result<(), DecodeError> {
-        self.leaves.clear();
-        self.slots.clear();
-        self.slots.resize(shape.slots(), Scalar::Absent);
+    pub fn decode(&mut self, format: &Format, shape: &Shape, input: Input<'p>) -> Result<(), DecodeError> {
+        self.begin(shape);
+        let payload = input.payload;
         match format {
             Format::Json => json::decode(shape, payload, self),
             Format::Text => text::decode(shape, payload, self),
@@ -127,49 +94,17 @@ impl<'p> Found<'p> {
     }
 }
 
-/// The metric of a leaf that is the whole document.
-const ROOT_NAME: &str = "value";
-
-/// Keeps what stands at `place`: in its slot, or among the leaves under the name `path`.
-fn keep<'p>(
-    shape: &Shape,
-    place: shape::Place,
-    path: &str,
-    scalar: Scalar<'p>,
-    found: &mut Found<'p>,
-) -> Result<(), DecodeError> {
-    if let Some(slot) = shape.slot(place) {
-        found.slots[slot] = scalar;
-        return Ok(());
-    }
-    if !shape.leaves {
-        return Ok(());
-    }
-    let value = match (&scalar, scalar.value()) {
-        // A document that is nothing but a scalar should have been a value.
-        (_, Err(reason)) if path.is_empty() => return Err(DecodeError::NoReading(reason)),
-        // Among the leaves only numbers and truth values are readings; the rest is description.
-        (Scalar::Bool(_) | Scalar::Int(_) | Scalar::Float(_), Ok(Some(value))) => value,
-        _ => return Ok(()),
-    };
-    if found.leaves.len() == READINGS_PER_MESSAGE_MAX {
-        return Err(DecodeError::TooMany);
-    }
-    found.leaves.push(if path.is_empty() { ROOT_NAME } else { path }, value);
-    Ok(())
-}
-
 fn looks_like_json(payload: &[u8]) -> bool {
     let first = payload.iter().find(|byte| !byte.is_ascii_whitespace());
     matches!(first, Some(b'{' | b'[' | b'"'))
 }
 
 impl Scalar<'_> {
-    /// As a measured value.
+    /// As a measured value. With `decimal` a text that holds a number is one.
     ///
     /// # Errors
     /// The reason to reject it; `Ok(None)` when there is nothing and nothing is wrong.
-    pub fn value(&self) -> Result<Option<f64>, Reason> {
+    pub fn value(&self, decimal: Option<char>) -> Result<Option<f64>, Reason> {
         match self {
             Scalar::Absent => Ok(None),
             Scalar::Null => Err(Reason::NoValue),
@@ -178,8 +113,12 @@ impl Scalar<'_> {
             Scalar::Int(whole) => Ok(Some(*whole as f64)),
             Scalar::Float(number) if number.is_finite() => Ok(Some(*number)),
             Scalar::Float(_) => Err(Reason::NotFinite),
-            Scalar::Text(text) if number::is_no_value(text) => Err(Reason::NoValue),
-            Scalar::Text(_) | Scalar::Nested => Err(Reason::NotANumber),
+            Scalar::Text(text) => match decimal.and_then(|decimal| number::read(text, decimal)) {
+                Some(number) => number.value(None),
+                None if number::is_no_value(text) => Err(Reason::NoValue),
+                None => Err(Reason::NotANumber),
+            },
+            Scalar::Nested => Err(Reason::NotANumber),
         }
     }
 
@@ -187,7 +126,7 @@ impl Scalar<'_> {
     pub fn whole(&self) -> Option<u64> {
         match self {
             Scalar::Int(whole) => u64::try_from(*whole).ok(),
-            Scalar::Text(text) => text.parse().ok(),
+            Scalar::Text(text) => text.trim().parse().ok(),
             _ => None,
         }
     }

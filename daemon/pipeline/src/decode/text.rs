@@ -1,66 +1,58 @@
 //! `text`: one number, or one two-state word, per message.
 
 use super::shape::Shape;
-use super::{DecodeError, Found, Scalar, keep, number};
-use std::borrow::Cow;
+use super::walk::{State, keep};
+use super::{DecodeError, Found, Scalar, number};
 
 pub(super) fn decode<'p>(shape: &Shape, payload: &'p [u8], found: &mut Found<'p>) -> Result<(), DecodeError> {
-    let text = std::str::from_utf8(payload).map_err(|_| DecodeError::NotUtf8)?.trim();
-    let scalar = match text.parse::<f64>() {
-        Ok(number) => Scalar::Float(number),
-        Err(_) => number::truth(text).map_or(Scalar::Text(Cow::Borrowed(text)), Scalar::Bool),
-    };
+    let text = std::str::from_utf8(payload).map_err(|_| DecodeError::NotUtf8)?;
+    let scalar = number::read(text, '.').unwrap_or(Scalar::Text(text.trim().into()));
+    found.record(shape)?;
     match shape.single {
         // Where its one value stands in a document means nothing to a text.
-        Some(slot) => found.slots[slot] = scalar,
-        // A text is the whole document, as a bare JSON scalar would be.
-        None => keep(shape, shape.root(), "", scalar, found)?,
+        Some(slot) => found.set_slot(shape, slot, scalar, true),
+        None => {
+            // A text is the whole document, as a bare JSON scalar would be.
+            found.scratch.states.push(State::root(shape));
+            keep(shape, found, (0, 1), true, scalar)?;
+        }
     }
+    found.extend();
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DecodeError, Found, Shape};
-    use crate::plan::{Fields, Format};
-    use crate::verdict::Reason;
+    use super::super::table::{Expected, check, everything, listed, value};
+    use crate::plan::Format;
 
-    fn check(payload: &str, expected: Result<Option<f64>, Reason>) {
-        let fields = Fields::Value { at: None, metric: "v".into(), listed: vec![], rest: true };
-        let shape = Shape::of_fields(&fields);
-        let mut found = Found::default();
-        found.decode(Format::Text, &shape, payload.as_bytes()).unwrap();
-        assert_eq!(found.slots[0].value(), expected, "{payload}");
+    fn text(payload: &str, expected: Expected<'_>) {
+        check(&value(Format::Text, "/ignored"), payload.as_bytes(), expected);
     }
 
     #[test]
     fn a_text_is_no_listed_metric() {
-        let listed = vec![crate::plan::MetricPlan { name: "t".into(), at: None, unit: None }];
-        for (rest, leaves) in [(false, vec![]), (true, vec![("value", 21.5)])] {
-            let shape = Shape::of_fields(&Fields::Leaves { listed: listed.clone(), rest });
-            let mut found = Found::default();
-            found.decode(Format::Auto, &shape, b"21.5").unwrap();
-            assert_eq!(found.slots[0].value(), Ok(None));
-            assert_eq!(found.leaves.iter().collect::<Vec<_>>(), leaves);
-        }
-        let shape = Shape::of_fields(&Fields::Leaves { listed: vec![], rest: true });
-        let error = Found::default().decode(Format::Auto, &shape, b"unavailable");
-        assert_eq!(error, Err(DecodeError::NoReading(Reason::NoValue)));
+        check(&listed(Format::Auto, &[("t", None)], false), b"21.5", Ok(""));
+        check(&listed(Format::Auto, &[("t", None)], true), b"21.5", Ok("value=21.5"));
+        check(&everything(Format::Auto), b"unavailable", Err("no_value"));
+        check(&everything(Format::Auto), b"nan", Err("not_finite"));
+        check(&everything(Format::Auto), b"\xff", Err("UTF-8"));
     }
 
     #[test]
     fn numbers_and_words() {
-        check("21.5", Ok(Some(21.5)));
-        check(" -3\n", Ok(Some(-3.0)));
-        check("1e3", Ok(Some(1000.0)));
-        check("ON", Ok(Some(1.0)));
-        check("closed", Ok(Some(0.0)));
-        check("", Err(Reason::NoValue));
-        check("unavailable", Err(Reason::NoValue));
-        check("nan", Err(Reason::NotFinite));
-        check("1e999", Err(Reason::NotFinite));
-        check("-inf", Err(Reason::NotFinite));
-        check("21,5", Err(Reason::NotANumber));
-        check("warm", Err(Reason::NotANumber));
+        text("21.5", Ok("v=21.5"));
+        text(" -3\n", Ok("v=-3"));
+        text("1e3", Ok("v=1000"));
+        text("ON", Ok("v=1"));
+        text("closed", Ok("v=0"));
+        text("", Ok("v!no_value"));
+        text("unavailable", Ok("v!no_value"));
+        text("nan", Ok("v!not_finite"));
+        text("NaN", Ok("v!not_finite"));
+        text("1e999", Ok("v!not_finite"));
+        text("-inf", Ok("v!not_finite"));
+        text("21,5", Ok("v!not_a_number"));
+        text("warm", Ok("v!not_a_number"));
     }
 }

@@ -4,11 +4,13 @@
 //! type here is therefore part of the store's format: see `docs/store.md` before changing one.
 
 mod fields;
+mod format;
 mod stream;
 mod summary;
 
-pub use fields::{Fields, MetricPlan, Pointer};
-pub use stream::{CleanStep, Format, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique};
+pub use fields::{Fields, MetricPlan, Pointer, PointerPattern, Token};
+pub use format::Format;
+pub use stream::{CleanStep, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique};
 pub use summary::{CalendarUnit, SummaryPlan, Window};
 
 use crate::time::Span;

@@ -1,6 +1,7 @@
 //! `[streams.NAME]`: what to listen to and how to read it.
 
 use super::fields::{Fields, Pointer};
+use super::format::Format;
 use crate::time::Span;
 use crate::topic::TopicPattern;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,10 @@ pub struct StreamPlan {
     pub exclude: Vec<TopicPattern>,
     /// How the payload is read.
     pub format: Format,
+    /// Where the list is whose elements are read each like a message of its own; `None`: the message is one record.
+    pub each: Option<Pointer>,
+    /// Whether text in the place of a value is read as `text` reads it.
+    pub numbers_as_text: bool,
     /// Which values it carries.
     pub fields: Fields,
     /// Where the reading's own time is; `None`: the time of arrival.
@@ -28,6 +33,8 @@ pub struct StreamPlan {
     pub retained: Retained,
     /// Tags beyond those that the topic gives.
     pub tags: Vec<(String, TagPlan)>,
+    /// Other names for values of tags: by tag, what it was and what it becomes; both levels sorted.
+    pub rename: Vec<(String, Vec<(String, String)>)>,
     /// How often each series is expected to report, for completeness.
     pub expected_every: Option<Span>,
     /// Cleaning steps, in order.
@@ -42,28 +49,29 @@ impl StreamPlan {
             .iter()
             .flat_map(TopicPattern::names)
             .chain(self.tags.iter().map(|(name, _)| name.as_str()))
+            .chain(self.fields.captures())
+            .chain(self.format.tags().iter().copied())
             .filter(|name| *name != METRIC)
             .collect();
         names.sort_unstable();
         names.dedup();
         names
     }
+
+    /// What `value` of the tag `name` is called here.
+    pub fn renamed<'v>(&'v self, name: &str, value: &'v str) -> &'v str {
+        let table = self.rename.binary_search_by(|(tag, _)| tag.as_str().cmp(name));
+        let renamed = table.ok().and_then(|table| {
+            let (_, table) = &self.rename[table];
+            let at = table.binary_search_by(|(from, _)| from.as_str().cmp(value)).ok()?;
+            Some(table[at].1.as_str())
+        });
+        renamed.unwrap_or(value)
+    }
 }
 
 /// The topic capture that names the measurement.
 pub const METRIC: &str = "metric";
-
-/// How payload bytes are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Format {
-    /// JSON when it looks like JSON (starts with `{`, `[` or `"`), else text.
-    #[default]
-    Auto,
-    /// One JSON document per message.
-    Json,
-    /// One number, or one of on/off, true/false, open/closed, online/offline, per message.
-    Text,
-}
 
 /// Where a reading's own time is, and how it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,7 +83,7 @@ pub struct TimePlan {
 }
 
 /// How a time stamp is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TimeFormat {
     /// Seconds since 1970, with or without decimals.
     Seconds,
@@ -87,6 +95,18 @@ pub enum TimeFormat {
     Nanos,
     /// RFC 3339: `2026-11-22T10:00:00.5+01:00`.
     Rfc3339,
+    /// The same without an offset, `2026-11-22T10:00:00.5` or with a blank for the `T`, on the clocks of a zone.
+    Local {
+        /// Its IANA name.
+        zone: String,
+    },
+    /// By a pattern of `strftime`, with an offset in it or on the clocks of a zone.
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// The zone's IANA name.
+        zone: String,
+    },
 }
 
 /// How a reading that comes again is recognised (promise 2).

@@ -1,30 +1,25 @@
 //! One message: its streams, its bytes, and what to do where they cannot be read.
 
 use super::Step;
-use super::number::Numbered;
-use super::readings::{Context, candidates};
-use crate::decode::{DecodeError, Found, Shape, parse_time};
-use crate::dedupe::{Mark, Seen, content};
+use crate::decode::{DecodeError, Input};
+use crate::dedupe::{Mark, content};
 use crate::entry::{Event, Part};
-use crate::limits::{DEAD_LETTER_BYTES_MAX, DEAD_LETTERS_PER_STEP_MAX, NAME_BYTES_MAX};
+use crate::limits::{DEAD_LETTER_BYTES_MAX, DEAD_LETTERS_PER_STEP_MAX};
 use crate::message::{DeadLetter, Message, Trace};
-use crate::plan::{Retained, Unique};
+use crate::plan::Unique;
 use crate::route::RoutePart;
 use crate::verdict::{Reason, Verdict};
 use std::sync::Arc;
-
-/// Tags from a payload are cut after so many characters (at most four bytes each).
-const TAG_CHARS_MAX: usize = NAME_BYTES_MAX / 4;
 
 /// The message at hand and what is known of its origin.
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'m> {
     pub(super) message: &'m Message<'m>,
     session: u32,
-    /// Its fingerprint, where the content check applies.
-    print: Option<u64>,
+    /// Its fingerprint, where the content check applies, until a part has it.
+    pub(super) print: Option<u64>,
     /// It is taken for a delivery in doubt.
-    cancelled: bool,
+    pub(super) cancelled: bool,
 }
 
 impl Step<'_> {
@@ -47,7 +42,9 @@ impl Step<'_> {
         let only = self.retrying.flatten();
         let mut parts = route.parts.iter_mut().filter(|part| only.is_none_or(|only| part.stream == only));
         match parts.next() {
-            Some(first) => std::iter::once(first).chain(parts).for_each(|part| self.part(&mut origin, part)),
+            Some(first) => {
+                std::iter::once(first).chain(parts).for_each(|part| self.part(&mut origin, topic, part))
+            }
             None => self.unread(&origin, None, Reason::Unmatched, "the stream is gone", true),
         }
         self.core.routes.give_back(at, route);
@@ -123,11 +120,13 @@ impl Step<'_> {
         self.core.note_part(&part)
     }
 
-    fn part(&mut self, origin: &mut Origin<'_>, part: &mut RoutePart) {
+    fn part(&mut self, origin: &mut Origin<'_>, topic: &str, part: &mut RoutePart) {
         let index = usize::from(part.stream);
-        let format = self.core.plan.streams[index].format;
+        let plan = Arc::clone(&self.core.plan);
         let mut found = std::mem::take(&mut self.core.found).recycle();
-        let decoded = found.decode(format, &self.core.shapes[index], origin.message.payload);
+        let Message { payload, arrival, .. } = *origin.message;
+        let input = Input { topic, payload, arrival };
+        let decoded = found.decode(&plan.streams[index].format, &self.core.shapes[index], input);
         match decoded {
             _ if part.too_long => self.unread(origin, Some(part.stream), Reason::NameTooLong, "", false),
             Ok(()) => self.decoded(origin, part, &found),
@@ -143,55 +142,4 @@ impl Step<'_> {
         origin.print = None;
         self.core.found = found.recycle();
     }
-
-    fn decoded(&mut self, origin: &Origin<'_>, part: &mut RoutePart, found: &Found<'_>) {
-        let (plan, shapes) = (Arc::clone(&self.core.plan), Arc::clone(&self.core.shapes));
-        let stream = &plan.streams[usize::from(part.stream)];
-        let shape = &shapes[usize::from(part.stream)];
-        let latest = origin.message.arrival.plus(plan.max_future);
-        let time = match (&stream.time, shape.time) {
-            (Some(plan), Some(slot)) => parse_time(&found.slots[slot], plan.format).ok_or(Reason::BadTime),
-            _ => Ok(origin.message.arrival),
-        };
-        let time = time.and_then(|time| if time > latest { Err(Reason::Future) } else { Ok(time) });
-        let cache = shape.tags.is_empty();
-        let tags = if cache { std::mem::take(&mut part.tags) } else { all_tags(&part.tags, shape, found) };
-        let retained = origin.message.retained && stream.retained != Retained::Count;
-        let numbered = if retained || self.retrying.is_some() {
-            Numbered::No
-        } else {
-            self.number(origin, part, &stream.unique, &tags, found)
-        };
-        let overruled = match numbered {
-            _ if retained => Some(Verdict::Rejected(Reason::Retained)),
-            _ if origin.cancelled && stream.unique == Unique::Content => Some(Verdict::Duplicate),
-            Numbered::Unreadable => Some(Verdict::Rejected(Reason::BadSequence)),
-            Numbered::Full => Some(Verdict::Rejected(Reason::SeriesLimit)),
-            Numbered::Yes(_, Seen::Before) => Some(Verdict::Duplicate),
-            Numbered::Yes(_, Seen::TooOld) => Some(Verdict::DeadLettered(Reason::SequenceTooOld)),
-            Numbered::Yes(_, Seen::New { .. }) | Numbered::No => None,
-        };
-        let mark = match numbered {
-            Numbered::Yes(mark, _) => Some(mark),
-            _ => None,
-        };
-        let metric = part.metric.take();
-        let candidates = candidates(stream, &shape.values, metric.as_deref(), found);
-        self.readings(origin, part, candidates, &Context { tags: &tags, cache, time, overruled, mark });
-        part.metric = metric;
-        if cache {
-            part.tags = tags;
-        }
-    }
-}
-
-/// The tags from topic and payload, sorted by name.
-fn all_tags(from_topic: &[(String, String)], shape: &Shape, found: &Found<'_>) -> Vec<(String, String)> {
-    let from_payload = shape.tags.iter().filter_map(|(name, slot)| {
-        let value = found.slots[*slot].tag()?;
-        Some((name.clone(), value.chars().take(TAG_CHARS_MAX).collect()))
-    });
-    let mut tags: Vec<_> = from_topic.iter().cloned().chain(from_payload).collect();
-    tags.sort();
-    tags
 }

@@ -6,6 +6,7 @@ mod close;
 mod message;
 mod number;
 mod readings;
+mod record;
 
 use crate::entry::Event;
 use crate::message::{DeadLetter, Message, Trace};

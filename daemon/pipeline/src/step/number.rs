@@ -2,7 +2,7 @@
 
 use super::Step;
 use super::message::Origin;
-use crate::decode::Found;
+use crate::decode::Record;
 use crate::dedupe::{Mark, Seen, content};
 use crate::entry::Event;
 use crate::pipeline::number;
@@ -10,6 +10,7 @@ use crate::plan::Unique;
 use crate::route::RoutePart;
 
 /// What a message says of its place in its sender's numbering.
+#[derive(Clone, Copy)]
 pub(super) enum Numbered {
     /// Nothing: the stream does not ask, or it does not matter now.
     No,
@@ -21,6 +22,15 @@ pub(super) enum Numbered {
     Yes(Mark, Seen),
 }
 
+impl Numbered {
+    pub(super) fn mark(self) -> Option<Mark> {
+        match self {
+            Numbered::Yes(mark, _) => Some(mark),
+            _ => None,
+        }
+    }
+}
+
 impl Step<'_> {
     /// The message's number, and what its counter says of it.
     pub(super) fn number(
@@ -29,12 +39,12 @@ impl Step<'_> {
         part: &mut RoutePart,
         unique: &Unique,
         tags: &[(String, String)],
-        found: &Found<'_>,
+        record: &Record<'_, '_>,
     ) -> Numbered {
         let Unique::Sequence { per, .. } = unique else { return Numbered::No };
         let shape = &self.core.shapes[usize::from(part.stream)];
         let (with_boot, from_payload) = (shape.boot.is_some(), !shape.tags.is_empty());
-        let whole = |slot: Option<usize>| slot.and_then(|slot| found.slots[slot].whole());
+        let whole = |slot: Option<usize>| slot.and_then(|slot| record.slot(slot).whole());
         let (Some(sequence), boot) = (whole(shape.sequence), whole(shape.boot)) else {
             return Numbered::Unreadable;
         };

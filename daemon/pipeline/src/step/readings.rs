@@ -2,24 +2,17 @@
 
 use super::Step;
 use super::message::Origin;
-use crate::decode::{Found, Scalar};
+use crate::decode::Candidate;
 use crate::dedupe::Mark;
 use crate::entry::{Event, Reading};
 use crate::fold::takes;
 use crate::limits::{NAME_BYTES_MAX, SERIES_PER_ROUTE_MAX};
 use crate::message::Trace;
 use crate::pipeline::number;
-use crate::plan::{Fields, StreamPlan};
 use crate::route::RoutePart;
+use crate::tags::Tags;
 use crate::time::Time;
 use crate::verdict::{Reason, Verdict};
-
-/// A reading found in a message, before it is decided on.
-#[derive(Clone, Copy)]
-pub(super) struct Candidate<'c> {
-    metric: &'c str,
-    value: Result<f64, Reason>,
-}
 
 /// What the readings of one part have in common.
 pub(super) struct Context<'c> {
@@ -40,13 +33,7 @@ impl Step<'_> {
         candidates: impl Iterator<Item = Candidate<'c>> + Clone,
         context: &Context<'_>,
     ) {
-        let overruled = match context.overruled {
-            Some(Verdict::DeadLettered(reason)) if candidates.clone().next().is_some() => {
-                let count = number(candidates.clone().count());
-                Some(self.keep(origin, Some(part.stream), reason, "", count))
-            }
-            overruled => overruled,
-        };
+        let overruled = context.overruled;
         // Series are made before the part is noted: their events stand before it in the entry.
         let mut resolved = std::mem::take(&mut self.core.resolved);
         resolved.extend(candidates.clone().map(|candidate| self.series(part, &candidate, context)));
@@ -68,7 +55,7 @@ impl Step<'_> {
                 }
                 Err(_) => self.event(Event::Account { verdict, count: 1 }),
             }
-            self.trace_reading(origin, part, candidate.metric, context, (raw, value), verdict);
+            self.trace_reading(origin, part, &candidate, context, (raw, value), verdict);
         }
         self.core.resolved = resolved;
     }
@@ -81,34 +68,66 @@ impl Step<'_> {
         candidate: &Candidate<'_>,
         context: &Context<'_>,
     ) -> Result<u32, Reason> {
-        let metric = candidate.metric;
-        if context.cache
-            && let Some((_, series)) = part.series.iter().find(|(known, _)| **known == *metric)
-        {
+        let (metric, stream) = (candidate.metric, part.stream);
+        let cache = context.cache && candidate.captured.is_empty();
+        if cache && let Some((_, series)) = part.series.iter().find(|(known, _)| **known == *metric) {
             return Ok(*series);
         }
         if metric.len() > NAME_BYTES_MAX {
             return Err(Reason::NameTooLong);
         }
-        self.core.name_series(part.stream, metric, context.tags);
-        let known = self.core.series_index.get(self.core.name.as_str()).copied();
-        let series = match known {
-            Some(series) => series,
-            None => {
-                candidate.value.and(context.time)?;
-                let room = self.core.state.series.len() < self.core.plan.series_max as usize;
-                if !room || context.overruled.is_some() {
-                    return Err(Reason::SeriesLimit);
-                }
-                let series = number(self.core.state.series.len());
-                let (metric, tags) = (metric.to_owned(), context.tags.to_vec());
-                self.event(Event::Series { stream: part.stream, metric, tags });
-                series
-            }
-        };
-        if context.cache && part.series.len() < SERIES_PER_ROUTE_MAX {
+        let mut merged = std::mem::take(&mut self.core.merged);
+        let tags = self.tags_of(&mut merged, stream, candidate, context);
+        let series = self.named_series(stream, candidate, tags, context);
+        self.core.merged = merged;
+        let series = series?;
+        if cache && part.series.len() < SERIES_PER_ROUTE_MAX {
             part.series.push((metric.into(), series));
         }
+        Ok(series)
+    }
+
+    /// The tags of one reading: those of its record, and what its captures took.
+    fn tags_of<'t>(
+        &self,
+        merged: &'t mut Tags,
+        stream: u16,
+        candidate: &Candidate<'_>,
+        context: &Context<'t>,
+    ) -> &'t [(String, String)] {
+        if candidate.captured.is_empty() {
+            return context.tags;
+        }
+        merged.clear();
+        merged.extend(context.tags);
+        let stream = &self.core.plan.streams[usize::from(stream)];
+        for (name, value) in candidate.captured.iter() {
+            merged.push(name, stream.renamed(name, value));
+        }
+        merged.sorted()
+    }
+
+    fn named_series(
+        &mut self,
+        stream: u16,
+        candidate: &Candidate<'_>,
+        tags: &[(String, String)],
+        context: &Context<'_>,
+    ) -> Result<u32, Reason> {
+        let metric = candidate.metric;
+        self.core.name_series(stream, metric, tags);
+        let known = self.core.series_index.get(self.core.name.as_str()).copied();
+        if let Some(series) = known {
+            return Ok(series);
+        }
+        candidate.value.and(context.time)?;
+        let room = self.core.state.series.len() < self.core.plan.series_max as usize;
+        if !room || context.overruled.is_some() {
+            return Err(Reason::SeriesLimit);
+        }
+        let series = number(self.core.state.series.len());
+        let (metric, tags) = (metric.to_owned(), tags.to_vec());
+        self.event(Event::Series { stream, metric, tags });
         Ok(series)
     }
 
@@ -148,56 +167,28 @@ impl Step<'_> {
         &mut self,
         origin: &Origin<'_>,
         part: &RoutePart,
-        metric: &str,
+        candidate: &Candidate<'_>,
         context: &Context<'_>,
         (raw, value): (Option<f64>, Option<f64>),
         verdict: Verdict,
     ) {
+        if self.traces.is_none() {
+            return;
+        }
+        let mut merged = Tags::default();
+        let tags = self.tags_of(&mut merged, part.stream, candidate, context).to_vec();
         let Some(traces) = &mut self.traces else { return };
         traces.push(Trace {
             topic: String::from_utf8_lossy(origin.message.topic).into_owned(),
             payload: origin.message.excerpt(),
             stream: Some(self.core.plan.streams[usize::from(part.stream)].name.clone()),
-            metric: Some(metric.to_owned()),
-            tags: context.tags.to_vec(),
+            metric: Some(candidate.metric.to_owned()),
+            tags,
             raw,
             value,
             time: context.time.ok(),
             verdict,
             detail: String::new(),
         });
-    }
-}
-
-/// The readings that a decoded message carries, in the order of the plan and then of the document.
-pub(super) fn candidates<'c>(
-    stream: &'c StreamPlan,
-    slots: &'c [usize],
-    metric: Option<&'c str>,
-    found: &'c Found<'_>,
-) -> impl Iterator<Item = Candidate<'c>> + Clone {
-    let at = |slot: usize| found.slots.get(slot).unwrap_or(&Scalar::Absent).value();
-    let single = match &stream.fields {
-        Fields::Value { metric: default, listed, rest, .. } => {
-            let metric = metric.unwrap_or(default);
-            let wanted = *rest || listed.iter().any(|plan| plan.name == metric);
-            let slot = slots.first().filter(|_| wanted);
-            slot.and_then(|&slot| Candidate::of(metric, at(slot)))
-        }
-        Fields::Leaves { .. } => None,
-    };
-    let listed = match &stream.fields {
-        Fields::Value { .. } => &[],
-        Fields::Leaves { listed, .. } => listed.as_slice(),
-    };
-    let named = listed.iter().zip(slots).filter_map(move |(plan, &slot)| Candidate::of(&plan.name, at(slot)));
-    let rest = found.leaves.iter().map(|(name, value)| Candidate { metric: name, value: Ok(value) });
-    single.into_iter().chain(named).chain(rest)
-}
-
-impl<'c> Candidate<'c> {
-    /// A reading of `metric`, unless its place is empty.
-    fn of(metric: &'c str, value: Result<Option<f64>, Reason>) -> Option<Candidate<'c>> {
-        Some(Candidate { metric, value: value.transpose()? })
     }
 }

@@ -7,6 +7,7 @@ mod events;
 mod kinds;
 mod laws;
 mod migration;
+mod records;
 mod script;
 mod uniqueness;
 mod verdicts;

@@ -17,13 +17,13 @@ struct Listed {
     star: bool,
 }
 
-pub(super) fn read(section: &Section<'_>, topics: &[TopicPattern], format: Format) -> Fields {
+pub(super) fn read(section: &Section<'_>, topics: &[TopicPattern], format: &Format) -> Fields {
     let value = section.get("value");
     let at = value.as_ref().and_then(|field| field.pointer());
-    let listed = section.get("metrics").map(|field| listed(&field)).unwrap_or_default();
+    let listed = section.get("metrics").map(|field| listed(&field, topics)).unwrap_or_default();
     let rest = listed.star || listed.metrics.is_empty();
     let by_topic = topics.iter().any(|topic| topic.names().any(|name| name == METRIC));
-    if !by_topic && value.is_none() && format != Format::Text {
+    if !by_topic && value.is_none() && *format != Format::Text {
         return Fields::Leaves { listed: listed.metrics, rest };
     }
     let reason = match by_topic {
@@ -67,13 +67,14 @@ fn refuse_places(section: &Section<'_>, listed: &Listed, reason: &str) {
     }
 }
 
-fn listed(field: &Field<'_>) -> Listed {
+fn listed(field: &Field<'_>, topics: &[TopicPattern]) -> Listed {
     let mut listed = Listed::default();
     for entry in field.entries().unwrap_or_default() {
         if entry.name == "*" {
             listed.star = true;
             rest(&entry);
         } else if let Some(metric) = metric(&entry) {
+            check_captures(&entry, &metric, &listed.metrics, topics);
             listed.metrics.push(metric);
             listed.places.push(entry.at);
         }
@@ -84,6 +85,21 @@ fn listed(field: &Field<'_>) -> Listed {
 fn rest(entry: &Named<'_>) {
     if entry.field.value.as_table().is_none_or(|table| !table.is_empty()) {
         entry.field.bad("stands for all other metrics and takes no settings", "write \"*\" = {}");
+    }
+}
+
+/// What a place captures becomes a tag of its own, and each value has one name.
+fn check_captures(entry: &Named<'_>, metric: &MetricPlan, others: &[MetricPlan], topics: &[TopicPattern]) {
+    let Some(at) = metric.at.as_ref().filter(|at| at.captures().next().is_some()) else { return };
+    let from_topic = |name: &str| topics.iter().any(|topic| topic.names().any(|other| other == name));
+    let taken = at.captures().find(|name| *name == METRIC || from_topic(name));
+    if let Some(name) = taken {
+        entry.field.bad(
+            &format!("captures `{{{name}}}`, which is no tag of its own"),
+            "choose another name in the braces: `metric` names the measurement, and each tag has one origin",
+        );
+    } else if let Some(other) = others.iter().find(|other| other.at.as_ref() == Some(at)) {
+        entry.field.bad(&format!("stands where `{}` does", other.name), "list it once");
     }
 }
 
@@ -98,7 +114,7 @@ fn metric(entry: &Named<'_>) -> Option<MetricPlan> {
             .report();
     }
     let section = entry.field.section(&schema::METRIC, "temperature = { at = \"/t\", unit = \"°C\" }")?;
-    let at = section.get("at").and_then(|field| field.pointer());
+    let at = section.get("at").and_then(|field| field.pattern());
     let unit = section.get("unit").and_then(|field| field.filled());
     section.finish();
     Some(MetricPlan { name: entry.name.to_owned(), at, unit: unit.map(str::to_owned) })

@@ -3,6 +3,7 @@
 use crate::config::field::Field;
 use crate::config::reader::Section;
 use crate::config::schema;
+use tidegate_pipeline::decode::{Scalar, Stamp};
 use tidegate_pipeline::plan::{TimeFormat, TimePlan, Unique};
 
 const FORMATS: &[(&str, TimeFormat)] = &[
@@ -11,25 +12,50 @@ const FORMATS: &[(&str, TimeFormat)] = &[
     ("us", TimeFormat::Micros),
     ("ns", TimeFormat::Nanos),
     ("rfc3339", TimeFormat::Rfc3339),
+    // Its zone is filled in where it is read.
+    ("local", TimeFormat::Local { zone: String::new() }),
 ];
 
-pub(super) fn time(field: &Field<'_>) -> Option<TimePlan> {
+/// `zone` is the gateway's.
+pub(super) fn time(field: &Field<'_>, zone: &str) -> Option<TimePlan> {
     let example = "time = { at = \"/ts\", format = \"ms\" }";
     let section = field.section(&schema::TIME, example)?;
     section.require("at", example);
     section.require("format", &format!("{example}; s, ms, us and ns count from 1970"));
     let at = section.get("at").and_then(|field| field.pointer());
-    let format = section.get("format").and_then(|field| time_format(&field));
+    let format = section.get("format");
+    let own_zone = section.get("zone");
+    let zone = own_zone.as_ref().and_then(|field| field.zone()).unwrap_or_else(|| zone.to_owned());
+    let format = format.and_then(|field| time_format(&field, zone));
+    if let (Some(own), Some(format)) = (own_zone, &format)
+        && !matches!(format, TimeFormat::Local { .. } | TimeFormat::Pattern { .. })
+    {
+        own.bad("is for local times", "remove it: this format says itself which moment it means");
+    }
     section.finish();
     Some(TimePlan { at: at?, format: format? })
 }
 
-fn time_format(field: &Field<'_>) -> Option<TimeFormat> {
-    if let Some(pattern) = field.value.as_str().filter(|text| text.contains('%')) {
-        field.cx.not_yet(field.span.clone(), pattern);
-        return None;
+fn time_format(field: &Field<'_>, zone: String) -> Option<TimeFormat> {
+    match field.value.as_str() {
+        Some("local") => Some(TimeFormat::Local { zone }),
+        Some(text) if text.contains('%') => pattern(field, text, zone),
+        _ => field.choice("streams.NAME.time.format", FORMATS),
     }
-    field.choice("streams.NAME.time.format", FORMATS)
+}
+
+/// A pattern of strftime that a moment written by it can be read back with.
+fn pattern(field: &Field<'_>, text: &str, zone: String) -> Option<TimeFormat> {
+    let moment = jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
+    let pattern = TimeFormat::Pattern { pattern: text.to_owned(), zone };
+    let written = jiff::fmt::strtime::format(text, &moment).map_err(|error| error.to_string());
+    let read = written.and_then(|written| {
+        let read = Stamp::of(&pattern).read(&Scalar::Text(written.into()));
+        read.ok_or_else(|| "gives no day that can be read back".to_owned())
+    });
+    let how = "write it as for strftime, with year, month and day: \"%Y-%m-%d %H:%M:%S\"";
+    field.parsed(text, read, "a pattern for time stamps", how)?;
+    Some(pattern)
 }
 
 /// `sequence` or `unique`; `tags` are the names that `per` may list.

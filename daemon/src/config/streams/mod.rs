@@ -2,7 +2,9 @@
 
 mod clean;
 mod fields;
+mod format;
 mod identity;
+mod rename;
 
 use super::buffer::span;
 use super::context::Context;
@@ -11,14 +13,15 @@ use super::model::Source;
 use super::reader::{Named, Section};
 use super::schema;
 use std::time::Duration;
-use tidegate_pipeline::plan::{Fields, Format, METRIC, Retained, StreamPlan, TagPlan};
+use tidegate_pipeline::plan::{Fields, METRIC, Retained, StreamPlan, TagPlan};
 use tidegate_pipeline::topic::TopicPattern;
 
 /// The longest topic filter that MQTT can carry (MQTT 5, 1.5.4), in bytes.
 const FILTER_BYTES_MAX: usize = 65_535;
 
 /// All streams in the order of the file. There has to be one.
-pub(super) fn read(root: &Section<'_>, sources: &[Source]) -> Vec<StreamPlan> {
+/// `timezone` is that of local times.
+pub(super) fn read(root: &Section<'_>, sources: &[Source], timezone: &str) -> Vec<StreamPlan> {
     let entries = root.named("streams");
     let given =
         root.get("streams").is_some_and(|field| field.value.as_table().is_none_or(|table| !table.is_empty()));
@@ -30,10 +33,10 @@ pub(super) fn read(root: &Section<'_>, sources: &[Source]) -> Vec<StreamPlan> {
             .report();
     }
     let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-    entries.iter().map(|entry| one(entry, &names)).collect()
+    entries.iter().map(|entry| one(entry, &names, timezone)).collect()
 }
 
-fn one(entry: &Named<'_>, sources: &[&str]) -> StreamPlan {
+fn one(entry: &Named<'_>, sources: &[&str], timezone: &str) -> StreamPlan {
     // A stream that could not be read keeps its name, so that what refers to it is not reported too.
     let mut stream = StreamPlan { name: entry.name.to_owned(), ..StreamPlan::default() };
     let Some(section) = entry.field.section(&schema::STREAM, "[streams.NAME]") else { return stream };
@@ -41,11 +44,12 @@ fn one(entry: &Named<'_>, sources: &[&str]) -> StreamPlan {
     section.require("topic", "topic = \"sensors/{device}/{metric}\"");
     stream.topics = section.get("topic").map(|field| patterns(&field)).unwrap_or_default();
     stream.exclude = section.get("exclude").map(|field| patterns(&field)).unwrap_or_default();
-    let formats = [("auto", Format::Auto), ("json", Format::Json), ("text", Format::Text)];
-    stream.format = section.choice("format", &formats).unwrap_or_default();
-    stream.fields = fields::read(&section, &stream.topics, stream.format);
-    stream.tags = section.get("tags").map(|field| tags(&field, &stream.topics)).unwrap_or_default();
-    stream.time = section.get("time").and_then(|field| identity::time(&field));
+    format::read(&section, &mut stream);
+    stream.fields = fields::read(&section, &stream.topics, &stream.format);
+    stream.tags = section.get("tags").map(|field| tags(&field, &stream)).unwrap_or_default();
+    stream.time = section.get("time").and_then(|field| identity::time(&field, timezone));
+    let rename = section.get("rename");
+    stream.rename = rename.map(|field| rename::read(&field, &stream.tag_names())).unwrap_or_default();
     stream.unique = identity::unique(&section, &stream.tag_names());
     let retained = [("latest", Retained::Latest), ("ignore", Retained::Ignore), ("count", Retained::Count)];
     stream.retained = section.choice("retained", &retained).unwrap_or_default();
@@ -53,9 +57,6 @@ fn one(entry: &Named<'_>, sources: &[&str]) -> StreamPlan {
         section.duration("expected_every", Duration::from_millis(1)..=Duration::from_secs(366 * 86_400));
     stream.expected_every = every.map(span);
     stream.clean = clean::read(section.get("clean"), metrics(&stream).as_deref());
-    if stream.format == Format::Text {
-        refuse_pointers(&section);
-    }
     section.finish();
     stream
 }
@@ -128,19 +129,23 @@ fn pattern(field: &Field<'_>) -> Option<TopicPattern> {
     }
 }
 
-fn tags(field: &Field<'_>, topics: &[TopicPattern]) -> Vec<(String, TagPlan)> {
+fn tags(field: &Field<'_>, stream: &StreamPlan) -> Vec<(String, TagPlan)> {
     let entries = field.entries().unwrap_or_default();
-    entries.iter().filter_map(|entry| Some((tag_name(entry, topics)?, tag(&entry.field)?))).collect()
+    entries.iter().filter_map(|entry| Some((tag_name(entry, stream)?, tag(&entry.field)?))).collect()
 }
 
-fn tag_name(entry: &Named<'_>, topics: &[TopicPattern]) -> Option<String> {
+fn tag_name(entry: &Named<'_>, stream: &StreamPlan) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let (what, help) = if entry.name == METRIC {
         ("is not a tag", "`metric` names the measurement; choose another name")
     } else if entry.name.is_empty() || entry.name.len() > 64 || !entry.name.chars().all(plain) {
         ("cannot be the name of a tag", "use letters, digits, `_` and `-`, at most 64 of them")
-    } else if topics.iter().any(|topic| topic.names().any(|name| name == entry.name)) {
+    } else if stream.topics.iter().any(|topic| topic.names().any(|name| name == entry.name)) {
         ("is given by the topic already", "choose another name here or in the topic's braces")
+    } else if stream.fields.captures().any(|name| name == entry.name) {
+        ("is given by the place of a metric already", "choose another name here or in the braces there")
+    } else if stream.format.tags().contains(&entry.name) {
+        ("is given by the format already", "choose another name")
     } else {
         return Some(entry.name.to_owned());
     };
@@ -158,17 +163,4 @@ fn tag(field: &Field<'_>) -> Option<TagPlan> {
     let at = section.get("at").and_then(|field| field.pointer());
     section.finish();
     at.map(TagPlan::At)
-}
-
-/// A text payload is one value: there is nothing that a pointer could point into.
-fn refuse_pointers(section: &Section<'_>) {
-    let tables = |key| section.get(key).and_then(|field| field.entries_quietly()).unwrap_or_default();
-    let nested = tables("tags").into_iter().chain(tables("metrics")).map(|entry| entry.field);
-    let nested = nested.filter(|field| field.value.get("at").is_some());
-    for field in ["value", "time", "sequence"].into_iter().filter_map(|key| section.get(key)).chain(nested) {
-        field.bad(
-            "points into a document, but format = \"text\" has none",
-            "remove it, or write format = \"json\" if the payload is JSON",
-        );
-    }
 }

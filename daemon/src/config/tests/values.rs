@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::plan::{
-    CalendarUnit, Fields, MetricPlan, Pointer, TagPlan, TimeFormat, Unique, Window,
+    CalendarUnit, Fields, MetricPlan, Pointer, PointerPattern, TagPlan, TimeFormat, Unique, Window,
 };
 use tidegate_pipeline::time::Span;
 
@@ -138,7 +138,7 @@ fn pointer(text: &str) -> Option<Pointer> {
 fn which_values_a_message_carries() {
     let metric = |name: &str, at: Option<&str>, unit: Option<&str>| MetricPlan {
         name: name.into(),
-        at: at.map(|at| Pointer::parse(at).unwrap()),
+        at: at.map(|at| PointerPattern::parse(at).unwrap()),
         unit: unit.map(Into::into),
     };
     let value = |at: Option<&str>, metric: &str, listed: Vec<MetricPlan>, rest: bool| Fields::Value {
@@ -176,6 +176,20 @@ fn which_values_a_message_carries() {
 }
 
 #[test]
+fn several_records_and_other_names() {
+    let plan = stream(
+        "topic = \"a/{d}\"\neach = \"/r\"\nnumbers_as_text = true\n\
+         metrics = { p = { at = \"/{part}/p\" } }\nrename = { part = { z = \"y\", b = \"c\" }, d = { \"1\" = \"one\" } }",
+    );
+    assert_eq!((plan.each.as_ref(), plan.numbers_as_text), (pointer("/r").as_ref(), true));
+    assert_eq!(plan.tag_names(), ["d", "part"]);
+    for (tag, value, name) in [("part", "b", "c"), ("part", "z", "y"), ("part", "1", "1"), ("d", "1", "one")]
+    {
+        assert_eq!(plan.renamed(tag, value), name);
+    }
+}
+
+#[test]
 fn how_a_reading_is_recognised() {
     let sequence = |boot: Option<&str>, per: Option<Vec<String>>| Unique::Sequence {
         at: Pointer::parse("/s").unwrap(),
@@ -192,6 +206,13 @@ fn how_a_reading_is_recognised() {
     check("unique = \"time\"\ntime = { at = \"/t\", format = \"ns\" }", Unique::Time);
     let stamped = stream("topic = \"a\"\ntime = { at = \"/t\", format = \"rfc3339\" }");
     assert_eq!(stamped.time.map(|time| time.format), Some(TimeFormat::Rfc3339));
+    let zoned =
+        |text: &str| stream(&format!("topic = \"a\"\ntime = {{ at = \"/t\", {text} }}")).time.unwrap().format;
+    assert_eq!(zoned("format = \"local\""), TimeFormat::Local { zone: "Europe/Amsterdam".into() });
+    assert_eq!(
+        zoned("format = \"%d.%m.%Y\", zone = \"Asia/Tokyo\""),
+        TimeFormat::Pattern { pattern: "%d.%m.%Y".into(), zone: "Asia/Tokyo".into() }
+    );
     let tagged = stream("topic = \"a\"\ntags = { z = \"1\", a = { at = \"/r\" } }").tags;
     let expected = [
         ("z".to_owned(), TagPlan::Constant("1".into())),

@@ -1,0 +1,365 @@
+//! What decoding found: records of one message, in buffers that are used again and again.
+
+use super::shape::Goal;
+use super::{DecodeError, ROOT_NAME, Scalar, Shape};
+use crate::limits::{NAME_BYTES_MAX, READINGS_PER_MESSAGE_MAX};
+use crate::plan::{Fields, StreamPlan};
+use crate::time::Time;
+use crate::verdict::Reason;
+
+/// What decoding one payload gave. Reused from message to message.
+#[derive(Debug, Default)]
+pub struct Found<'p> {
+    /// Slots of what stands around the records.
+    outer: Vec<Scalar<'p>>,
+    /// By slot of the [`Shape`], record after record.
+    slots: Vec<Scalar<'p>>,
+    /// Values at places with captures, record after record: the listed metric, the value.
+    matches: Vec<(u16, Result<f64, Reason>)>,
+    /// What the captures of each match took, one after the other.
+    captured: Texts,
+    /// Names and values of other numeric or boolean leaves, record after record.
+    names: Texts,
+    values: Vec<f64>,
+    /// Tags that the records bring along, by name, record after record.
+    tags: Vec<&'static str>,
+    tag_values: Texts,
+    /// Where the records end.
+    records: Vec<End>,
+    /// The message's number among those of its sender, where the format numbers messages.
+    pub(crate) cycle: Option<Cycle>,
+    pub(super) scratch: Scratch,
+}
+
+/// Where a record ends in each list, and its own time.
+#[derive(Clone, Copy, Debug, Default)]
+struct End {
+    matches: usize,
+    captured: usize,
+    leaves: usize,
+    tags: usize,
+    time: Option<Result<Time, Reason>>,
+}
+
+/// A number that goes from 255 to 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cycle {
+    pub(crate) sequence: u8,
+    /// Where this message starts the numbering anew: the number of the start.
+    pub(crate) start: Option<u8>,
+}
+
+/// What a walk through a document needs beside what it finds.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// The names from the record's root to here, joined by `/`; kept only where leaves are collected.
+    pub(super) path: String,
+    /// Nodes of the shape that the places on the way here are.
+    pub(super) states: Vec<super::walk::State>,
+    /// What captures took on the way here.
+    pub(super) taken: String,
+}
+
+/// Texts one after the other in one allocation.
+#[derive(Debug, Default)]
+struct Texts {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// Longer names are refused later and need not be kept whole: a hostile document can repeat a long one very often.
+    fn push(&mut self, text: &str) {
+        self.text.push_str(&text[..text.floor_char_boundary(NAME_BYTES_MAX + 4)]);
+        self.ends.push(self.text.len());
+    }
+
+    fn get(&self, at: usize) -> &str {
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[start..self.ends[at]]
+    }
+}
+
+impl<'p> Found<'p> {
+    /// The same buffers, empty, for a payload that lives differently long.
+    pub fn recycle<'q>(mut self) -> Found<'q> {
+        self.clear();
+        // Collecting an emptied vector into one of the same layout keeps its allocation.
+        let keep = |scalars: Vec<Scalar<'p>>| scalars.into_iter().map(|_| Scalar::Absent).collect();
+        Found {
+            outer: keep(self.outer),
+            slots: keep(self.slots),
+            matches: self.matches,
+            captured: self.captured,
+            names: self.names,
+            values: self.values,
+            tags: self.tags,
+            tag_values: self.tag_values,
+            records: self.records,
+            cycle: None,
+            scratch: self.scratch,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.outer.clear();
+        self.slots.clear();
+        self.matches.clear();
+        self.captured.clear();
+        self.names.clear();
+        self.values.clear();
+        self.tags.clear();
+        self.tag_values.clear();
+        self.records.clear();
+        self.cycle = None;
+        self.scratch.path.clear();
+        self.scratch.states.clear();
+        self.scratch.taken.clear();
+    }
+
+    pub(super) fn begin(&mut self, shape: &Shape) {
+        self.clear();
+        if shape.has_each() {
+            self.outer.resize(shape.slots(), Scalar::Absent);
+        }
+    }
+
+    /// Begins a record; what is found from now on belongs to it.
+    pub(super) fn record(&mut self, shape: &Shape) -> Result<(), DecodeError> {
+        if self.records.len() == READINGS_PER_MESSAGE_MAX {
+            return Err(DecodeError::TooMany);
+        }
+        self.slots.resize(self.slots.len() + shape.slots(), Scalar::Absent);
+        self.records.push(self.end());
+        Ok(())
+    }
+
+    /// The present record reaches to here.
+    pub(super) fn extend(&mut self) {
+        let end = self.end();
+        if let Some(last) = self.records.last_mut() {
+            *last = End { time: last.time, ..end };
+        }
+    }
+
+    fn end(&self) -> End {
+        End {
+            matches: self.matches.len(),
+            captured: self.captured.ends.len(),
+            leaves: self.values.len(),
+            tags: self.tags.len(),
+            time: None,
+        }
+    }
+
+    /// The present record's own time.
+    #[expect(dead_code, reason = "for formats that bring their own times")]
+    pub(super) fn set_time(&mut self, time: Result<Time, Reason>) {
+        if let Some(last) = self.records.last_mut() {
+            last.time = Some(time);
+        }
+    }
+
+    /// A tag that the present record brings along.
+    #[expect(dead_code, reason = "for formats that bring their own tags")]
+    pub(super) fn add_tag(&mut self, name: &'static str, value: &str) {
+        self.tags.push(name);
+        self.tag_values.push(value);
+    }
+
+    /// Puts `scalar` into a slot of the present record, or of what stands around the records.
+    pub(super) fn set_slot(&mut self, shape: &Shape, slot: usize, scalar: Scalar<'p>, inside: bool) {
+        if inside {
+            let start = self.slots.len() - shape.slots();
+            self.slots[start + slot] = scalar;
+        } else {
+            self.outer[slot] = scalar;
+        }
+    }
+
+    /// A value of a listed metric at a place with captures.
+    pub(super) fn add_match<'c>(
+        &mut self,
+        metric: u16,
+        value: Result<f64, Reason>,
+        captured: impl Iterator<Item = &'c str>,
+    ) -> Result<(), DecodeError> {
+        self.room()?;
+        self.matches.push((metric, value));
+        captured.for_each(|text| self.captured.push(text));
+        Ok(())
+    }
+
+    /// A leaf of the present record; an empty name is the whole record. Not finite: a reading that will be refused.
+    pub(super) fn add_leaf(&mut self, name: &str, value: f64) -> Result<(), DecodeError> {
+        self.room()?;
+        self.names.push(if name.is_empty() { ROOT_NAME } else { name });
+        self.values.push(value);
+        Ok(())
+    }
+
+    fn room(&self) -> Result<(), DecodeError> {
+        let full = self.matches.len() + self.values.len() >= READINGS_PER_MESSAGE_MAX;
+        if full { Err(DecodeError::TooMany) } else { Ok(()) }
+    }
+
+    /// How many records there are.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The records, in the order of the message. A message without any is one that is empty, so that its number counts.
+    pub fn records<'f>(
+        &'f self,
+        shape: &'f Shape,
+    ) -> impl ExactSizeIterator<Item = Record<'f, 'p>> + use<'f, 'p> {
+        (0..self.records.len().max(1)).map(move |index| {
+            let end = |index: usize| self.records.get(index).copied().unwrap_or_default();
+            let start = index.checked_sub(1).map(end).unwrap_or_default();
+            Record { found: self, shape, index, start, end: end(index) }
+        })
+    }
+}
+
+/// One record of a message: values that have time, number and tags in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'f, 'p> {
+    found: &'f Found<'p>,
+    shape: &'f Shape,
+    index: usize,
+    start: End,
+    end: End,
+}
+
+/// A reading found in a message, before it is decided on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'c> {
+    pub(crate) metric: &'c str,
+    pub(crate) value: Result<f64, Reason>,
+    pub(crate) captured: Captured<'c>,
+}
+
+/// Tags that one reading has beyond those of its record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Captured<'c>(Option<(&'c crate::plan::PointerPattern, &'c Texts, usize)>);
+
+impl<'c> Captured<'c> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Names and values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'c str, &'c str)> + use<'c> {
+        self.0.into_iter().flat_map(|(pattern, texts, first)| {
+            pattern.captures().zip(first..).map(move |(name, at)| (name, texts.get(at)))
+        })
+    }
+}
+
+impl<'f, 'p> Record<'f, 'p> {
+    /// What stands in `slot` of this record itself.
+    pub fn own(&self, slot: usize) -> &'f Scalar<'p> {
+        self.found.slots.get(self.index * self.shape.slots() + slot).unwrap_or(&Scalar::Absent)
+    }
+
+    /// What stands in `slot` of this record, or else of the message around it.
+    pub fn slot(&self, slot: usize) -> &'f Scalar<'p> {
+        match self.own(slot) {
+            Scalar::Absent => self.found.outer.get(slot).unwrap_or(&Scalar::Absent),
+            own => own,
+        }
+    }
+
+    /// Whether something stands in `slot` of this record itself.
+    pub fn has_own(&self, slot: usize) -> bool {
+        *self.own(slot) != Scalar::Absent
+    }
+
+    /// The time that the format gives it.
+    pub fn time(&self) -> Option<Result<Time, Reason>> {
+        self.end.time
+    }
+
+    /// The tags that the format gives it.
+    pub fn tags(&self) -> impl Iterator<Item = (&'static str, &'f str)> + use<'f> {
+        let found: &'f Found<'_> = self.found;
+        let (tags, values) = (&found.tags, &found.tag_values);
+        (self.start.tags..self.end.tags).map(move |at| (tags[at], values.get(at)))
+    }
+
+    /// Its readings, in the order of the plan and then of the document. `metric` is that of the topic.
+    pub(crate) fn candidates(
+        &self,
+        stream: &'f StreamPlan,
+        metric: Option<&'f str>,
+    ) -> impl Iterator<Item = Candidate<'f>> + Clone + use<'f, 'p> {
+        let (record, shape) = (*self, self.shape);
+        let value = move |slot: usize| record.own(slot).value(shape.decimal);
+        let single = match &stream.fields {
+            Fields::Value { metric: default, listed, rest, .. } => {
+                let metric = metric.unwrap_or(default);
+                let wanted = *rest || listed.iter().any(|plan| plan.name == metric);
+                let slot = shape.single.filter(|_| wanted);
+                slot.and_then(|slot| Candidate::of(metric, value(slot)))
+            }
+            Fields::Leaves { .. } => None,
+        };
+        let listed = match &stream.fields {
+            Fields::Value { .. } => &[],
+            Fields::Leaves { listed, .. } => listed.as_slice(),
+        };
+        let named = listed.iter().zip(&shape.values);
+        let named = named.filter_map(move |(plan, slot)| Candidate::of(&plan.name, value((*slot)?)));
+        single.into_iter().chain(named).chain(self.matches(listed)).chain(self.leaves())
+    }
+
+    fn matches(
+        &self,
+        listed: &'f [crate::plan::MetricPlan],
+    ) -> impl Iterator<Item = Candidate<'f>> + Clone + use<'f, 'p> {
+        let found: &'f Found<'p> = self.found;
+        let matches = &found.matches[self.start.matches..self.end.matches];
+        matches.iter().scan(self.start.captured, move |first, (metric, value)| {
+            let plan = &listed[usize::from(*metric)];
+            let captured = plan.at.as_ref().map(|pattern| (pattern, &found.captured, *first));
+            *first += plan.at.as_ref().map_or(0, |pattern| pattern.captures().count());
+            Some(Candidate { metric: &plan.name, value: *value, captured: Captured(captured) })
+        })
+    }
+
+    fn leaves(&self) -> impl Iterator<Item = Candidate<'f>> + Clone + use<'f, 'p> {
+        let found: &'f Found<'p> = self.found;
+        (self.start.leaves..self.end.leaves).map(move |at| {
+            let value = found.values[at];
+            let value = if value.is_finite() { Ok(value) } else { Err(Reason::NotFinite) };
+            Candidate { metric: found.names.get(at), value, captured: Captured::default() }
+        })
+    }
+}
+
+impl<'c> Candidate<'c> {
+    /// A reading of `metric`, unless its place is empty.
+    fn of(metric: &'c str, value: Result<Option<f64>, Reason>) -> Option<Candidate<'c>> {
+        Some(Candidate { metric, value: value.transpose()?, captured: Captured::default() })
+    }
+}
+
+/// Where a value goes, and the record that it belongs to.
+pub(super) fn keep_match(
+    shape: &Shape,
+    goal: Goal,
+    scalar: &Scalar<'_>,
+) -> Option<(u16, Result<f64, Reason>)> {
+    let Goal::Match { metric, loose } = goal else { return None };
+    match scalar.value(shape.decimal) {
+        Ok(Some(value)) => Some((metric, Ok(value))),
+        Err(reason) if !loose || reason == Reason::NotFinite => Some((metric, Err(reason))),
+        _ => None,
+    }
+}
