@@ -19,6 +19,7 @@ pub mod decode;
 pub mod dedupe;
 pub mod clean;
 pub mod series;
+pub mod ticks;
 mod fold;
 pub mod window;
 pub mod aggregate;
