@@ -3,7 +3,8 @@
 //! Readings stand in it as decoded, before cleaning, each with its verdict. Replaying the entries after a checkpoint
 //! gives the state that the daemon had, without deciding anything again.
 
-use crate::dedupe::{Mark, content::Print};
+use crate::decode::sparkplug;
+use crate::dedupe::{CounterKind, Mark, content::Print};
 use crate::time::Time;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
@@ -41,11 +42,15 @@ pub enum Event {
     Counter {
         /// Its name.
         name: String,
-        /// Whether its numbers come with a boot number.
-        with_boot: bool,
+        /// What it does with the numbers.
+        kind: CounterKind,
     },
+    /// A Sparkplug node or device was born or died.
+    Sparkplug(sparkplug::Change),
     /// A session was met; it gets the number `slot`, which may have been another's.
     Session {
+        /// Index of its source.
+        source: u16,
         /// Its number.
         slot: u32,
         /// Source and client.
@@ -57,6 +62,23 @@ pub enum Event {
         session: u32,
         /// How many of its last deliveries can be in doubt.
         doubt_max: u32,
+    },
+    /// A source begins or ends to deliver what waited for us.
+    Backlog {
+        /// Its index.
+        source: u16,
+        /// Whether it begins.
+        on: bool,
+    },
+    /// A series was idle for long enough: its number is free.
+    ForgetSeries {
+        /// Its number.
+        series: u32,
+    },
+    /// A counter was idle for long enough: its number is free.
+    ForgetCounter {
+        /// Its number.
+        counter: u32,
     },
     /// Readings without a series were accounted for.
     Account {

@@ -261,11 +261,18 @@ struct Complete {
     duplicates: u32,
     late: u32,
     gaps: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    backlog: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Complete {
     fn new(counts: Completeness, expected: Option<u64>) -> Complete {
-        let Completeness { received, rejected, duplicates, late, gaps } = counts;
-        Complete { received, expected, rejected, duplicates, late, gaps }
+        let Completeness { received, rejected, duplicates, late, gaps, backlog } = counts;
+        Complete { received, expected, rejected, duplicates, late, gaps, backlog }
     }
 }

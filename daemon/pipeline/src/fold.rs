@@ -20,6 +20,8 @@ pub(crate) struct Sample {
     /// Sequence numbers that were skipped before it.
     pub(crate) gap: u32,
     pub(crate) kind: Kind,
+    /// It waited somewhere before it was stamped.
+    pub(crate) backlog: bool,
 }
 
 /// What became of it.
@@ -96,7 +98,7 @@ fn takes_window(
 pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32, arrival: Time) {
     core.state.ledger.add(reading.verdict, 1);
     let series = &mut core.state.series[reading.series as usize];
-    series.heard = series.heard.max(arrival);
+    series.heard = core.heard;
     let kind = match reading.verdict {
         Verdict::Counted => Kind::Counted,
         Verdict::Duplicate => Kind::Duplicate,
@@ -113,7 +115,11 @@ pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32,
             times.note(reading.time, held.min(arrival.minus(core.reach)));
         }
     }
-    let sample = Sample { time: reading.time, value, gap, kind };
+    // A reading that is stamped on arrival and comes out of a backlog is older than it seems.
+    let stamped = reading.time == arrival && core.plan.streams[usize::from(series.stream)].time.is_none();
+    let source = core.state.sources.get(usize::from(core.heard.source));
+    let backlog = stamped && source.is_some_and(|source| source.backlog);
+    let sample = Sample { time: reading.time, value, gap, kind, backlog };
     for &at in &series.groups {
         let NumberedGroup { number, group } = &mut core.state.groups[at as usize];
         let cutter = &core.cutters[usize::from(group.summary)];

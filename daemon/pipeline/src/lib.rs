@@ -30,6 +30,7 @@ pub mod state;
 pub mod pipeline;
 pub mod step;
 mod register;
+mod forget;
 mod migrate;
 pub mod entry;
 pub mod journal;

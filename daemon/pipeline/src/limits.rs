@@ -2,6 +2,12 @@
 
 /// Readings that one message may give to one stream.
 pub const READINGS_PER_MESSAGE_MAX: usize = 1_000;
+/// Cells of a row of CSV.
+pub const CSV_COLUMNS_MAX: usize = 256;
+/// Sparkplug nodes and devices whose births are remembered; data of others with aliases is `unknown_alias`.
+pub const SPARKPLUG_BIRTHS_MAX: usize = 4_096;
+/// Metrics of all births that are remembered.
+pub const SPARKPLUG_METRICS_MAX: usize = 32_768;
 /// Bytes of a metric's or tag's name or value.
 pub const NAME_BYTES_MAX: usize = 256;
 /// Bytes of a payload that are kept as a dead letter; a larger message is rejected under its reason.

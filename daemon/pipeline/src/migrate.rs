@@ -6,7 +6,8 @@
 
 use crate::pipeline::Pipeline;
 use crate::plan::Plan;
-use crate::state::{NumberedGroup, State};
+use crate::state::{Heard, KnownCounter, KnownSession, NumberedGroup, SourceState, State};
+use crate::time::Span;
 
 impl Pipeline {
     /// The summaries (by index in the present plan) whose open windows must be closed before [`Pipeline::migrate`].
@@ -32,38 +33,51 @@ impl Pipeline {
             let same = before.same_keys(&old.streams, &new.summaries[after], &new.streams);
             same.then(|| u16::try_from(after).ok()).flatten()
         };
-        let groups = self.state.groups.iter().filter_map(|numbered| {
+        let groups = self.state.groups.iter().filter(|n| !n.group.is_vacant()).filter_map(|numbered| {
             let mut group = numbered.group.clone();
             group.summary = summary(group.summary)?;
             group.streams = group.streams.iter().filter_map(|&at| streams[usize::from(at)]).collect();
             group.members.clear();
             Some(NumberedGroup { number: numbered.number, group })
         });
-        let sessions = self.state.sessions.iter().filter_map(|(name, heard, session)| {
-            let (source, client) = name.split_once('/')?;
-            let source = sources.get(source.parse::<usize>().ok()?).copied().flatten()?;
-            Some((format!("{source}/{client}"), *heard, session.clone()))
+        let source = |at: u16| sources.get(usize::from(at)).copied().flatten();
+        let sessions = self.state.sessions.iter().filter_map(|known| {
+            let (_, client) = known.name.split_once('/')?;
+            let source = source(known.source)?;
+            Some(KnownSession { name: format!("{source}/{client}"), source, ..known.clone() })
         });
-        let counters = self.state.counters.iter().filter_map(|(name, counter)| {
-            let (stream, rest) = name.split_once('\u{1}')?;
+        let mut known = vec![SourceState::default(); new.sources.len()];
+        for (at, state) in self.state.sources.iter().enumerate() {
+            if let Some(place) = u16::try_from(at).ok().and_then(source) {
+                known[usize::from(place)] = *state;
+            }
+        }
+        // What was heard from a source that is gone counts as heard just now from the first that there is.
+        let first = Heard { source: 0, connected: known.first().map_or(Span::ZERO, |state| state.connected) };
+        let heard = |heard: Heard| source(heard.source).map_or(first, |source| Heard { source, ..heard });
+        let counters = self.state.counters.iter().filter_map(|known| {
+            let (stream, rest) = known.name.split_once('\u{1}')?;
             let stream = streams.get(stream.parse::<usize>().ok()?).copied().flatten()?;
-            Some((format!("{stream}\u{1}{rest}"), counter.clone()))
+            let name = format!("{stream}\u{1}{rest}");
+            Some(KnownCounter { name, heard: heard(known.heard), ..known.clone() })
         });
         let state = State {
-            series: Vec::new(),
+            sources: known,
             groups: groups.collect(),
             next_group: self.state.next_group,
             counters: counters.collect(),
             sessions: sessions.collect(),
+            births: self.state.births.clone(),
             ledger: self.state.ledger.clone(),
             forgotten: self.state.forgotten,
+            ..State::default()
         };
         let mut pipeline = Pipeline::restore(new, state);
-        for series in &self.state.series {
+        for series in self.state.series.iter().filter(|series| !series.is_vacant()) {
             let Some(stream) = streams[usize::from(series.stream)] else { continue };
             let at = pipeline.add_series(stream, &series.metric, &series.tags) as usize;
             let moved = &mut pipeline.state.series[at];
-            moved.heard = series.heard;
+            moved.heard = heard(series.heard);
             moved.latest = series.latest;
             if moved.times.is_some() && series.times.is_some() {
                 moved.times.clone_from(&series.times);

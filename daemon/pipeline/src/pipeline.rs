@@ -1,7 +1,7 @@
 //! The pipeline: plan and state together, with what is derived from them to be fast.
 
 use crate::decode::{Found, Shape};
-use crate::dedupe::{Counter, content::Session};
+use crate::dedupe::content::Session;
 use crate::entry::{Entry, Event, Part, Reading};
 use crate::event::{Closed, ClosedKey};
 use crate::fold::Taken;
@@ -11,7 +11,7 @@ use crate::message::DeadLetter;
 use crate::plan::Plan;
 use crate::route::Routes;
 use crate::series::{Index, Numbers};
-use crate::state::State;
+use crate::state::{Heard, KnownSession, SourceState, State};
 use crate::step::Step;
 use crate::tags::Tags;
 use crate::time::{Span, Time};
@@ -52,6 +52,10 @@ pub struct Pipeline {
     /// Scratch: the series of one message's readings.
     pub(crate) resolved: Vec<Result<u32, Reason>>,
     pub(crate) last_session: Option<u32>,
+    /// Where the part at hand came from, and when.
+    pub(crate) heard: Heard,
+    /// Where the look for what is idle goes on.
+    pub(crate) sweep: usize,
     /// Scratch: windows that are closing.
     pub(crate) taken: Vec<Taken>,
 }
@@ -144,8 +148,11 @@ impl Pipeline {
             merged: Tags::default(),
             resolved: Vec::new(),
             last_session: None,
+            heard: Heard::default(),
+            sweep: 0,
             taken: Vec::new(),
         };
+        pipeline.state.sources.resize_with(pipeline.plan.sources.len(), SourceState::default);
         pipeline.index();
         pipeline
     }
@@ -168,6 +175,11 @@ impl Pipeline {
     /// What became of all readings.
     pub fn ledger(&self) -> &Ledger {
         &self.state.ledger
+    }
+
+    /// How many series there are.
+    pub fn series(&self) -> usize {
+        self.state.series.len() - self.state.vacant_series.len()
     }
 
     /// How many windows are open.
@@ -232,15 +244,21 @@ impl Pipeline {
             Event::Series { stream, metric, tags } => {
                 self.add_series(*stream, metric, tags);
             }
-            Event::Counter { name, with_boot } => {
-                self.counter_index.insert(name.as_str().into(), number(self.state.counters.len()));
-                self.state.counters.push((name.clone(), Counter::new(*with_boot)));
+            Event::Counter { name, kind } => self.add_counter(name, *kind),
+            Event::Sparkplug(change) => self.state.births.note(change),
+            Event::ForgetSeries { series } => self.forget_series(*series),
+            Event::ForgetCounter { counter } => self.forget_counter(*counter),
+            Event::Backlog { source, on } => {
+                if let Some(state) = self.state.sources.get_mut(usize::from(*source)) {
+                    state.backlog = *on;
+                }
             }
-            Event::Session { slot, name } => {
-                let session = (name.clone(), Time::MIN, Session::default());
+            Event::Session { source, slot, name } => {
+                let (name, session) = (name.clone(), Session::default());
+                let session = KnownSession { name: name.clone(), source: *source, heard: Time::MIN, session };
                 match self.state.sessions.get_mut(*slot as usize) {
                     Some(place) => {
-                        self.session_index.remove(place.0.as_str());
+                        self.session_index.remove(place.name.as_str());
                         *place = session;
                     }
                     None => self.state.sessions.push(session),
@@ -249,8 +267,8 @@ impl Pipeline {
                 self.last_session = None;
             }
             Event::Opened { session, doubt_max } => {
-                if let Some((_, _, session)) = self.state.sessions.get_mut(*session as usize) {
-                    session.open(*doubt_max);
+                if let Some(known) = self.state.sessions.get_mut(*session as usize) {
+                    known.session.open(*doubt_max);
                 }
             }
             Event::Account { verdict, count } => self.state.ledger.add(*verdict, *count),
@@ -259,15 +277,21 @@ impl Pipeline {
 
     /// Notes fingerprint and sequence number; says how many numbers were skipped before it.
     pub(crate) fn note_part(&mut self, part: &Part) -> u32 {
-        if let Some((_, heard, session)) = self.state.sessions.get_mut(part.session as usize) {
-            *heard = part.arrival;
+        self.heard = Heard::default();
+        if let Some(known) = self.state.sessions.get_mut(part.session as usize) {
+            known.heard = part.arrival;
             if let Some((print, cancelled)) = part.print {
-                session.note(print, cancelled);
+                known.session.note(print, cancelled);
+            }
+            if let Some(source) = self.state.sources.get_mut(usize::from(known.source)) {
+                source.hear(part.arrival);
+                self.heard = Heard { source: known.source, connected: source.connected };
             }
         }
         let Some(mark) = &part.mark else { return 0 };
-        let Some((_, counter)) = self.state.counters.get_mut(mark.counter as usize) else { return 0 };
-        match counter.note(mark) {
+        let Some(known) = self.state.counters.get_mut(mark.counter as usize) else { return 0 };
+        known.heard = self.heard;
+        match known.counter.note(mark) {
             crate::dedupe::Seen::New { gap } => gap,
             _ => 0,
         }
@@ -288,7 +312,7 @@ impl Pipeline {
         if self.state.sessions.len() < SESSIONS_MAX {
             return number(self.state.sessions.len());
         }
-        let heard = |slot: &usize| self.state.sessions[*slot].1;
+        let heard = |slot: &usize| self.state.sessions[*slot].heard;
         number((0..self.state.sessions.len()).min_by_key(heard).unwrap_or(0))
     }
 }

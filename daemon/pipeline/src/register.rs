@@ -1,29 +1,54 @@
 //! Registration: series and groups get their numbers, and are found by name.
 
+use crate::dedupe::{Counter, CounterKind};
 use crate::pipeline::{Due, Pipeline, number};
 use crate::plan::Unique;
 use crate::series::{self, Extra, Group, Series};
-use crate::state::NumberedGroup;
+use crate::state::{Heard, KnownCounter, NumberedGroup};
 use crate::time::Time;
 use crate::window::Cutter;
 
 impl Pipeline {
     pub(crate) fn add_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> u32 {
-        let at = number(self.state.series.len());
+        let at = self.next_series();
         let groups = self.groups_of(at, stream, metric, tags);
         let by_time = self.plan.streams[usize::from(stream)].unique == Unique::Time;
         self.name_series(stream, metric, tags);
         self.series_index.insert(self.name.as_str().into(), at);
-        self.state.series.push(Series {
+        let series = Series {
             stream,
             metric: metric.to_owned(),
             tags: tags.to_vec(),
-            heard: Time::MIN,
+            heard: Heard::default(),
             latest: (Time::MIN, Time::MIN),
             groups,
             times: by_time.then(Box::default),
-        });
+        };
+        match self.state.vacant_series.pop() {
+            Some(at) => self.state.series[at as usize] = series,
+            None => self.state.series.push(series),
+        }
         at
+    }
+
+    /// The number that the next new series gets.
+    pub(crate) fn next_series(&self) -> u32 {
+        self.state.vacant_series.last().copied().unwrap_or_else(|| number(self.state.series.len()))
+    }
+
+    /// The number that the next new counter gets.
+    pub(crate) fn next_counter(&self) -> u32 {
+        self.state.vacant_counters.last().copied().unwrap_or_else(|| number(self.state.counters.len()))
+    }
+
+    pub(crate) fn add_counter(&mut self, name: &str, kind: CounterKind) {
+        self.counter_index.insert(name.into(), self.next_counter());
+        let counter = Counter::new(kind);
+        let known = KnownCounter { name: name.to_owned(), heard: Heard::default(), counter };
+        match self.state.vacant_counters.pop() {
+            Some(at) => self.state.counters[at as usize] = known,
+            None => self.state.counters.push(known),
+        }
     }
 
     pub(crate) fn name_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) {
@@ -54,23 +79,19 @@ impl Pipeline {
             let at = match self.group_index.get(self.name.as_str()) {
                 Some(&at) => at,
                 None => {
-                    let at = number(self.state.groups.len());
+                    let vacant = self.state.vacant_groups.pop();
+                    let at = vacant.unwrap_or_else(|| number(self.state.groups.len()));
                     self.group_index.insert(self.name.as_str().into(), at);
                     self.group_places.insert(self.state.next_group, at);
                     let tags = pairs.iter().map(|(_, value)| value.map(str::to_owned)).collect();
-                    self.state.groups.push(NumberedGroup {
+                    let numbered = NumberedGroup {
                         number: self.state.next_group,
-                        group: Group {
-                            summary,
-                            metric: metric.to_owned(),
-                            tags,
-                            streams: Vec::new(),
-                            members: Vec::new(),
-                            closed_max: Time::MIN,
-                            open: Vec::new(),
-                            extra,
-                        },
-                    });
+                        group: Group { summary, metric: metric.to_owned(), tags, extra, ..Group::vacant() },
+                    };
+                    match vacant {
+                        Some(at) => self.state.groups[at as usize] = numbered,
+                        None => self.state.groups.push(numbered),
+                    }
                     self.state.next_group += 1;
                     at
                 }
@@ -85,15 +106,23 @@ impl Pipeline {
         groups
     }
 
+    /// The name under which a group is found.
+    pub(crate) fn name_group(&mut self, group: &Group) {
+        let names = self.plan.summaries[usize::from(group.summary)].key_tags(&self.plan.streams);
+        let tags = names.iter().copied().zip(group.tags.iter().map(Option::as_deref));
+        series::name(&mut self.name, group.summary, &group.metric, tags);
+    }
+
     /// Rebuilds what is derived from the state.
     pub(crate) fn index(&mut self) {
         let mut name = String::new();
-        for (at, series) in self.state.series.iter().enumerate() {
+        for (at, series) in self.state.series.iter().enumerate().filter(|(_, series)| !series.is_vacant()) {
             let tags = series.tags.iter().map(|(name, value)| (name.as_str(), Some(value.as_str())));
             series::name(&mut name, series.stream, &series.metric, tags);
             self.series_index.insert(name.as_str().into(), number(at));
         }
-        for (at, numbered) in self.state.groups.iter().enumerate() {
+        let groups = self.state.groups.iter().enumerate();
+        for (at, numbered) in groups.filter(|(_, numbered)| !numbered.group.is_vacant()) {
             let group = &numbered.group;
             let names = self.plan.summaries[usize::from(group.summary)].key_tags(&self.plan.streams);
             let tags = names.iter().copied().zip(group.tags.iter().map(Option::as_deref));
@@ -113,11 +142,12 @@ impl Pipeline {
                 Extra::Nothing | Extra::Sessions(_) => {}
             }
         }
-        for (at, (name, _)) in self.state.counters.iter().enumerate() {
-            self.counter_index.insert(name.as_str().into(), number(at));
+        for (at, known) in self.state.counters.iter().enumerate().filter(|(_, known)| !known.name.is_empty())
+        {
+            self.counter_index.insert(known.name.as_str().into(), number(at));
         }
-        for (at, (name, _, _)) in self.state.sessions.iter().enumerate() {
-            self.session_index.insert(name.as_str().into(), number(at));
+        for (at, known) in self.state.sessions.iter().enumerate() {
+            self.session_index.insert(known.name.as_str().into(), number(at));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Series: who measured what. Numbered once, found by name, never renumbered.
 
 use crate::dedupe::times::Times;
+use crate::state::Heard;
 use crate::time::Time;
 use crate::window::{Open, Sessions, Sorted, Waiting};
 use hashbrown::HashMap;
@@ -21,8 +22,8 @@ pub struct Series {
     pub metric: String,
     /// Whose; sorted by name.
     pub tags: Vec<(String, String)>,
-    /// The arrival of the latest reading of any verdict.
-    pub heard: Time,
+    /// The latest reading of any verdict.
+    pub heard: Heard,
     /// The times of the latest counted reading and of the one before it in time: see [`Series::mark`].
     pub latest: (Time, Time),
     /// The groups that its readings are folded into, in the order of the plan's summaries.
@@ -31,7 +32,28 @@ pub struct Series {
     pub times: Option<Box<Times>>,
 }
 
+/// The stream of a number that no series has.
+const VACANT: u16 = u16::MAX;
+
 impl Series {
+    /// A place without a series.
+    pub(crate) fn vacant() -> Series {
+        Series {
+            stream: VACANT,
+            metric: String::new(),
+            tags: Vec::new(),
+            heard: Heard::default(),
+            latest: (Time::MIN, Time::MIN),
+            groups: Vec::new(),
+            times: None,
+        }
+    }
+
+    /// Whether this is a place without a series: it was forgotten, and the next new one takes it.
+    pub fn is_vacant(&self) -> bool {
+        self.stream == VACANT
+    }
+
     /// The watermark: no reading before it is expected any more. It is the second latest time, so that one bad time stamp
     /// moves nothing.
     pub(crate) fn mark(&self) -> Time {
@@ -85,7 +107,39 @@ pub enum Extra {
     Sorted(Box<Sorted>),
 }
 
+/// The summary of a place that no group has.
+const NONE: u16 = u16::MAX;
+
 impl Group {
+    /// A place without a group.
+    pub(crate) fn vacant() -> Group {
+        Group {
+            summary: NONE,
+            metric: String::new(),
+            tags: Vec::new(),
+            streams: Vec::new(),
+            members: Vec::new(),
+            closed_max: Time::MIN,
+            open: Vec::new(),
+            extra: Extra::Nothing,
+        }
+    }
+
+    /// Whether this is a place without a group.
+    pub fn is_vacant(&self) -> bool {
+        self.summary == NONE
+    }
+
+    /// Whether nothing is open here.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.is_empty()
+            && match &self.extra {
+                Extra::Nothing | Extra::Sessions(_) => true,
+                Extra::Hopping(waiting) => waiting.is_empty(),
+                Extra::Sorted(sorted) => sorted.is_idle(),
+            }
+    }
+
     /// The open window that starts at `start`, or where it would stand.
     pub(crate) fn find(&self, start: Time, late: bool) -> Result<usize, usize> {
         // Readings come mostly for the youngest window.

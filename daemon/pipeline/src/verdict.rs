@@ -75,6 +75,10 @@ reasons! {
     TooManyReadings = "too_many_readings",
     /// A name longer than a topic level, tag or metric may be.
     NameTooLong = "name_too_long",
+    /// It waited at a broker and carries no time of its own, and the source says `backlog = "reject"`.
+    Backlog = "backlog",
+    /// Sparkplug data with an alias whose birth was not heard.
+    UnknownAlias = "unknown_alias",
 }
 
 #[cfg(test)]

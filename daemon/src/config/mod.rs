@@ -153,6 +153,7 @@ fn read(root: Section<'_>) -> Config {
         // The last part is a random name that is made with the store.
         source: String::new(),
         sources: sources.iter().map(|source| source.name.clone()).collect(),
+        rejects_backlog: rejecting(&sources),
         streams,
         summaries,
         outputs: outputs.iter().map(|output| output.name.clone()).collect(),
@@ -197,4 +198,12 @@ fn warn_of_unused(root: &Section<'_>, config: &Config) {
             warn("outputs", &output.name, message, "add it to the `to` of a summary, or remove it");
         }
     }
+}
+
+/// The sources that reject their backlog.
+fn rejecting(sources: &[model::Source]) -> Vec<u16> {
+    let rejects =
+        |source: &model::Source| matches!(&source.kind, SourceKind::Mqtt(mqtt) if mqtt.rejects_backlog);
+    let rejecting = sources.iter().enumerate().filter(|(_, source)| rejects(source));
+    rejecting.filter_map(|(at, _)| u16::try_from(at).ok()).collect()
 }

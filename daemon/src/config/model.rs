@@ -68,6 +68,8 @@ pub struct Mqtt {
     pub receive_max: u16,
     /// `max_packet`, in bytes.
     pub packet_bytes_max: usize,
+    /// `backlog`: readings without a time of their own that come out of a resumed session are rejected.
+    pub rejects_backlog: bool,
     /// The subscriptions: MQTT filters that do not overlap, without the `$share` prefix.
     pub filters: Vec<String>,
 }

@@ -38,6 +38,7 @@ pub(super) static SOURCE_MQTT: Schema = of_type(
         "keep_alive",
         "receive_maximum",
         "max_packet",
+        "backlog",
         "ca",
         "cert",
         "key",
@@ -69,6 +70,7 @@ pub(super) static STREAM: Schema = at(
         "topic",
         "exclude",
         "format",
+        "csv",
         "each",
         "numbers_as_text",
         "value",
@@ -83,6 +85,7 @@ pub(super) static STREAM: Schema = at(
         "metrics",
     ],
 );
+pub(super) static CSV: Schema = at("streams.NAME.csv", &["delimiter", "decimal", "columns", "header"]);
 pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
@@ -112,6 +115,7 @@ pub(super) static ALL: &[&Schema] = &[
     &USER,
     &SECRET,
     &STREAM,
+    &CSV,
     &TIME,
     &SEQUENCE,
     &TAG,
@@ -133,11 +137,10 @@ pub(super) static ALL: &[&Schema] = &[
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] = &[
     ("", &["alerts"]),
-    ("sources.NAME", &["backlog"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
     ("streams.NAME", &["availability"]),
-    ("streams.NAME.format", &["csv", "influx", "senml", "cbor", "msgpack", "sparkplug", "tidegate"]),
+    ("streams.NAME.format", &["tidegate"]),
     ("streams.NAME.metrics", &["kind"]),
     (
         "streams.NAME.clean",

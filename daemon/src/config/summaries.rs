@@ -74,7 +74,7 @@ fn one(entry: &Named<'_>, streams: &[StreamPlan], outputs: &[Output], zone: &str
 
 /// Readings that carry their own time arrive later than it; those stamped on arrival never do.
 fn default_lateness(used: &[u16], streams: &[StreamPlan]) -> Span {
-    let stamped = |index: &u16| streams.get(usize::from(*index)).is_some_and(|stream| stream.time.is_some());
+    let stamped = |index: &u16| streams.get(usize::from(*index)).is_some_and(StreamPlan::has_time);
     if used.iter().any(stamped) { Span::from_secs(10) } else { Span::ZERO }
 }
 

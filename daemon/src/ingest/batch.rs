@@ -47,7 +47,9 @@ impl Batch {
                 Input::Opened(link) => step.opened(link.source, &link.session, link.doubt_max),
                 Input::Repeated { count } => step.account(Verdict::Duplicate, *count),
                 Input::Refused { reason, count } => step.account(Verdict::Rejected(*reason), *count),
-                Input::Closed(_) | Input::Backlog { .. } | Input::Drained { .. } => {}
+                Input::Backlog { source } => step.backlog(*source, true),
+                Input::Drained { source } => step.backlog(*source, false),
+                Input::Closed(_) => {}
             }
         }
         for order in self.orders.iter().flat_map(|order| &order.letters) {

@@ -215,11 +215,9 @@ impl Heart {
             }
             Input::Backlog { source } => {
                 self.backlog_of(*source, Some(now + BACKLOG_HOLD_MAX));
-                return;
             }
             Input::Drained { source } => {
                 self.backlog_of(*source, None);
-                return;
             }
             Input::Repeated { .. } | Input::Refused { .. } => self.pace.arrived(now),
         }
@@ -371,7 +369,7 @@ impl Heart {
         let letters = self.parts.store.shared().letter_counts();
         let committed = std::mem::take(&mut self.batch.pending);
         figures.publish(self.parts.pipeline.ledger(), letters, &self.parts.intake, committed);
-        figures.series.store(self.parts.pipeline.state().series.len() as u64, Ordering::Relaxed);
+        figures.series.store(self.parts.pipeline.series() as u64, Ordering::Relaxed);
         figures.windows.store(self.parts.pipeline.open_windows() as u64, Ordering::Relaxed);
         figures.overspent.store(u64::from(self.pace.is_overspent()), Ordering::Relaxed);
     }

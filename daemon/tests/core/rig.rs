@@ -27,6 +27,7 @@ pub fn plan() -> Plan {
     Plan {
         source: "/gateways/test/x".into(),
         sources: vec!["local".into()],
+        rejects_backlog: vec![],
         streams: vec![StreamPlan {
             name: "climate".into(),
             sources: vec![0],

@@ -1,6 +1,7 @@
 //! What decoding found: records of one message, in buffers that are used again and again.
 
 use super::shape::Goal;
+use super::sparkplug::Change;
 use super::{DecodeError, ROOT_NAME, Scalar, Shape};
 use crate::limits::{NAME_BYTES_MAX, READINGS_PER_MESSAGE_MAX};
 use crate::plan::{Fields, StreamPlan};
@@ -20,7 +21,7 @@ pub struct Found<'p> {
     captured: Texts,
     /// Names and values of other numeric or boolean leaves, record after record.
     names: Texts,
-    values: Vec<f64>,
+    values: Vec<Result<f64, Reason>>,
     /// Tags that the records bring along, by name, record after record.
     tags: Vec<&'static str>,
     tag_values: Texts,
@@ -28,6 +29,8 @@ pub struct Found<'p> {
     records: Vec<End>,
     /// The message's number among those of its sender, where the format numbers messages.
     pub(crate) cycle: Option<Cycle>,
+    /// What the message changes about the births that are known.
+    pub(crate) change: Option<Change>,
     pub(super) scratch: Scratch,
 }
 
@@ -42,8 +45,10 @@ struct End {
 }
 
 /// A number that goes from 255 to 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cycle {
+    /// Who counts.
+    pub(crate) sender: String,
     pub(crate) sequence: u8,
     /// Where this message starts the numbering anew: the number of the start.
     pub(crate) start: Option<u8>,
@@ -85,6 +90,14 @@ impl Texts {
     }
 }
 
+impl Scratch {
+    pub(super) fn clear(&mut self) {
+        self.path.clear();
+        self.states.clear();
+        self.taken.clear();
+    }
+}
+
 impl<'p> Found<'p> {
     /// The same buffers, empty, for a payload that lives differently long.
     pub fn recycle<'q>(mut self) -> Found<'q> {
@@ -102,6 +115,7 @@ impl<'p> Found<'p> {
             tag_values: self.tag_values,
             records: self.records,
             cycle: None,
+            change: None,
             scratch: self.scratch,
         }
     }
@@ -117,9 +131,8 @@ impl<'p> Found<'p> {
         self.tag_values.clear();
         self.records.clear();
         self.cycle = None;
-        self.scratch.path.clear();
-        self.scratch.states.clear();
-        self.scratch.taken.clear();
+        self.change = None;
+        self.scratch.clear();
     }
 
     pub(super) fn begin(&mut self, shape: &Shape) {
@@ -158,7 +171,6 @@ impl<'p> Found<'p> {
     }
 
     /// The present record's own time.
-    #[expect(dead_code, reason = "for formats that bring their own times")]
     pub(super) fn set_time(&mut self, time: Result<Time, Reason>) {
         if let Some(last) = self.records.last_mut() {
             last.time = Some(time);
@@ -166,7 +178,6 @@ impl<'p> Found<'p> {
     }
 
     /// A tag that the present record brings along.
-    #[expect(dead_code, reason = "for formats that bring their own tags")]
     pub(super) fn add_tag(&mut self, name: &'static str, value: &str) {
         self.tags.push(name);
         self.tag_values.push(value);
@@ -195,12 +206,22 @@ impl<'p> Found<'p> {
         Ok(())
     }
 
-    /// A leaf of the present record; an empty name is the whole record. Not finite: a reading that will be refused.
-    pub(super) fn add_leaf(&mut self, name: &str, value: f64) -> Result<(), DecodeError> {
+    /// A leaf of the present record; an empty name is the whole record.
+    pub(super) fn add_leaf(&mut self, name: &str, value: Result<f64, Reason>) -> Result<(), DecodeError> {
         self.room()?;
         self.names.push(if name.is_empty() { ROOT_NAME } else { name });
         self.values.push(value);
         Ok(())
+    }
+
+    /// Whether listed values and others together are not more than one message may carry.
+    pub(super) fn check_size(&self, shape: &Shape) -> Result<(), DecodeError> {
+        let asked = |record: Record<'_, 'p>| {
+            shape.values.iter().flatten().filter(|&&slot| record.has_own(slot)).count()
+        };
+        let listed: usize = self.records(shape).map(asked).sum();
+        let full = listed + self.matches.len() + self.values.len() > READINGS_PER_MESSAGE_MAX;
+        if full { Err(DecodeError::TooMany) } else { Ok(()) }
     }
 
     fn room(&self) -> Result<(), DecodeError> {
@@ -335,10 +356,10 @@ impl<'f, 'p> Record<'f, 'p> {
 
     fn leaves(&self) -> impl Iterator<Item = Candidate<'f>> + Clone + use<'f, 'p> {
         let found: &'f Found<'p> = self.found;
-        (self.start.leaves..self.end.leaves).map(move |at| {
-            let value = found.values[at];
-            let value = if value.is_finite() { Ok(value) } else { Err(Reason::NotFinite) };
-            Candidate { metric: found.names.get(at), value, captured: Captured::default() }
+        (self.start.leaves..self.end.leaves).map(move |at| Candidate {
+            metric: found.names.get(at),
+            value: found.values[at],
+            captured: Captured::default(),
         })
     }
 }

@@ -121,6 +121,8 @@ mod tests {
         let many = format!("[{}1]", "{},".repeat(READINGS_PER_MESSAGE_MAX));
         json(&all, &many, Err("more readings"));
         json(&all, r#"[{"t":1},{"t":"#, Err("EOF"));
+        let twice = with_each("", listed(Format::Json, &[("t", None), ("h", None)], false));
+        json(&twice, &format!("[{}{{}}]", r#"{"t":1,"h":2},"#.repeat(501)), Err("more readings"));
     }
 
     #[test]

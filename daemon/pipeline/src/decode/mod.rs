@@ -6,21 +6,32 @@
 //!
 //! To add a format: a file here, a variant of [`Format`], an arm in [`Found::decode`], a row in the reference.
 
+mod cbor;
+mod csv;
 mod found;
+#[cfg(test)]
+mod hostile;
+mod influx;
 mod json;
+mod msgpack;
 mod number;
+mod senml;
 mod shape;
+pub mod sparkplug;
 mod stamp;
 #[cfg(test)]
 mod table;
 mod text;
 mod walk;
 
-pub(crate) use found::Candidate;
+pub(crate) use found::{Candidate, Cycle};
 pub use found::{Found, Record};
+pub(crate) use influx::LABELS;
+pub(crate) use senml::NAME;
 pub use shape::Shape;
 pub use stamp::Stamp;
 
+use self::sparkplug::Births;
 use crate::plan::Format;
 use crate::time::Time;
 use crate::verdict::Reason;
@@ -29,6 +40,8 @@ use std::borrow::Cow;
 /// What a decoder gets to see.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'p> {
+    /// The name of the source that it came from.
+    pub source: &'p str,
     /// The topic that the payload came under.
     pub topic: &'p str,
     /// The payload.
@@ -78,19 +91,32 @@ pub enum DecodeError {
 const ROOT_NAME: &str = "value";
 
 impl<'p> Found<'p> {
-    /// Decodes a message into these buffers.
+    /// Decodes a message into these buffers. `births` are those that Sparkplug messages refer to.
     ///
     /// # Errors
     /// When the payload is not of the format; the buffers then hold nothing of use.
-    pub fn decode(&mut self, format: &Format, shape: &Shape, input: Input<'p>) -> Result<(), DecodeError> {
+    pub fn decode(
+        &mut self,
+        format: &Format,
+        shape: &Shape,
+        input: Input<'p>,
+        births: &Births,
+    ) -> Result<(), DecodeError> {
         self.begin(shape);
         let payload = input.payload;
-        match format {
+        let decoded = match format {
             Format::Json => json::decode(shape, payload, self),
             Format::Text => text::decode(shape, payload, self),
             Format::Auto if looks_like_json(payload) => json::decode(shape, payload, self),
             Format::Auto => text::decode(shape, payload, self),
-        }
+            Format::Csv(csv) => csv::decode(csv, shape, payload, self),
+            Format::Cbor => cbor::decode(shape, payload, self),
+            Format::Msgpack => msgpack::decode(shape, payload, self),
+            Format::Senml => senml::decode(shape, payload, input.arrival, self),
+            Format::Sparkplug => sparkplug::decode(shape, input, births, self),
+            Format::Influx { unit } => influx::decode(&Stamp::of(unit), shape, payload, self),
+        };
+        decoded.and_then(|()| self.check_size(shape))
     }
 }
 

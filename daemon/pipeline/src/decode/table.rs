@@ -1,5 +1,6 @@
 //! How the tables of decoders are written: a stream, a payload, and the readings in one line.
 
+use super::sparkplug::Births;
 use super::{Found, Input, Shape};
 use crate::plan::{Fields, Format, MetricPlan, Pointer, PointerPattern, StreamPlan};
 use crate::time::Time;
@@ -38,7 +39,7 @@ pub(super) fn listed(format: Format, metrics: &[(&str, Option<&str>)], rest: boo
 
 /// Reads `payload` as a message that `stream` gets.
 pub(super) fn check(stream: &StreamPlan, payload: &[u8], expected: Expected<'_>) {
-    let shown = read(stream, "topic", payload);
+    let shown = read(stream, "topic", payload, &mut Births::default());
     let text = String::from_utf8_lossy(payload);
     match (shown, expected) {
         (Ok(line), Ok(expected)) => assert_eq!(line, expected, "{text:.300}"),
@@ -48,11 +49,19 @@ pub(super) fn check(stream: &StreamPlan, payload: &[u8], expected: Expected<'_>)
 }
 
 /// What [`check`] compares.
-pub(super) fn read(stream: &StreamPlan, topic: &str, payload: &[u8]) -> Result<String, String> {
+pub(super) fn read(
+    stream: &StreamPlan,
+    topic: &str,
+    payload: &[u8],
+    births: &mut Births,
+) -> Result<String, String> {
     let shape = Shape::of(stream);
     let mut found = Found::default();
-    let input = Input { topic, payload, arrival: ARRIVAL };
-    found.decode(&stream.format, &shape, input).map_err(|error| error.to_string())?;
+    let input = Input { source: "local", topic, payload, arrival: ARRIVAL };
+    found.decode(&stream.format, &shape, input, births).map_err(|error| error.to_string())?;
+    if let Some(change) = &found.change {
+        births.note(change);
+    }
     Ok(line(stream, &shape, &found))
 }
 

@@ -5,6 +5,7 @@
 use super::found::keep_match;
 use super::shape::{Goal, Shape};
 use super::{DecodeError, Found, Scalar};
+use crate::verdict::Reason;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
@@ -64,6 +65,27 @@ pub(super) fn walk<'p, D: Deserializer<'p>>(
     };
     walk.found.extend();
     read.map_err(|error| (error, walk.error))
+}
+
+/// Keeps `scalar` at the place that `path` leads to in the present record, for formats that are no documents. Says whether
+/// the stream asks for that place.
+pub(super) fn put<'p, 's>(
+    shape: &Shape,
+    found: &mut Found<'p>,
+    path: impl IntoIterator<Item = &'s str>,
+    scalar: Scalar<'p>,
+) -> Result<bool, DecodeError> {
+    found.scratch.states.push(State::root(shape));
+    let mut walk = Walk { shape, found, error: None };
+    let root = Here { first: 0, end: 1, inside: true };
+    let here = path.into_iter().try_fold(root, |here, name| walk.enter(here, name).map(|(here, _)| here));
+    let result = here.map_or(Ok(false), |Here { first, end, inside }| {
+        let states = &found.scratch.states[first..end];
+        let asked = states.iter().any(|state| shape.at(state.node).goal.is_some());
+        keep(shape, found, (first, end), inside, scalar).map(|()| asked)
+    });
+    found.scratch.clear();
+    result
 }
 
 struct Walk<'w, 'p> {
@@ -153,8 +175,8 @@ pub(super) fn keep<'p>(
     }
     let whole = found.scratch.path.is_empty();
     let value = match (&scalar, scalar.value(shape.decimal)) {
-        (_, Ok(Some(value))) => value,
-        (Scalar::Float(number), Err(_)) if !whole => *number,
+        (_, Ok(Some(value))) => Ok(value),
+        (_, Err(Reason::NotFinite)) if !whole => Err(Reason::NotFinite),
         // A document that is nothing but a scalar should have been a value.
         (_, Err(reason)) if whole && !matches!(scalar, Scalar::Nested) => {
             return Err(DecodeError::NoReading(reason));
@@ -170,12 +192,7 @@ pub(super) fn keep<'p>(
 
 impl Found<'_> {
     /// A match of the place that the state `at` is, with what its captures took.
-    fn keep_taken(
-        &mut self,
-        metric: u16,
-        value: Result<f64, crate::verdict::Reason>,
-        at: usize,
-    ) -> Result<(), DecodeError> {
+    fn keep_taken(&mut self, metric: u16, value: Result<f64, Reason>, at: usize) -> Result<(), DecodeError> {
         let scratch = std::mem::take(&mut self.scratch);
         let depth = scratch.depth(at);
         let captured = (0..depth).rev().filter_map(|up| {

@@ -1,10 +1,11 @@
 //! Counted once: telling a reading that comes again from a new one (promise 2).
 //!
-//! Three ways, each in its file. All are plain state with a `note`: given what was decided, they change the same way
+//! Three ways, and one that only shows gaps, each in its file. All are plain state with a `note`: given what was decided, they change the same way
 //! when it happens and when the journal is replayed.
 
 pub mod boots;
 pub mod content;
+pub mod cycle;
 pub mod recent;
 pub mod times;
 
@@ -31,6 +32,19 @@ pub enum Counter {
     Boots(boots::Boots),
     /// Sequence alone.
     Recent(recent::Recent),
+    /// A number of eight bits: for gaps only.
+    Cycle(cycle::Cycle),
+}
+
+/// Which of them a counter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CounterKind {
+    /// [`Counter::Boots`].
+    Boots,
+    /// [`Counter::Recent`].
+    Recent,
+    /// [`Counter::Cycle`].
+    Cycle,
 }
 
 /// A numbered delivery.
@@ -48,11 +62,11 @@ pub struct Mark {
 
 impl Counter {
     /// A counter that has seen nothing.
-    pub fn new(with_boot: bool) -> Counter {
-        if with_boot {
-            Counter::Boots(boots::Boots::default())
-        } else {
-            Counter::Recent(recent::Recent::default())
+    pub fn new(kind: CounterKind) -> Counter {
+        match kind {
+            CounterKind::Boots => Counter::Boots(boots::Boots::default()),
+            CounterKind::Recent => Counter::Recent(recent::Recent::default()),
+            CounterKind::Cycle => Counter::Cycle(cycle::Cycle::default()),
         }
     }
 
@@ -61,6 +75,7 @@ impl Counter {
         match self {
             Counter::Boots(boots) => boots.look(mark.boot.unwrap_or(0), mark.sequence),
             Counter::Recent(recent) => recent.look(mark.sequence, mark.hash),
+            Counter::Cycle(cycle) => cycle.look(mark),
         }
     }
 
@@ -71,6 +86,7 @@ impl Counter {
             match self {
                 Counter::Boots(boots) => boots.insert(mark.boot.unwrap_or(0), mark.sequence),
                 Counter::Recent(recent) => recent.insert(mark.sequence, mark.hash),
+                Counter::Cycle(cycle) => cycle.insert(mark),
             }
         }
         seen

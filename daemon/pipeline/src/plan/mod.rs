@@ -9,7 +9,7 @@ mod stream;
 mod summary;
 
 pub use fields::{Fields, MetricPlan, Pointer, PointerPattern, Token};
-pub use format::Format;
+pub use format::{Csv, Format};
 pub use stream::{CleanStep, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique};
 pub use summary::{CalendarUnit, SummaryPlan, Window};
 
@@ -23,6 +23,8 @@ pub struct Plan {
     pub source: String,
     /// Names of the sources, in the order of the file.
     pub sources: Vec<String>,
+    /// Sources whose backlog is rejected where readings are stamped on arrival: it would be stamped wrongly.
+    pub rejects_backlog: Vec<u16>,
     /// What to listen to and how to read it.
     pub streams: Vec<StreamPlan>,
     /// What to make of it.

@@ -58,6 +58,11 @@ impl StreamPlan {
         names
     }
 
+    /// Whether its readings carry their own time.
+    pub fn has_time(&self) -> bool {
+        self.time.is_some() || self.format.has_time()
+    }
+
     /// What `value` of the tag `name` is called here.
     pub fn renamed<'v>(&'v self, name: &str, value: &'v str) -> &'v str {
         let table = self.rename.binary_search_by(|(tag, _)| tag.as_str().cmp(name));

@@ -26,6 +26,9 @@ impl Step<'_> {
     /// store had.
     pub fn finish(mut self, now: Time, held: &dyn Fn(u16) -> bool, loaded: &Loaded) -> Changes {
         self.changes.entry.now = now;
+        if !self.changes.is_empty() {
+            self.sweep();
+        }
         let due: Vec<_> = self.core.due.iter().take_while(|due| due.due <= now).copied().collect();
         for due in due {
             if !self.is_held(due.group, held) {
@@ -58,9 +61,8 @@ impl Step<'_> {
         }
         // What is being filled has no time at which it is due.
         for at in (0..self.core.state.groups.len()).filter_map(|at| u32::try_from(at).ok()) {
-            if matches!(self.core.state.groups[at as usize].group.extra, Extra::Sorted(_))
-                && which(self.core.state.groups[at as usize].group.summary)
-            {
+            let group = &self.core.state.groups[at as usize].group;
+            if matches!(group.extra, Extra::Sorted(_)) && which(group.summary) {
                 let number = self.core.state.groups[at as usize].number;
                 self.close(&Closing { group: number, start: Time::MAX, late: false }, loaded);
             }

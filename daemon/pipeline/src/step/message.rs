@@ -55,7 +55,7 @@ impl Step<'_> {
             return origin;
         }
         let print = content::print(origin.message.topic, origin.message.payload);
-        let (_, _, session) = &self.core.state.sessions[origin.session as usize];
+        let session = &self.core.state.sessions[origin.session as usize].session;
         Origin { print: Some(print), cancelled: session.doubts(print), ..origin }
     }
 
@@ -124,9 +124,11 @@ impl Step<'_> {
         let index = usize::from(part.stream);
         let plan = Arc::clone(&self.core.plan);
         let mut found = std::mem::take(&mut self.core.found).recycle();
-        let Message { payload, arrival, .. } = *origin.message;
-        let input = Input { topic, payload, arrival };
-        let decoded = found.decode(&plan.streams[index].format, &self.core.shapes[index], input);
+        let Message { payload, arrival, source, .. } = *origin.message;
+        let source = plan.sources.get(usize::from(source)).map_or("", String::as_str);
+        let input = Input { source, topic, payload, arrival };
+        let (shape, births) = (&self.core.shapes[index], &self.core.state.births);
+        let decoded = found.decode(&plan.streams[index].format, shape, input, births);
         match decoded {
             _ if part.too_long => self.unread(origin, Some(part.stream), Reason::NameTooLong, "", false),
             Ok(()) => self.decoded(origin, part, &found),

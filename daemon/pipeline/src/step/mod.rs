@@ -16,7 +16,7 @@ use crate::verdict::Verdict;
 /// A step in the making. Give it inputs in order, then [`Step::finish`] it.
 #[derive(Debug)]
 pub struct Step<'p> {
-    core: &'p mut Pipeline,
+    pub(crate) core: &'p mut Pipeline,
     changes: Changes,
     traces: Option<Vec<Trace>>,
     /// While a dead letter is retried: the stream that it is for, and no deduplication.
@@ -54,6 +54,13 @@ impl<'p> Step<'p> {
         self.event(Event::Opened { session, doubt_max: doubt_max.into() });
     }
 
+    /// A source begins or ends to deliver what waited for us.
+    pub fn backlog(&mut self, source: u16, on: bool) {
+        if self.core.state.sources.get(usize::from(source)).is_some_and(|state| state.backlog != on) {
+            self.event(Event::Backlog { source, on });
+        }
+    }
+
     /// Messages that were decided on before they could be read.
     pub fn account(&mut self, verdict: Verdict, count: u64) {
         self.event(Event::Account { verdict, count });
@@ -82,7 +89,7 @@ impl<'p> Step<'p> {
         self.retrying = None;
     }
 
-    fn event(&mut self, event: Event) {
+    pub(crate) fn event(&mut self, event: Event) {
         self.core.note_event(&event);
         self.changes.entry.events.push((number(self.changes.entry.parts.len()), event));
     }
@@ -90,8 +97,9 @@ impl<'p> Step<'p> {
     fn session(&mut self, source: u16, session: &str) -> u32 {
         use std::fmt::Write;
         if let Some(last) = self.core.last_session
-            && let Some((name, _, _)) = self.core.state.sessions.get(last as usize)
-            && name.split_once('/').is_some_and(|(s, client)| client == session && s.parse() == Ok(source))
+            && let Some(known) = self.core.state.sessions.get(last as usize)
+            && known.source == source
+            && known.name.split_once('/').is_some_and(|(_, client)| client == session)
         {
             return last;
         }
@@ -101,7 +109,7 @@ impl<'p> Step<'p> {
         let known = self.core.session_index.get(name.as_str()).copied();
         let slot = known.unwrap_or_else(|| {
             let slot = self.core.session_slot();
-            self.event(Event::Session { slot, name: name.clone() });
+            self.event(Event::Session { source, slot, name: name.clone() });
             slot
         });
         self.core.name = name;

@@ -2,10 +2,9 @@
 
 use super::Step;
 use super::message::Origin;
-use crate::decode::Record;
-use crate::dedupe::{Mark, Seen, content};
+use crate::decode::{Cycle, Record};
+use crate::dedupe::{CounterKind, Mark, Seen, content};
 use crate::entry::Event;
-use crate::pipeline::number;
 use crate::plan::Unique;
 use crate::route::RoutePart;
 
@@ -40,7 +39,11 @@ impl Step<'_> {
         unique: &Unique,
         tags: &[(String, String)],
         record: &Record<'_, '_>,
+        cycle: Option<&Cycle>,
     ) -> Numbered {
+        if let Some(cycle) = cycle {
+            return self.cycle(part, cycle);
+        }
         let Unique::Sequence { per, .. } = unique else { return Numbered::No };
         let shape = &self.core.shapes[usize::from(part.stream)];
         let (with_boot, from_payload) = (shape.boot.is_some(), !shape.tags.is_empty());
@@ -51,48 +54,68 @@ impl Step<'_> {
         if with_boot && boot.is_none() {
             return Numbered::Unreadable;
         }
-        let known = part.counter;
-        let counter = known.or_else(|| self.counter(part.stream, per.as_deref(), origin, tags, with_boot));
+        let kind = if with_boot { CounterKind::Boots } else { CounterKind::Recent };
+        let counter = part.counter.or_else(|| {
+            let mut name = std::mem::take(&mut self.core.name);
+            counter_name(&mut name, part.stream, per.as_deref(), origin, tags);
+            self.counter(name, kind)
+        });
         let Some(counter) = counter else { return Numbered::Full };
         // With tags from the payload the next message of this topic can be another counter's.
         part.counter = (!from_payload).then_some(counter);
         #[expect(clippy::cast_possible_truncation, reason = "half of the hash is enough beside the number")]
         let hash = content::print(b"", origin.message.payload) as u32;
         let mark = Mark { counter, boot, sequence, hash };
-        Numbered::Yes(mark, self.core.state.counters[counter as usize].1.look(&mark))
+        Numbered::Yes(mark, self.core.state.counters[counter as usize].counter.look(&mark))
     }
 
-    /// The counter's number, made if it is new and there is room.
-    fn counter(
-        &mut self,
-        stream: u16,
-        per: Option<&[String]>,
-        origin: &Origin<'_>,
-        tags: &[(String, String)],
-        with_boot: bool,
-    ) -> Option<u32> {
-        let mut name = std::mem::take(&mut self.core.name);
-        match per {
-            Some(per) => {
-                let value = |tag: &str| tags.iter().find(|(name, _)| name == tag).map(|(_, v)| v.as_str());
-                crate::series::name(&mut name, stream, "", per.iter().map(|tag| (tag.as_str(), value(tag))));
-            }
-            None => {
-                let topic = String::from_utf8_lossy(origin.message.topic);
-                crate::series::name(&mut name, stream, &topic, std::iter::empty());
-            }
-        }
+    /// A number that the format itself gives its messages.
+    fn cycle(&mut self, part: &mut RoutePart, cycle: &Cycle) -> Numbered {
+        let counter = part.counter.or_else(|| {
+            let mut name = std::mem::take(&mut self.core.name);
+            crate::series::name(&mut name, part.stream, &cycle.sender, std::iter::empty());
+            self.counter(name, CounterKind::Cycle)
+        });
+        let Some(counter) = counter else { return Numbered::No };
+        part.counter = Some(counter);
+        let boot = cycle.start.map(u64::from);
+        let mark = Mark { counter, boot, sequence: cycle.sequence.into(), hash: 0 };
+        Numbered::Yes(mark, self.core.state.counters[counter as usize].counter.look(&mark))
+    }
+
+    /// The number of the counter `name`, made if it is new and there is room. The name's buffer is the core's.
+    fn counter(&mut self, name: String, kind: CounterKind) -> Option<u32> {
         let known = self.core.counter_index.get(name.as_str()).copied();
         // Who numbers has a series, or will be refused one: there is no need for more counters.
-        let room = self.core.state.counters.len() < self.core.plan.series_max as usize;
+        let (all, vacant) = (self.core.state.counters.len(), self.core.state.vacant_counters.len());
+        let room = all - vacant < self.core.plan.series_max as usize;
         let counter = known.or_else(|| {
             room.then(|| {
-                let counter = number(self.core.state.counters.len());
-                self.event(Event::Counter { name: name.clone(), with_boot });
+                let counter = self.core.next_counter();
+                self.event(Event::Counter { name: name.clone(), kind });
                 counter
             })
         });
         self.core.name = name;
         counter
+    }
+}
+
+fn counter_name(
+    name: &mut String,
+    stream: u16,
+    per: Option<&[String]>,
+    origin: &Origin<'_>,
+    tags: &[(String, String)],
+) {
+    match per {
+        Some(per) => {
+            let value = |tag: &str| tags.iter().find(|(name, _)| name == tag).map(|(_, v)| v.as_str());
+            crate::series::name(name, stream, "", per.iter().map(|tag| (tag.as_str(), value(tag))));
+        }
+        None => {
+            let topic = String::from_utf8_lossy(origin.message.topic);
+            crate::series::name(name, stream, &topic, std::iter::empty());
+        }
     }
 }

@@ -121,11 +121,11 @@ impl Step<'_> {
             return Ok(series);
         }
         candidate.value.and(context.time)?;
-        let room = self.core.state.series.len() < self.core.plan.series_max as usize;
+        let room = self.core.series() < self.core.plan.series_max as usize;
         if !room || context.overruled.is_some() {
             return Err(Reason::SeriesLimit);
         }
-        let series = number(self.core.state.series.len());
+        let series = self.core.next_series();
         let (metric, tags) = (metric.to_owned(), tags.to_vec());
         self.event(Event::Series { stream, metric, tags });
         Ok(series)

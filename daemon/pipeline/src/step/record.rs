@@ -4,8 +4,9 @@ use super::Step;
 use super::message::Origin;
 use super::number::Numbered;
 use super::readings::Context;
-use crate::decode::{Found, Record, Shape};
+use crate::decode::{Cycle, Found, Record, Shape};
 use crate::dedupe::Seen;
+use crate::entry::Event;
 use crate::limits::NAME_BYTES_MAX;
 use crate::pipeline::number;
 use crate::plan::{Retained, StreamPlan, Unique};
@@ -21,6 +22,13 @@ impl Step<'_> {
         let (plan, shapes) = (Arc::clone(&self.core.plan), Arc::clone(&self.core.shapes));
         let stream = &plan.streams[usize::from(part.stream)];
         let shape = &shapes[usize::from(part.stream)];
+        if let Some(change) = &found.change
+            && !origin.cancelled
+            && self.retrying.is_none()
+            && self.core.state.births.is_news(change)
+        {
+            self.event(Event::Sparkplug(change.clone()));
+        }
         let latest = origin.message.arrival.plus(plan.max_future);
         let metric = part.metric.take();
         let mut tags = std::mem::take(&mut self.core.tags);
@@ -37,8 +45,12 @@ impl Step<'_> {
             let (overruled, mark) = match common {
                 Some(verdict) if !own => (verdict, None),
                 _ => {
-                    let numbered = self.numbered(origin, part, stream, tags, &record);
-                    let verdict = overruled(origin, stream, numbered);
+                    let numbered = self.numbered(origin, part, stream, tags, &record, found.cycle.as_ref());
+                    let verdict = overruled(origin, stream, numbered).or_else(|| {
+                        let stamped = record.time().is_none() && shape.time.is_none();
+                        let unwanted = stamped && self.rejects_backlog(origin.message.source);
+                        unwanted.then_some(Verdict::Rejected(Reason::Backlog))
+                    });
                     let verdict = match verdict {
                         // Its bytes are the whole message: they are kept only where all of it has this verdict.
                         Some(Verdict::DeadLettered(reason)) if !own || found.len() == 1 => {
@@ -77,11 +89,20 @@ impl Step<'_> {
         stream: &StreamPlan,
         tags: &[(String, String)],
         record: &Record<'_, '_>,
+        cycle: Option<&Cycle>,
     ) -> Numbered {
-        if is_unwanted(origin, stream) || self.retrying.is_some() {
+        // A number that only shows gaps says nothing in a message that came again.
+        let again = origin.cancelled && cycle.is_some();
+        if is_unwanted(origin, stream) || self.retrying.is_some() || again {
             return Numbered::No;
         }
-        self.number(origin, part, &stream.unique, tags, record)
+        self.number(origin, part, &stream.unique, tags, record, cycle)
+    }
+
+    /// Whether the source is delivering what waited for us, and nobody wants that stamped with the time of now.
+    fn rejects_backlog(&self, source: u16) -> bool {
+        let state = self.core.state.sources.get(usize::from(source));
+        state.is_some_and(|state| state.backlog) && self.core.plan.rejects_backlog.contains(&source)
     }
 }
 

@@ -66,6 +66,8 @@ pub struct Completeness {
     pub late: u32,
     /// Sequence numbers that were skipped just before a reading of this window.
     pub gaps: u32,
+    /// Readings that waited at a broker and were stamped when they came.
+    pub backlog: u32,
 }
 
 impl Completeness {
@@ -85,6 +87,7 @@ impl Completeness {
         self.duplicates = self.duplicates.saturating_add(other.duplicates);
         self.late = self.late.saturating_add(other.late);
         self.gaps = self.gaps.saturating_add(other.gaps);
+        self.backlog = self.backlog.saturating_add(other.backlog);
     }
 }
 
@@ -106,7 +109,11 @@ impl Content {
     /// Folds a reading in, or counts it where it is not counted.
     pub(crate) fn note(&mut self, sample: &Sample) {
         match sample.kind {
-            Kind::Counted => self.fold(sample.time, sample.value, sample.gap),
+            Kind::Counted => {
+                self.fold(sample.time, sample.value, sample.gap);
+                let backlog = &mut self.completeness.backlog;
+                *backlog = backlog.saturating_add(u32::from(sample.backlog));
+            }
             Kind::Duplicate | Kind::Rejected => self.completeness.note(sample),
         }
     }

@@ -103,7 +103,7 @@ impl Gap {
         if whole.late.is_some() {
             whole.content.completeness.late += 1;
         }
-        whole.content.fold(sample.time, sample.value, sample.gap);
+        whole.content.note(sample);
         whole.due = frame.due(whole.end);
         frame.note_due(whole.due, whole.start, whole.late.is_some());
         let place = group.open.partition_point(|open| open.start < whole.start);

@@ -42,6 +42,19 @@ struct Waits {
     time: Time,
     value: f64,
     gap: u32,
+    backlog: bool,
+}
+
+impl Waits {
+    fn of(sample: &Sample) -> Waits {
+        let Sample { time, value, gap, backlog, .. } = *sample;
+        Waits { time, value, gap, backlog }
+    }
+
+    fn sample(self) -> Sample {
+        let Waits { time, value, gap, backlog } = self;
+        Sample { time, value, gap, backlog, kind: Kind::Counted }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +77,11 @@ impl Sorted {
     /// Whether a reading of `time` can still take its place.
     pub(crate) fn takes(&self, time: Time) -> bool {
         self.passed.is_none_or(|passed| time >= passed)
+    }
+
+    /// Whether nothing waits and no window is being filled.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.open.is_none()
     }
 
     /// The time of the first that waits.
@@ -93,7 +111,7 @@ impl Rule {
         let place = sorted.waiting.partition_point(|waits| {
             waits.time.cmp(&sample.time).then(waits.value.total_cmp(&sample.value)).is_le()
         });
-        sorted.waiting.insert(place, Waits { time: sample.time, value: sample.value, gap: sample.gap });
+        sorted.waiting.insert(place, Waits::of(sample));
         sorted.reschedule(frame);
     }
 
@@ -112,7 +130,7 @@ impl Rule {
             sorted.passed = Some(waits.time);
             let Rule::Count(full) = self;
             let open = sorted.open.get_or_insert_with(|| Filling::new(waits.time, frame.summary));
-            open.content.fold(waits.time, waits.value, waits.gap);
+            open.content.note(&waits.sample());
             open.last = waits.time;
             if open.content.completeness.received >= *full {
                 ended(sorted.end());

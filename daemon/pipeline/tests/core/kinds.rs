@@ -206,13 +206,12 @@ proptest! {
         let mut world = World::new(with(2, Window::Count { readings }));
         feed(&mut world, &inputs, |_| {});
         world.settle();
-        let mut sums: BTreeMap<String, (u64, f64, String)> = BTreeMap::new();
+        let mut sums: BTreeMap<String, (u64, f64, Time)> = BTreeMap::new();
         for closed in &world.closed {
             let parts: Vec<_> = closed.id.split('/').collect();
             let (series, ordinal) = (format!("{}/{}", parts[1], parts[2]), parts[3].parse::<u64>().unwrap());
-            let event: serde_json::Value = serde_json::from_slice(&closed.event).unwrap();
-            let start = event["data"]["window"]["start"].as_str().unwrap().to_owned();
-            let entry = sums.entry(series).or_default();
+            let start = closed.record.start;
+            let entry = sums.entry(series).or_insert((0, 0.0, Time::MIN));
             prop_assert_eq!(ordinal, entry.0 + 1);
             prop_assert_eq!(closed.record.values[0].1, f64::from(readings));
             prop_assert!(start >= entry.2, "in the order of time");

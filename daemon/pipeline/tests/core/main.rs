@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "a test crate has no outside")]
 
 mod events;
+mod forgetting;
 mod kinds;
 mod laws;
 mod migration;

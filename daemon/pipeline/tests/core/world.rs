@@ -57,6 +57,7 @@ pub fn plan() -> Plan {
     Plan {
         source: "/gateways/test/x".into(),
         sources: vec!["local".into()],
+        rejects_backlog: vec![],
         streams: vec![stream("climate")],
         summaries: vec![summary("minute")],
         outputs: vec!["out".into()],

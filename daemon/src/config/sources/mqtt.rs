@@ -27,6 +27,7 @@ pub(super) fn default(name: &str, gateway: &str) -> Mqtt {
         keep_alive: Duration::from_secs(30),
         receive_max: RECEIVE_MAX,
         packet_bytes_max: PACKET_BYTES_MAX,
+        rejects_backlog: false,
         filters: Vec::new(),
     }
 }
@@ -57,6 +58,8 @@ pub(super) fn read(section: Section<'_>, name: &str, gateway: &str) -> Mqtt {
     if let Some(bytes) = section.size("max_packet", 1_024..=PACKET_BYTES_LIMIT) {
         mqtt.packet_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
+    let backlog = section.choice("backlog", &[("mark", false), ("reject", true)]);
+    mqtt.rejects_backlog = backlog.unwrap_or_default();
     section.finish();
     mqtt
 }

@@ -58,8 +58,8 @@ fn pattern(field: &Field<'_>, text: &str, zone: String) -> Option<TimeFormat> {
     Some(pattern)
 }
 
-/// `sequence` or `unique`; `tags` are the names that `per` may list.
-pub(super) fn unique(section: &Section<'_>, tags: &[&str]) -> Unique {
+/// `sequence` or `unique`; `tags` are the names that `per` may list. `has_time`: each reading has one without being asked.
+pub(super) fn unique(section: &Section<'_>, tags: &[&str], has_time: bool) -> Unique {
     let sequence = section.get("sequence");
     let unique = section.get("unique");
     if let (Some(sequence), Some(unique)) = (&sequence, &unique) {
@@ -74,6 +74,7 @@ pub(super) fn unique(section: &Section<'_>, tags: &[&str]) -> Unique {
     let by_time = unique.as_ref().and_then(|field| field.choice("streams.NAME.unique", &[("time", ())]));
     if let (Some(unique), Some(())) = (&unique, by_time)
         && !section.has("time")
+        && !has_time
     {
         unique.bad("needs `time`", "say where the time stamp is: time = { at = \"/ts\", format = \"ms\" }");
     }

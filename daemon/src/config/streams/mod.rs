@@ -47,10 +47,12 @@ fn one(entry: &Named<'_>, sources: &[&str], timezone: &str) -> StreamPlan {
     format::read(&section, &mut stream);
     stream.fields = fields::read(&section, &stream.topics, &stream.format);
     stream.tags = section.get("tags").map(|field| tags(&field, &stream)).unwrap_or_default();
-    stream.time = section.get("time").and_then(|field| identity::time(&field, timezone));
+    if !stream.format.has_time() {
+        stream.time = section.get("time").and_then(|field| identity::time(&field, timezone));
+    }
     let rename = section.get("rename");
     stream.rename = rename.map(|field| rename::read(&field, &stream.tag_names())).unwrap_or_default();
-    stream.unique = identity::unique(&section, &stream.tag_names());
+    stream.unique = identity::unique(&section, &stream.tag_names(), stream.format.has_time());
     let retained = [("latest", Retained::Latest), ("ignore", Retained::Ignore), ("count", Retained::Count)];
     stream.retained = section.choice("retained", &retained).unwrap_or_default();
     let every =

@@ -195,14 +195,50 @@ fn places_and_names() {
 }
 
 #[test]
+fn formats() {
+    let stream = |text: &str| format!("[streams.s]\ntopic = \"t/{{device}}\"\n{text}\n");
+    let csv = |keys: &str| format!("format = \"csv\"\ncsv = {{ {keys} }}");
+    for (text, expected) in [
+        ("csv = {}", "3: `csv` is for rows of cells"),
+        (&csv("delimiter = \";;\""), "4: `delimiter` has to be one character that no number has"),
+        (&csv("delimiter = \"1\""), "4: `delimiter` has to be one character that no number has"),
+        (&csv("decimal = \",\""), "4: `csv` has the same character between cells and before decimals"),
+        (&csv("header = false"), "4: `header` leaves the columns without names"),
+        (&csv("columns = []"), "4: `columns` names no column"),
+        (&csv("columns = [\"a\", \"a\"]"), "4: `columns` names `a` twice"),
+        (&csv("decimal = \";\""), "4: unknown `decimal`: `;`: not known here"),
+        (
+            "format = \"csv\"\neach = \"/a\"",
+            "4: `each` is not needed: every row is a record, and every cell a text",
+        ),
+        (
+            "format = \"senml\"\nvalue = \"/a\"",
+            "4: `value` is not needed: the format says itself what a value is called and when it was taken",
+        ),
+        ("format = \"sparkplug\"", "2: `topic` names `{device}`, which the format gives by itself"),
+        (
+            "format = \"influx\"\ntime = { at = \"/t\", format = \"s\" }",
+            "4: `at` has no meaning with line protocol, which has its time stamps at the end of each line",
+        ),
+        ("format = \"influx\"\ntags = { labels = \"x\" }", "4: `labels` is given by the format already"),
+        ("format = \"influks\"", "3: unknown `format`: `influks`: did you mean `influx`?"),
+    ] {
+        check(&stream(text), &[expected]);
+    }
+    check(
+        "[streams.s]\ntopic = \"t/{metric}\"\nformat = \"influx\"\n",
+        &["2: `topic` names `{metric}`, which the format gives by itself"],
+    );
+}
+
+#[test]
 fn what_later_versions_bring() {
     let later = |what: &str| format!("`{what}` is not in this version yet: planned for a later version");
     for (text, line, what) in [
         ("[alerts.hot]\nmetric = \"t\"\n", 1, "alerts"),
         ("[sources.b]\ntype = \"kafka\"\nbrokers = 1\n", 2, "kafka"),
         ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
-        ("[sources.b]\nbacklog = \"mark\"\n", 2, "backlog"),
-        ("[streams.s]\ntopic = \"t\"\nformat = \"csv\"\n", 3, "csv"),
+        ("[streams.s]\ntopic = \"t\"\nformat = \"tidegate\"\n", 3, "tidegate"),
         ("[streams.s]\ntopic = \"t\"\navailability = {}\n", 3, "availability"),
         ("[streams.s]\ntopic = \"t\"\nclean = [{ spike = { window = 7 } }]\n", 3, "spike"),
         ("[streams.s]\ntopic = \"t\"\n[streams.s.metrics]\nenergy = { kind = \"counter\" }\n", 4, "kind"),

@@ -3,6 +3,7 @@
 mod documents;
 mod errors;
 mod promises;
+mod samples;
 mod values;
 mod warnings;
 

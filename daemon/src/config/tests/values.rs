@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::plan::{
-    CalendarUnit, Fields, MetricPlan, Pointer, PointerPattern, TagPlan, TimeFormat, Unique, Window,
+    CalendarUnit, Csv, Fields, Format, MetricPlan, Pointer, PointerPattern, TagPlan, TimeFormat, Unique,
+    Window,
 };
 use tidegate_pipeline::time::Span;
 
@@ -187,6 +188,38 @@ fn several_records_and_other_names() {
     {
         assert_eq!(plan.renamed(tag, value), name);
     }
+}
+
+#[test]
+fn formats() {
+    let format = |text: &str| stream(&format!("topic = \"a\"\n{text}")).format;
+    let csv = |delimiter: u8, decimal: char, columns: &[&str], header: bool| {
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        Format::Csv(Csv { delimiter, decimal, columns, header })
+    };
+    assert_eq!(format(""), Format::Auto);
+    assert_eq!(format("format = \"cbor\""), Format::Cbor);
+    assert_eq!(format("format = \"msgpack\""), Format::Msgpack);
+    assert_eq!(format("format = \"senml\""), Format::Senml);
+    assert_eq!(format("format = \"sparkplug\""), Format::Sparkplug);
+    assert_eq!(format("format = \"influx\""), Format::Influx { unit: TimeFormat::Nanos });
+    assert_eq!(
+        format("format = \"influx\"\ntime = { format = \"s\" }\nunique = \"time\""),
+        Format::Influx { unit: TimeFormat::Seconds }
+    );
+    assert_eq!(format("format = \"csv\""), csv(b',', '.', &[], true));
+    assert_eq!(
+        format("format = \"csv\"\ncsv = { columns = [\"a\", \"\"] }"),
+        csv(b',', '.', &["a", ""], false)
+    );
+    assert_eq!(
+        format(
+            "format = \"csv\"\ncsv = { delimiter = \"\\t\", decimal = \",\", columns = \"a\", header = true }"
+        ),
+        csv(b'\t', ',', &["a"], true)
+    );
+    let stamped = "[streams.a]\ntopic = \"a\"\nformat = \"senml\"";
+    assert_eq!(summary("", stamped).lateness, Span::from_secs(10));
 }
 
 #[test]

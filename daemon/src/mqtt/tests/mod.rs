@@ -130,6 +130,7 @@ pub(super) fn mqtt(port: u16, protocol: Protocol) -> Mqtt {
         keep_alive: Duration::from_secs(30),
         receive_max: 100,
         packet_bytes_max: 2 << 20,
+        rejects_backlog: false,
         filters: vec!["s/#".into()],
     }
 }
