@@ -3,11 +3,11 @@
 //! Rendered once, when the window closes, and kept as bytes: an event's data never changes afterwards, whatever the version
 //! or configuration.
 
-use crate::aggregate::Aggregate;
-use crate::plan::{Plan, SummaryPlan, Window as Cut};
+use crate::aggregate::{Aggregate, Shown, State, Value};
+use crate::plan::{Layout, Plan, SummaryPlan, Window as Cut};
 use crate::series::Group;
 use crate::time::Time;
-use crate::window::{Completeness, Content};
+use crate::window::{Completeness, Content, Lane};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
@@ -43,8 +43,8 @@ pub struct Record {
     pub subject: String,
     /// Of the metric, where the configuration names one.
     pub unit: Option<String>,
-    /// In the order of the configuration.
-    pub values: Vec<(Aggregate, f64)>,
+    /// By name of the aggregate, `metric/aggregate` where the layout is wide; in the order of the configuration.
+    pub values: Vec<(String, Value)>,
 }
 
 /// Names a closed window in the store.
@@ -56,77 +56,51 @@ pub struct ClosedKey {
     pub group: u32,
 }
 
-/// Everything that an event is made of.
-pub(crate) struct Rendering<'r> {
+/// What gives a window its name.
+#[derive(Clone, Copy)]
+pub(crate) struct Naming<'r> {
     pub(crate) plan: &'r Plan,
     pub(crate) group: &'r Group,
     pub(crate) start: Time,
     pub(crate) end: Time,
     /// The number of a window that is named by one.
     pub(crate) ordinal: Option<u64>,
+}
+
+/// Everything that an event is made of.
+pub(crate) struct Rendering<'r> {
+    pub(crate) naming: Naming<'r>,
     pub(crate) revision: u32,
-    pub(crate) replaces: Vec<String>,
+    pub(crate) replaces: &'r [String],
     pub(crate) content: &'r Content,
 }
 
-impl Rendering<'_> {
-    /// Record, id and event.
-    pub(crate) fn render(&self) -> (Record, String, Vec<u8>) {
-        let summary = &self.plan.summaries[usize::from(self.group.summary)];
-        let values: Vec<_> = summary
-            .aggregates
-            .iter()
-            .filter_map(|&aggregate| Some((aggregate, aggregate.value(&self.content.states)?)))
-            .collect();
-        let subject = self.subject(summary);
-        let key = self.key(self.start);
-        let id = format!("{key}/r{}", self.revision);
-        let event = Event {
-            specversion: "1.0",
-            r#type: "tidegate.summary.v1",
-            source: &self.plan.source,
-            id: &id,
-            subject: &subject,
-            time: self.end.rfc3339(),
-            datacontenttype: "application/json",
-            data: Data {
-                key: &key,
-                revision: self.revision,
-                replaces: &self.replaces,
-                summary: &summary.name,
-                stream: self.streams(),
-                metric: &self.group.metric,
-                unit: self.unit(),
-                tags: Tags(self.tags(summary)),
-                window: Window { start: self.start.rfc3339(), end: self.end.rfc3339() },
-                values: Values(&values),
-                completeness: Complete::new(self.content.completeness, self.expected()),
-                clock: "trusted",
-            },
-        };
-        // Serialising to memory fails only where a map key is not text, and there is none.
-        let event = serde_json::to_vec(&event).unwrap_or_default();
-        let unit = self.unit().map(str::to_owned);
-        (Record { start: self.start, subject, unit, values }, id, event)
+impl<'r> Naming<'r> {
+    fn summary(&self) -> &'r SummaryPlan {
+        &self.plan.summaries[usize::from(self.group.summary)]
     }
 
     /// The key of the window of this group that begins at `start`: what never changes in the names of its events.
     pub(crate) fn key(&self, start: Time) -> String {
-        let summary = &self.plan.summaries[usize::from(self.group.summary)];
-        let subject = self.subject(summary);
-        match (&summary.window, self.ordinal) {
-            (_, Some(ordinal)) => format!("{subject}/{ordinal}/count"),
+        let subject = self.subject();
+        match (&self.summary().window, self.ordinal) {
+            (Cut::Count { .. }, Some(ordinal)) => format!("{subject}/{ordinal}/count"),
+            (Cut::State { .. }, _) => format!("{subject}/{}/state", start.rfc3339()),
             // Where it ends can still change.
             (Cut::Session { .. }, _) => format!("{subject}/{}/session", start.rfc3339()),
             _ => format!("{subject}/{}/{}", start.rfc3339(), self.end.since(start).key()),
         }
     }
 
-    fn subject(&self, summary: &SummaryPlan) -> String {
+    fn subject(&self) -> String {
         let mut subject = String::new();
-        escape(&mut subject, &summary.name);
+        escape(&mut subject, &self.summary().name);
         subject.push('/');
-        escape(&mut subject, &self.group.metric);
+        match self.summary().layout {
+            Layout::Narrow => escape(&mut subject, &self.group.metric),
+            // No metric is written so.
+            Layout::Wide => subject.push('*'),
+        }
         for tag in &self.group.tags {
             subject.push('/');
             match tag.as_deref() {
@@ -138,8 +112,8 @@ impl Rendering<'_> {
         subject
     }
 
-    fn tags(&self, summary: &SummaryPlan) -> Vec<(String, String)> {
-        let names = summary.key_tags(&self.plan.streams);
+    fn tags(&self) -> Vec<(String, String)> {
+        let names = self.summary().key_tags(&self.plan.streams);
         let pairs = names.iter().zip(&self.group.tags);
         pairs.filter_map(|(name, value)| Some(((*name).to_owned(), value.clone()?))).collect()
     }
@@ -150,23 +124,105 @@ impl Rendering<'_> {
         names.join(",")
     }
 
-    fn unit(&self) -> Option<&str> {
+    fn unit(&self, metric: &str) -> Option<&'r str> {
         let streams = self.group.streams.iter().map(|&s| &self.plan.streams[usize::from(s)]);
         streams
             .flat_map(|stream| stream.fields.listed())
-            .find_map(|metric| (metric.name == self.group.metric).then_some(metric.unit.as_deref()).flatten())
+            .find_map(|plan| (plan.name == metric).then_some(plan.unit.as_deref()).flatten())
     }
 
     /// How many readings a window should have: known when all its streams say how often they report.
     fn expected(&self) -> Option<u64> {
-        let summary = &self.plan.summaries[usize::from(self.group.summary)];
-        if matches!(summary.window, Cut::Session { .. } | Cut::Count { .. }) {
+        if matches!(self.summary().window, Cut::Session { .. } | Cut::Count { .. } | Cut::State { .. }) {
             return None; // they end by what was read
         }
         let streams = self.group.streams.iter().map(|&s| &self.plan.streams[usize::from(s)]);
         let every = streams.map(|stream| stream.expected_every).min()??;
         let length = self.end.since(self.start).0;
         u64::try_from(length / every.0.max(1)).ok().map(|each| each * self.group.members.len() as u64)
+    }
+}
+
+impl<'r> Rendering<'r> {
+    /// Record, id and event.
+    pub(crate) fn render(&self) -> (Record, String, Vec<u8>) {
+        let naming = &self.naming;
+        let lanes: Vec<_> = self.content.lanes.iter().map(|lane| self.lane(lane)).collect();
+        let (subject, key) = (naming.subject(), naming.key(naming.start));
+        let id = format!("{key}/r{}", self.revision);
+        let wide = naming.summary().layout == Layout::Wide;
+        let metric = (!wide).then_some(naming.group.metric.as_str());
+        let event = Event {
+            specversion: "1.0",
+            r#type: "tidegate.summary.v1",
+            source: &naming.plan.source,
+            id: &id,
+            subject: &subject,
+            time: naming.end.rfc3339(),
+            datacontenttype: "application/json",
+            data: Data {
+                key: &key,
+                revision: self.revision,
+                replaces: self.replaces,
+                summary: &naming.summary().name,
+                stream: naming.streams(),
+                metric,
+                unit: metric.and_then(|metric| naming.unit(metric)),
+                units: if wide { Units::of(&lanes) } else { Units::default() },
+                tags: Tags(naming.tags()),
+                window: Window { start: naming.start.rfc3339(), end: naming.end.rfc3339() },
+                values: AllValues { lanes: &lanes, wide },
+                approximate: lanes.iter().flat_map(|lane| lane.approximate(wide)).collect(),
+                completeness: Complete::new(self.content.completeness, naming.expected()),
+                clock: "trusted",
+            },
+        };
+        // Serialising to memory fails only where a map key is not text, and there is none.
+        let event = serde_json::to_vec(&event).unwrap_or_default();
+        let unit = metric.and_then(|metric| naming.unit(metric)).map(str::to_owned);
+        let named = |lane: LaneValues<'_>| {
+            let prefix = if wide { format!("{}/", lane.metric) } else { String::new() };
+            let name = move |aggregate: &Aggregate| format!("{prefix}{}", aggregate.name());
+            lane.values.into_iter().map(move |(aggregate, value)| (name(&aggregate), value))
+        };
+        let values = lanes.into_iter().flat_map(named).collect();
+        (Record { start: naming.start, subject, unit, values }, id, event)
+    }
+
+    /// What is told of one metric.
+    fn lane(&self, lane: &'r Lane) -> LaneValues<'r> {
+        let naming = &self.naming;
+        let wide = naming.group.metrics.get(usize::from(lane.metric));
+        let metric = wide.map_or(naming.group.metric.as_str(), String::as_str);
+        let wanted = naming.group.template(naming.plan, metric).wanted;
+        let context = lane.context(naming.start, naming.end);
+        let value =
+            |aggregate: &Aggregate| Some((aggregate.clone(), aggregate.value(&lane.states, &context)?));
+        LaneValues {
+            metric,
+            unit: naming.unit(metric),
+            values: wanted.iter().filter_map(value).collect(),
+            states: &lane.states,
+        }
+    }
+}
+
+/// The values of one metric.
+struct LaneValues<'r> {
+    metric: &'r str,
+    unit: Option<&'r str>,
+    values: Vec<(Aggregate, Value)>,
+    states: &'r [State],
+}
+
+impl LaneValues<'_> {
+    /// The names of the values that are approximate.
+    fn approximate(&self, wide: bool) -> impl Iterator<Item = String> {
+        let approximate = self.values.iter().filter(|(aggregate, _)| aggregate.is_approximate(self.states));
+        approximate.map(move |(aggregate, _)| match wide {
+            true => format!("{}/{}", self.metric, aggregate.name()),
+            false => aggregate.name().into_owned(),
+        })
     }
 }
 
@@ -208,12 +264,17 @@ struct Data<'e> {
     replaces: &'e [String],
     summary: &'e str,
     stream: String,
-    metric: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metric: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<&'e str>,
+    #[serde(skip_serializing_if = "Units::is_empty")]
+    units: Units<'e>,
     tags: Tags,
     window: Window,
-    values: Values<'e>,
+    values: AllValues<'e>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    approximate: Vec<String>,
     completeness: Complete,
     clock: &'static str,
 }
@@ -232,21 +293,51 @@ impl Serialize for Tags {
     }
 }
 
-struct Values<'e>(&'e [(Aggregate, f64)]);
+/// Units by metric, where a summary has several.
+#[derive(Default)]
+struct Units<'e>(Vec<(&'e str, &'e str)>);
+
+impl<'e> Units<'e> {
+    fn of(lanes: &[LaneValues<'e>]) -> Units<'e> {
+        Units(lanes.iter().filter_map(|lane| Some((lane.metric, lane.unit?))).collect())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Units<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(metric, unit)| (metric, unit)))
+    }
+}
+
+/// Values by aggregate; where the layout is wide, by metric and then aggregate.
+struct AllValues<'e> {
+    lanes: &'e [LaneValues<'e>],
+    wide: bool,
+}
+
+impl Serialize for AllValues<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (self.wide, self.lanes) {
+            (false, []) => Values(&[]).serialize(serializer),
+            (false, [lane, ..]) => Values(&lane.values).serialize(serializer),
+            (true, lanes) => {
+                serializer.collect_map(lanes.iter().map(|lane| (lane.metric, Values(&lane.values))))
+            }
+        }
+    }
+}
+
+struct Values<'e>(&'e [(Aggregate, Value)]);
 
 impl Serialize for Values<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (aggregate, value) in self.0 {
-            match aggregate {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a count is whole"
-                )]
-                Aggregate::Count => map.serialize_entry(aggregate.name(), &(*value as u64))?,
-                _ => map.serialize_entry(aggregate.name(), value)?,
-            }
+            map.serialize_entry(&aggregate.name(), &Shown(value))?;
         }
         map.end()
     }

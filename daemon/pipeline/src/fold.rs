@@ -1,6 +1,6 @@
 //! Folding: what a decided reading does to ledger, series and windows. The same live and in a replay.
 
-use crate::entry::{Closing, Reading};
+use crate::entry::Reading;
 use crate::event::ClosedKey;
 use crate::pipeline::{Due, Pipeline};
 use crate::plan::SummaryPlan;
@@ -8,7 +8,7 @@ use crate::series::{Extra, Group};
 use crate::state::NumberedGroup;
 use crate::time::Time;
 use crate::verdict::Verdict;
-use crate::window::{Aligned, Bounds, Content, Cutter, Open, Waiting};
+use crate::window::{Aligned, Bounds, Content, Cutter, Open, Template, Waiting};
 use std::collections::BTreeSet;
 
 /// A reading as a window sees it.
@@ -19,14 +19,14 @@ pub(crate) struct Sample {
     pub(crate) value: f64,
     /// Sequence numbers that were skipped before it.
     pub(crate) gap: u32,
-    pub(crate) kind: Kind,
+    pub(crate) fate: Fate,
     /// It waited somewhere before it was stamped.
     pub(crate) backlog: bool,
 }
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Fate {
     Counted,
     Duplicate,
     Rejected,
@@ -41,21 +41,8 @@ pub(crate) struct Frame<'f> {
     pub(crate) number: u32,
     pub(crate) forgotten: Option<Time>,
     pub(crate) arrival: Time,
+    pub(crate) template: Template<'f>,
     pub(crate) order: &'f mut BTreeSet<Due>,
-}
-
-/// A window taken away from its group because it closes.
-#[derive(Debug)]
-pub(crate) struct Taken {
-    /// Place of the group.
-    pub(crate) at: u32,
-    pub(crate) start: Time,
-    pub(crate) end: Time,
-    /// Which one it is, where that is what names it.
-    pub(crate) ordinal: Option<u64>,
-    /// What the store may have of it.
-    pub(crate) late: Option<Box<[ClosedKey]>>,
-    pub(crate) content: Content,
 }
 
 /// Whether `group` can still count a reading of `time` that arrived at `arrival`.
@@ -99,13 +86,13 @@ pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32,
     core.state.ledger.add(reading.verdict, 1);
     let series = &mut core.state.series[reading.series as usize];
     series.heard = core.heard;
-    let kind = match reading.verdict {
-        Verdict::Counted => Kind::Counted,
-        Verdict::Duplicate => Kind::Duplicate,
-        Verdict::Rejected(_) | Verdict::DeadLettered(_) => Kind::Rejected,
+    let fate = match reading.verdict {
+        Verdict::Counted => Fate::Counted,
+        Verdict::Duplicate => Fate::Duplicate,
+        Verdict::Rejected(_) | Verdict::DeadLettered(_) => Fate::Rejected,
     };
     let mut moved = false;
-    if kind == Kind::Counted {
+    if fate == Fate::Counted {
         moved = series.note_time(reading.time);
         if let Some(times) = &mut series.times {
             // As long as a window can take a reading, its time must be known: also while it is held open.
@@ -119,7 +106,7 @@ pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32,
     let stamped = reading.time == arrival && core.plan.streams[usize::from(series.stream)].time.is_none();
     let source = core.state.sources.get(usize::from(core.heard.source));
     let backlog = stamped && source.is_some_and(|source| source.backlog);
-    let sample = Sample { time: reading.time, value, gap, kind, backlog };
+    let sample = Sample { time: reading.time, value, gap, fate, backlog };
     for &at in &series.groups {
         let NumberedGroup { number, group } = &mut core.state.groups[at as usize];
         let cutter = &core.cutters[usize::from(group.summary)];
@@ -128,8 +115,8 @@ pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32,
         if !takes(cutter, summary, group, forgotten, sample.time, arrival) {
             continue;
         }
-        let order = &mut core.due;
-        let mut frame = Frame { summary, at, number: *number, forgotten, arrival, order };
+        let (order, template) = (&mut core.due, group.template(&core.plan, &series.metric));
+        let mut frame = Frame { summary, at, number: *number, forgotten, arrival, template, order };
         match cutter {
             Cutter::Aligned(cut) => frame.aligned(cut, group, &sample),
             Cutter::Session(gap) => gap.fold(&mut frame, group, &sample),
@@ -153,7 +140,7 @@ impl Frame<'_> {
                 self.late(group, bounds, sample);
             } else {
                 in_time = true;
-                if shared && sample.kind != Kind::Duplicate {
+                if shared && sample.fate != Fate::Duplicate {
                     self.wait_for(group, bounds);
                 }
             }
@@ -164,7 +151,7 @@ impl Frame<'_> {
         let place = match group.find(pane.0, false) {
             Ok(place) => place,
             // A duplicate opens nothing.
-            Err(_) if sample.kind == Kind::Duplicate => return,
+            Err(_) if sample.fate == Fate::Duplicate => return,
             Err(place) => {
                 let due = if shared { Time::MAX } else { self.due(pane.1) };
                 if !shared {
@@ -174,7 +161,7 @@ impl Frame<'_> {
                 place
             }
         };
-        group.open[place].content.note(sample);
+        group.open[place].content.note(sample, self.template);
     }
 
     /// Whether the window was closed before and is not waiting to be closed for the first time.
@@ -191,7 +178,7 @@ impl Frame<'_> {
         let place = match group.find(bounds.0, true) {
             Ok(place) => place,
             // What is not counted never reopens a window: each redelivery would send its summary again.
-            Err(_) if sample.kind != Kind::Counted => return,
+            Err(_) if sample.fate != Fate::Counted => return,
             Err(place) => {
                 let due = self.due(bounds.1);
                 self.note_due(due, bounds.0, true);
@@ -201,8 +188,8 @@ impl Frame<'_> {
             }
         };
         let content = &mut group.open[place].content;
-        content.note(sample);
-        if sample.kind == Kind::Counted {
+        content.note(sample, self.template);
+        if sample.fate == Fate::Counted {
             content.completeness.late = content.completeness.late.saturating_add(1);
         }
     }
@@ -215,7 +202,7 @@ impl Frame<'_> {
         due: Time,
         late: Option<Box<[ClosedKey]>>,
     ) {
-        group.open.insert(place, Open { start, end, due, late, content: Content::empty(self.summary) });
+        group.open.insert(place, Open { start, end, due, late, content: Content::default() });
     }
 
     fn wait_for(&mut self, group: &mut Group, (start, end): Bounds) {
@@ -243,59 +230,5 @@ impl Frame<'_> {
 
     pub(crate) fn forget_due(&mut self, due: Time, start: Time, late: bool) {
         self.order.remove(&Due { due, group: self.at, start, late });
-    }
-}
-
-impl Pipeline {
-    /// Takes the windows away that `closing` closes: one, or as many as are full.
-    pub(crate) fn take_windows(&mut self, closing: &Closing, taken: &mut Vec<Taken>) {
-        let Some(&at) = self.group_places.get(&closing.group) else { return };
-        let NumberedGroup { number, group } = &mut self.state.groups[at as usize];
-        let summary = &self.plan.summaries[usize::from(group.summary)];
-        let (forgotten, arrival) = (self.state.forgotten, Time::MIN);
-        let mut frame = Frame { summary, at, number: *number, forgotten, arrival, order: &mut self.due };
-        let ordinal = None;
-        match &self.cutters[usize::from(group.summary)] {
-            Cutter::Sorted(rule) => {
-                let Extra::Sorted(sorted) = &mut group.extra else { return };
-                rule.release(&mut frame, sorted, closing.start, |ended| {
-                    let (start, end, ordinal) = (ended.start, ended.end, Some(ended.ordinal));
-                    taken.push(Taken { at, start, end, ordinal, late: None, content: ended.content });
-                });
-            }
-            Cutter::Aligned(cut) if cut.shares_panes() && !closing.late => {
-                let Some((bounds, content)) = frame.take_hopping(cut, group, closing.start) else { return };
-                group.closed_max = group.closed_max.max(bounds.1);
-                taken.push(Taken { at, start: bounds.0, end: bounds.1, ordinal, late: None, content });
-            }
-            cutter => {
-                let Ok(place) = group.find(closing.start, closing.late) else { return };
-                let Open { start, end, due, late, content } = group.open.remove(place);
-                frame.forget_due(due, start, late.is_some());
-                group.closed_max = group.closed_max.max(end);
-                if let (Cutter::Session(_), Extra::Sessions(sessions)) = (cutter, &mut group.extra) {
-                    sessions.close(start, end, forgotten);
-                }
-                taken.push(Taken { at, start, end, ordinal, late, content });
-            }
-        }
-    }
-}
-
-impl Frame<'_> {
-    /// Puts a window together from its panes, and drops those that no other window waits for.
-    fn take_hopping(&mut self, cut: &Aligned, group: &mut Group, start: Time) -> Option<(Bounds, Content)> {
-        let Extra::Hopping(waiting) = &mut group.extra else { return None };
-        let place = waiting.iter().position(|waiting| waiting.start == start)?;
-        let Waiting { end, due, .. } = waiting.remove(place);
-        let (first, next) = (waiting.first().map(|waiting| waiting.start), cut.after(start));
-        self.forget_due(due, start, false);
-        let panes =
-            group.open.iter().filter(|open| open.late.is_none() && (start..end).contains(&open.start));
-        let mut content = Content::empty(self.summary);
-        panes.for_each(|pane| content.merge(&pane.content));
-        let keep = first.map_or(next, |first| first.min(next));
-        group.open.retain(|open| open.late.is_some() || open.start >= keep);
-        Some(((start, end), content))
     }
 }

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod topic;
 pub mod message;
 pub mod verdict;
+pub mod expr;
 
 mod route;
 mod tags;
@@ -21,6 +22,7 @@ pub mod clean;
 pub mod series;
 pub mod ticks;
 mod fold;
+mod take;
 pub mod window;
 pub mod aggregate;
 pub mod event;

@@ -30,7 +30,29 @@ pub const BOOTS_MAX: usize = 4;
 pub const TIMES_REMEMBERED_MAX: usize = 16_384;
 /// Closed sessions per series and summary that what comes late can still touch.
 pub const SESSIONS_KEPT_MAX: usize = 256;
+/// Last readings of closed windows that are known per series and summary, for the opening values of the next.
+pub const CARRIED_MAX: usize = 128;
+/// Metrics of one device in a summary whose layout is wide; more are rejected (`series_limit`).
+pub const WIDE_METRICS_MAX: usize = 256;
 /// Readings per series and summary that wait for their turn in the order of time; at this many half are let through.
 pub const SORTED_MAX: usize = 1_024;
+/// Different values of one window that `distinct` counts exactly; beyond, it estimates.
+pub const DISTINCT_EXACT_MAX: usize = 128;
+/// Values whose frequency one window counts for `mode`; beyond, the rarest make room.
+pub const MODE_VALUES_MAX: usize = 64;
+/// Readings of one window whose percentiles are exact; beyond, they are counted in buckets.
+pub const QUANTILE_EXACT_MAX: usize = 64;
+/// Buckets of one window's percentiles; beyond, they are joined in pairs and the error doubles.
+pub const SKETCH_BUCKETS_MAX: usize = 320;
+/// Bounds of a histogram.
+pub const HISTOGRAM_BOUNDS_MAX: usize = 64;
+/// Readings of one window that are kept in the order of their times, unless `samples_max` says otherwise.
+pub const SAMPLES_MAX: u32 = 1_000;
+/// The greatest `samples_max` that a summary can be given.
+pub const SAMPLES_LIMIT: u32 = 100_000;
 /// Bytes of a payload that a trace shows.
 pub const EXCERPT_BYTES_MAX: usize = 200;
+/// Bytes of an expression's text.
+pub const EXPRESSION_BYTES_MAX: usize = 4 << 10;
+/// Words and signs of an expression: bounds its depth, its memory and the work of evaluating it.
+pub const EXPRESSION_TOKENS_MAX: usize = 256;

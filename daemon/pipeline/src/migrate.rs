@@ -5,7 +5,7 @@
 //! windows under the old plan. So no reading is counted in both, and none in neither.
 
 use crate::pipeline::Pipeline;
-use crate::plan::Plan;
+use crate::plan::{Plan, SummaryPlan};
 use crate::state::{Heard, KnownCounter, KnownSession, NumberedGroup, SourceState, State};
 use crate::time::Span;
 
@@ -16,7 +16,9 @@ impl Pipeline {
             let old = &self.plan.summaries[*at];
             let heir = new.summaries.iter().find(|summary| summary.name == old.name);
             heir.is_none_or(|heir| {
-                !old.same_keys(&self.plan.streams, heir, &new.streams) || old.aggregates != heir.aggregates
+                !old.same_keys(&self.plan.streams, heir, &new.streams)
+                    || old.samples_max() != heir.samples_max()
+                    || computes_otherwise(&self.plan, old, new, heir)
             })
         };
         (0..self.plan.summaries.len()).filter(changed).filter_map(|at| u16::try_from(at).ok()).collect()
@@ -85,6 +87,22 @@ impl Pipeline {
         }
         pipeline
     }
+}
+
+/// Whether `heir` computes something else than `old` of any metric.
+fn computes_otherwise(plan: &Plan, old: &SummaryPlan, new: &Plan, heir: &SummaryPlan) -> bool {
+    let named = |plan: &Plan, summary: &SummaryPlan| {
+        let streams = summary.streams.iter().filter_map(|&at| plan.streams.get(usize::from(at)));
+        let listed = streams.flat_map(|stream| stream.fields.listed()).map(|metric| metric.name.clone());
+        let own = summary.by_metric.iter().map(|(metric, _)| metric.clone());
+        listed.chain(own).collect::<Vec<_>>()
+    };
+    // The empty name stands for all metrics that nobody names.
+    let metrics = named(plan, old).into_iter().chain(named(new, heir)).chain([String::new()]);
+    metrics.into_iter().any(|metric| {
+        let before = old.aggregates_for(&metric, plan.kind_of(old, &metric));
+        before != heir.aggregates_for(&metric, new.kind_of(heir, &metric))
+    })
 }
 
 fn names<T>(items: &[T], name: impl Fn(&T) -> &String) -> Vec<&str> {

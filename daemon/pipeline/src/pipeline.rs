@@ -4,7 +4,6 @@ use crate::decode::{Found, Shape};
 use crate::dedupe::content::Session;
 use crate::entry::{Entry, Event, Part, Reading};
 use crate::event::{Closed, ClosedKey};
-use crate::fold::Taken;
 use crate::ledger::Ledger;
 use crate::limits::SESSIONS_MAX;
 use crate::message::DeadLetter;
@@ -14,6 +13,7 @@ use crate::series::{Index, Numbers};
 use crate::state::{Heard, KnownSession, SourceState, State};
 use crate::step::Step;
 use crate::tags::Tags;
+use crate::take::Taken;
 use crate::time::{Span, Time};
 use crate::verdict::Reason;
 use crate::window::{Content, Cutter};
@@ -220,7 +220,7 @@ impl Pipeline {
         events.for_each(|(_, event)| self.note_event(event));
         let mut taken = std::mem::take(&mut self.taken);
         for closing in &entry.closings {
-            self.take_windows(closing, &mut taken);
+            self.take_windows(closing, entry.now, &mut taken);
             taken.clear();
         }
         self.taken = taken;

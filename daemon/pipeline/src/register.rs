@@ -1,12 +1,14 @@
 //! Registration: series and groups get their numbers, and are found by name.
 
 use crate::dedupe::{Counter, CounterKind};
+use crate::limits::WIDE_METRICS_MAX;
 use crate::pipeline::{Due, Pipeline, number};
-use crate::plan::Unique;
+use crate::plan::{Layout, SummaryPlan, Unique};
 use crate::series::{self, Extra, Group, Series};
 use crate::state::{Heard, KnownCounter, NumberedGroup};
 use crate::time::Time;
 use crate::window::Cutter;
+use std::sync::Arc;
 
 impl Pipeline {
     pub(crate) fn add_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> u32 {
@@ -58,52 +60,82 @@ impl Pipeline {
 
     /// The groups that a new series reports to; makes the ones that are missing.
     fn groups_of(&mut self, member: u32, stream: u16, metric: &str, tags: &[(String, String)]) -> Vec<u32> {
+        let plan = Arc::clone(&self.plan);
         let mut groups = Vec::new();
-        for summary in 0..self.plan.summaries.len() {
-            let plan = &self.plan.summaries[summary];
-            let chosen = plan.metrics.as_ref().is_none_or(|metrics| metrics.iter().any(|m| m == metric));
-            if !chosen || !plan.streams.contains(&stream) {
-                continue;
-            }
-            let names = plan.key_tags(&self.plan.streams);
-            let value =
-                |name: &str| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.as_str());
-            let pairs: Vec<_> = names.iter().map(|name| (*name, value(name))).collect();
-            let summary = u16::try_from(summary).unwrap_or(u16::MAX);
-            series::name(&mut self.name, summary, metric, pairs.iter().copied());
-            let extra = match self.cutters[usize::from(summary)] {
-                Cutter::Aligned(_) => Extra::Nothing,
-                Cutter::Session(_) => Extra::Sessions(Box::default()),
-                Cutter::Sorted(_) => Extra::Sorted(Box::default()),
-            };
-            let at = match self.group_index.get(self.name.as_str()) {
-                Some(&at) => at,
-                None => {
-                    let vacant = self.state.vacant_groups.pop();
-                    let at = vacant.unwrap_or_else(|| number(self.state.groups.len()));
-                    self.group_index.insert(self.name.as_str().into(), at);
-                    self.group_places.insert(self.state.next_group, at);
-                    let tags = pairs.iter().map(|(_, value)| value.map(str::to_owned)).collect();
-                    let numbered = NumberedGroup {
-                        number: self.state.next_group,
-                        group: Group { summary, metric: metric.to_owned(), tags, extra, ..Group::vacant() },
-                    };
-                    match vacant {
-                        Some(at) => self.state.groups[at as usize] = numbered,
-                        None => self.state.groups.push(numbered),
-                    }
-                    self.state.next_group += 1;
-                    at
-                }
+        for (index, summary) in plan.summaries.iter().enumerate().filter(|(_, s)| s.chooses(stream, metric)) {
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            let at = match self.group_named(index, metric, tags) {
+                Some(at) => at,
+                None => self.add_group(index, metric, tags),
             };
             let group = &mut self.state.groups[at as usize].group;
             group.members.push(member);
             if !group.streams.contains(&stream) {
                 group.streams.push(stream);
             }
+            if summary.layout == Layout::Wide && !group.metrics.iter().any(|known| known == metric) {
+                group.metrics.push(metric.to_owned());
+            }
             groups.push(at);
         }
         groups
+    }
+
+    /// Whether every summary that puts a device into one event has room for another metric.
+    pub(crate) fn has_room_for(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> bool {
+        let plan = Arc::clone(&self.plan);
+        let wide = |summary: &SummaryPlan| summary.layout == Layout::Wide && summary.chooses(stream, metric);
+        let mut wide = plan.summaries.iter().enumerate().filter(|(_, summary)| wide(summary));
+        wide.all(|(index, _)| {
+            let at = self.group_named(u16::try_from(index).unwrap_or(u16::MAX), metric, tags);
+            let metrics = at.map(|at| &self.state.groups[at as usize].group.metrics);
+            metrics.is_none_or(|known| {
+                known.len() < WIDE_METRICS_MAX || known.iter().any(|known| known == metric)
+            })
+        })
+    }
+
+    /// The group of a series in a summary; leaves its name in the scratch.
+    fn group_named(&mut self, index: u16, metric: &str, tags: &[(String, String)]) -> Option<u32> {
+        let summary = &self.plan.summaries[usize::from(index)];
+        let names = summary.key_tags(&self.plan.streams);
+        let value = |name: &str| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.as_str());
+        let pairs = names.iter().map(|name| (*name, value(name)));
+        series::name(&mut self.name, index, summary.metric_of_key(metric), pairs);
+        self.group_index.get(self.name.as_str()).copied()
+    }
+
+    /// Makes the group whose name is in the scratch.
+    fn add_group(&mut self, index: u16, metric: &str, tags: &[(String, String)]) -> u32 {
+        let summary = &self.plan.summaries[usize::from(index)];
+        let value = |name: &&str| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.clone());
+        let group = Group {
+            summary: index,
+            metric: summary.metric_of_key(metric).to_owned(),
+            tags: summary.key_tags(&self.plan.streams).iter().map(value).collect(),
+            kind: self.plan.kind_of(summary, metric),
+            extra: match self.cutters[usize::from(index)] {
+                Cutter::Aligned(_) => Extra::Nothing,
+                Cutter::Session(_) => Extra::Sessions(Box::default()),
+                Cutter::Sorted(_) => Extra::Sorted(Box::default()),
+            },
+            ..Group::vacant()
+        };
+        let numbered = NumberedGroup { number: self.state.next_group, group };
+        let at = match self.state.vacant_groups.pop() {
+            Some(at) => {
+                self.state.groups[at as usize] = numbered;
+                at
+            }
+            None => {
+                self.state.groups.push(numbered);
+                number(self.state.groups.len() - 1)
+            }
+        };
+        self.group_index.insert(self.name.as_str().into(), at);
+        self.group_places.insert(self.state.next_group, at);
+        self.state.next_group += 1;
+        at
     }
 
     /// The name under which a group is found.
@@ -121,10 +153,12 @@ impl Pipeline {
             series::name(&mut name, series.stream, &series.metric, tags);
             self.series_index.insert(name.as_str().into(), number(at));
         }
-        let groups = self.state.groups.iter().enumerate();
+        let groups = self.state.groups.iter_mut().enumerate();
         for (at, numbered) in groups.filter(|(_, numbered)| !numbered.group.is_vacant()) {
-            let group = &numbered.group;
-            let names = self.plan.summaries[usize::from(group.summary)].key_tags(&self.plan.streams);
+            let group = &mut numbered.group;
+            let summary = &self.plan.summaries[usize::from(group.summary)];
+            group.kind = self.plan.kind_of(summary, &group.metric);
+            let names = summary.key_tags(&self.plan.streams);
             let tags = names.iter().copied().zip(group.tags.iter().map(Option::as_deref));
             series::name(&mut name, group.summary, &group.metric, tags);
             self.group_index.insert(name.as_str().into(), number(at));

@@ -1,9 +1,10 @@
 //! Series: who measured what. Numbered once, found by name, never renumbered.
 
 use crate::dedupe::times::Times;
+use crate::plan::{Kind, Plan};
 use crate::state::Heard;
 use crate::time::Time;
-use crate::window::{Open, Sessions, Sorted, Waiting};
+use crate::window::{Carry, Open, Sessions, Sorted, Template, Waiting};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +82,9 @@ pub struct Group {
     pub metric: String,
     /// The tags of the summary's key, `None` where the series has no such tag; in the order of the key.
     pub tags: Vec<Option<String>>,
+    /// What its values are: chooses the aggregates. Known from the plan, so not written down.
+    #[serde(skip)]
+    pub kind: Kind,
     /// Streams that reported to it, in the order in which they did.
     pub streams: Vec<u16>,
     /// The series that report to it.
@@ -89,6 +93,10 @@ pub struct Group {
     pub closed_max: Time,
     /// Open windows, by start; of hopping windows, the panes and what came late.
     pub open: Vec<Open>,
+    /// The metrics, where the layout is wide; by number.
+    pub metrics: Vec<String>,
+    /// What the next windows begin with.
+    pub carry: Carry,
     /// What only some kinds of windows need.
     pub extra: Extra,
 }
@@ -117,10 +125,13 @@ impl Group {
             summary: NONE,
             metric: String::new(),
             tags: Vec::new(),
+            kind: Kind::default(),
             streams: Vec::new(),
             members: Vec::new(),
             closed_max: Time::MIN,
             open: Vec::new(),
+            metrics: Vec::new(),
+            carry: Carry::default(),
             extra: Extra::Nothing,
         }
     }
@@ -138,6 +149,32 @@ impl Group {
                 Extra::Hopping(waiting) => waiting.is_empty(),
                 Extra::Sorted(sorted) => sorted.is_idle(),
             }
+    }
+
+    /// What makes a lane for `metric`.
+    pub(crate) fn template<'p>(&self, plan: &'p Plan, metric: &str) -> Template<'p> {
+        let summary = &plan.summaries[usize::from(self.summary)];
+        let (place, kind) = match self.metrics.iter().position(|known| known == metric) {
+            Some(place) => (place, plan.kind_of(summary, metric)),
+            None => (0, self.kind),
+        };
+        Template {
+            metric: u16::try_from(place).unwrap_or(u16::MAX),
+            wanted: summary.aggregates_for(metric, kind),
+            samples_max: summary.samples_max(),
+        }
+    }
+
+    /// What a window that begins at `start` begins with.
+    pub(crate) fn opening(&self, start: Time, metric: u16) -> Option<(Time, f64)> {
+        let carried = self.carry.before(start, metric);
+        // Of hopping windows, the panes before may still be open.
+        let panes = self.open.iter().filter(|open| open.late.is_none() && open.end <= start);
+        let last = panes.filter_map(|pane| pane.content.lane(metric)?.last_sample()).next_back();
+        match (last, carried) {
+            (Some(last), Some(carried)) => Some(if last.0 >= carried.0 { last } else { carried }),
+            (one, other) => one.or(other),
+        }
     }
 
     /// The open window that starts at `start`, or where it would stand.

@@ -53,7 +53,7 @@ pub fn config(report: &Report) -> Exit {
 /// unit does not restart.
 pub fn start(error: &StartError) -> Exit {
     let code = match error {
-        StartError::Store(StoreError::Newer { .. }) => CONFIG,
+        StartError::Store(StoreError::Newer { .. } | StoreError::Older { .. }) => CONFIG,
         StartError::Listen(_) | StartError::Store(StoreError::Locked(_)) => UNAVAILABLE,
         StartError::DataDir { .. } | StartError::Store(_) => IO,
         StartError::Thread(_) => OS,

@@ -88,6 +88,7 @@ fn number(value: &Value) -> String {
             let text = format!("{:.6}", number.as_f64().unwrap_or_default());
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
         }
+        Value::String(text) => printable(text),
         other => printable(&other.to_string()),
     }
 }

@@ -84,6 +84,14 @@ impl<'a> Field<'a> {
         }
     }
 
+    pub(super) fn boolean(&self) -> Option<bool> {
+        let DeValue::Boolean(yes) = self.value else {
+            self.wrong_type("true or false", &format!("write it without quotes: {} = true", self.key));
+            return None;
+        };
+        Some(*yes)
+    }
+
     pub(super) fn duration(&self, allowed: RangeInclusive<Duration>) -> Option<Duration> {
         const HOW: &str =
             "write whole numbers with a unit, us, ms, s, m, h or d: \"250ms\", \"10s\", \"1h30m\"";

@@ -20,6 +20,7 @@ mod secrets;
 mod gateway;
 mod sources;
 mod streams;
+mod aggregates;
 mod summaries;
 mod outputs;
 mod buffer;
@@ -161,6 +162,7 @@ fn read(root: Section<'_>) -> Config {
         timezone: gateway.timezone,
         series_max: SERIES_MAX,
     };
+    aggregates::refuse_shared(&root, &sources, &plan);
     let buffer = buffer::read(&root);
     let status = buffer::status(&root);
     let mut config =

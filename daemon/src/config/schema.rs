@@ -89,14 +89,32 @@ pub(super) static CSV: Schema = at("streams.NAME.csv", &["delimiter", "decimal",
 pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
-pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit"]);
+pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit", "kind"]);
 pub(super) static CLEAN: Schema = at("streams.NAME.clean", &["range", "scale", "metrics"]);
 pub(super) static RANGE: Schema = at("streams.NAME.clean.range", &["min", "max"]);
 pub(super) static SCALE: Schema = at("streams.NAME.clean.scale", &["factor", "offset"]);
-pub(super) static SUMMARY: Schema =
-    at("summaries.NAME", &["streams", "metrics", "window", "by", "lateness", "amend", "aggregates", "to"]);
-pub(super) static WINDOW: Schema =
-    at("summaries.NAME.window", &["tumbling", "hopping", "every", "calendar", "zone", "session", "count"]);
+pub(super) static SUMMARY: Schema = at(
+    "summaries.NAME",
+    &[
+        "streams",
+        "metrics",
+        "window",
+        "by",
+        "lateness",
+        "amend",
+        "aggregates",
+        "samples_max",
+        "state",
+        "layout",
+        "to",
+    ],
+);
+pub(super) static WINDOW: Schema = at(
+    "summaries.NAME.window",
+    &["tumbling", "hopping", "every", "calendar", "zone", "session", "count", "state"],
+);
+pub(super) static AGGREGATE: Schema =
+    at("summaries.NAME.aggregates", &["histogram", "integral", "rate", "derivative", "slope", "duration_in"]);
 pub(super) static OUTPUT_HTTP: Schema =
     of_type("outputs.NAME", "http", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
@@ -125,6 +143,7 @@ pub(super) static ALL: &[&Schema] = &[
     &SCALE,
     &SUMMARY,
     &WINDOW,
+    &AGGREGATE,
     &OUTPUT_HTTP,
     &OUTPUT_FILE,
     &AUTH,
@@ -141,14 +160,10 @@ static LATER: &[(&str, &[&str])] = &[
     ("sources.NAME.url", &["ws", "wss"]),
     ("streams.NAME", &["availability"]),
     ("streams.NAME.format", &["tidegate"]),
-    ("streams.NAME.metrics", &["kind"]),
     (
         "streams.NAME.clean",
         &["spike", "convert", "stuck", "rate_limit", "deadband", "duplicate", "map", "where", "derive"],
     ),
-    ("summaries.NAME", &["layout"]),
-    ("summaries.NAME.window", &["state"]),
-    ("summaries.NAME.aggregates", &["percentiles", "increase"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),
     ("clock", &["unsynchronised", "hold_max"]),

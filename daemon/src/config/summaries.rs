@@ -1,13 +1,14 @@
 //! `[summaries.NAME]`: what to make of the readings.
 
+use super::aggregates;
 use super::buffer::span;
 use super::field::Field;
 use super::reader::{Named, Section};
 use super::streams::{known_metrics, metrics, references};
 use super::{model::Output, schema, window};
 use std::time::Duration;
-use tidegate_pipeline::aggregate::Aggregate;
-use tidegate_pipeline::plan::{StreamPlan, SummaryPlan};
+use tidegate_pipeline::limits::SAMPLES_LIMIT;
+use tidegate_pipeline::plan::{Layout, StreamPlan, SummaryPlan};
 use tidegate_pipeline::time::Span;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -34,7 +35,6 @@ fn default(name: &str, streams: &[StreamPlan], outputs: &[Output]) -> SummaryPla
         lateness: default_lateness(&used, streams),
         streams: used,
         amend: Span::from_secs(3_600),
-        aggregates: Aggregate::DEFAULT.to_vec(),
         to: all(outputs.len()),
         ..SummaryPlan::default()
     }
@@ -64,7 +64,20 @@ fn one(entry: &Named<'_>, streams: &[StreamPlan], outputs: &[Output], zone: &str
         }
     }
     if let Some(field) = section.get("aggregates") {
-        summary.aggregates = aggregates(&field);
+        aggregates::read(&field, known(&used).as_deref(), &mut summary);
+    }
+    let samples_max = section.integer("samples_max", 2..=i64::from(SAMPLES_LIMIT));
+    summary.samples_max = samples_max.and_then(|most| u32::try_from(most).ok());
+    summary.state = section.get("state").and_then(|field| field.boolean()).unwrap_or_default();
+    let layout = section.choice("layout", &[("narrow", Layout::Narrow), ("wide", Layout::Wide)]);
+    summary.layout = layout.unwrap_or_default();
+    if let (Some(field), Layout::Wide, true) =
+        (section.get("layout"), summary.layout, summary.window.is_sorted())
+    {
+        field.bad(
+            "cannot be \"wide\" here: windows that end by what was read end at other times for each metric",
+            "write layout = \"narrow\", or another kind of window",
+        );
     }
     let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
     summary.to = references(section.get("to"), &names, "output");
@@ -80,15 +93,17 @@ fn default_lateness(used: &[u16], streams: &[StreamPlan]) -> Span {
 
 fn selected(field: &Field<'_>, used: &[&StreamPlan]) -> Vec<String> {
     let words = field.words();
-    let known: Option<Vec<Vec<&str>>> = used.iter().map(|stream| metrics(stream)).collect();
-    let known = known.map(|lists| {
-        let mut names = lists.concat();
-        names.sort_unstable();
-        names.dedup();
-        names
-    });
-    known_metrics(field.cx, &words, known.as_deref());
+    known_metrics(field.cx, &words, known(used).as_deref());
     words.into_iter().map(|(word, _)| word.to_owned()).collect()
+}
+
+/// The metrics that can come, where all streams list theirs.
+fn known<'s>(used: &[&'s StreamPlan]) -> Option<Vec<&'s str>> {
+    let lists: Option<Vec<Vec<&str>>> = used.iter().map(|stream| metrics(stream)).collect();
+    let mut names = lists?.concat();
+    names.sort_unstable();
+    names.dedup();
+    Some(names)
 }
 
 /// An empty list is a summary over all devices.
@@ -101,35 +116,4 @@ fn by(field: &Field<'_>, used: &[&StreamPlan]) -> Vec<String> {
     known.dedup();
     let resolve = |(word, at)| field.cx.resolve(word, at, &known, "tag").map(|_| word.to_owned());
     field.words().into_iter().filter_map(resolve).collect()
-}
-
-fn aggregates(field: &Field<'_>) -> Vec<Aggregate> {
-    if field.value.as_table().is_some() {
-        field.cx.not_yet(field.span.clone(), "aggregates by metric");
-        return Vec::new();
-    }
-    let elements = field.elements();
-    if elements.is_empty() {
-        field.bad("is an empty list", "list at least one, or remove the key to get count, mean, min and max");
-    }
-    let mut kinds = Vec::new();
-    for element in elements {
-        let Some(kind) = aggregate(&element) else { continue };
-        if kinds.contains(&kind) {
-            element.bad(&format!("has `{}` twice", kind.name()), "remove one of them");
-        }
-        kinds.push(kind);
-    }
-    kinds
-}
-
-fn aggregate(field: &Field<'_>) -> Option<Aggregate> {
-    let percentile = |text: &str| text.strip_prefix('p').is_some_and(|rest| rest.parse::<f64>().is_ok());
-    if let Some(text) = field.value.as_str().filter(|text| percentile(text)) {
-        field.cx.not_yet(field.span.clone(), text);
-        return None;
-    }
-    let words: Vec<(&'static str, Aggregate)> =
-        Aggregate::ALL.iter().map(|(kind, name)| (*name, *kind)).collect();
-    field.choice("summaries.NAME.aggregates", &words)
 }

@@ -1,5 +1,6 @@
 //! `window`: how a summary cuts time.
 
+use super::aggregates::condition;
 use super::buffer::span;
 use super::field::Field;
 use super::reader::Section;
@@ -13,7 +14,7 @@ const ALLOWED: std::ops::RangeInclusive<Duration> =
 const HOPS_MAX: i64 = 1_440;
 const COUNT_MAX: i64 = 1_000_000;
 const EXAMPLE: &str = "window = \"1m\" or window = { tumbling = \"1m\" }";
-const KINDS: [&str; 5] = ["tumbling", "hopping", "calendar", "session", "count"];
+const KINDS: [&str; 6] = ["tumbling", "hopping", "calendar", "session", "count", "state"];
 
 /// `zone` is where calendars are read that do not say.
 pub(super) fn read(field: &Field<'_>, zone: &str) -> Option<Window> {
@@ -63,7 +64,10 @@ fn kind(section: &Section<'_>, zone: &str) -> Option<Window> {
     let session = section.duration("session", ALLOWED).map(|gap| Window::Session { gap: span(gap) });
     let count = section.integer("count", 1..=COUNT_MAX).and_then(|count| u32::try_from(count).ok());
     let count = count.map(|readings| Window::Count { readings });
-    tumbling.or(hopping).or(calendar).or(session).or(count)
+    let state =
+        section.get("state").and_then(|field| condition(&field, "window = { state = \"value > 0\" }"));
+    let state = state.map(|condition| Window::State { condition });
+    tumbling.or(hopping).or(calendar).or(session).or(count).or(state)
 }
 
 fn hopping(section: &Section<'_>) -> Option<Window> {

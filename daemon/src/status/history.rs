@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use tidegate_pipeline::aggregate::{self, Shown};
 use tidegate_pipeline::event::escaped;
 use tidegate_pipeline::time::{Span, Time};
 
@@ -79,13 +80,8 @@ fn answer(found: Found) -> Value {
 
 fn one(summary: Summary) -> Value {
     let Summary { subject, unit, start, end, revision, values } = summary;
-    let values: Map<String, Value> = values
-        .into_iter()
-        .map(|(name, value)| {
-            let value = if name == "count" { whole(value) } else { value.into() };
-            (name, value)
-        })
-        .collect();
+    let shown = |(name, value): &(String, aggregate::Value)| (name.clone(), json!(Shown(value)));
+    let values: Map<String, Value> = values.iter().map(shown).collect();
     json!({
         "subject": subject,
         "unit": unit,
@@ -94,11 +90,6 @@ fn one(summary: Summary) -> Value {
         "revision": revision,
         "values": values,
     })
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count is whole")]
-fn whole(count: f64) -> Value {
-    (count as u64).into()
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tidegate_pipeline::aggregate::Value;
 use tidegate_pipeline::event::Closed;
 use tidegate_pipeline::time::{Span, Time};
 
@@ -68,7 +69,7 @@ pub struct Summary {
     /// The last that was made.
     pub revision: u32,
     /// Aggregates by name.
-    pub values: Vec<(String, f64)>,
+    pub values: Vec<(String, Value)>,
 }
 
 /// What a query found.

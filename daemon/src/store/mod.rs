@@ -53,6 +53,17 @@ pub enum StoreError {
         /// Ours.
         known: u32,
     },
+    /// The file was written before the first release, in a format that nothing reads any more.
+    #[error(
+        "the store has format {found}, which was never released; this tidegate knows {known}: move the file away to begin \
+         anew; it is untouched"
+    )]
+    Older {
+        /// The file's.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
     /// A value does not have its checksum.
     #[error(
         "the store is damaged: a {0} does not have its checksum. Move the file away to begin anew, and keep it"

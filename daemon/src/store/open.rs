@@ -265,6 +265,7 @@ fn read_name(database: &impl ReadableDatabase) -> Result<Option<String>, StoreEr
     match format {
         None => return Err(StoreError::Damaged("format number")),
         Some(found) if found > FORMAT => return Err(StoreError::Newer { found, known: FORMAT }),
+        Some(found) if found < FORMAT => return Err(StoreError::Older { found, known: FORMAT }),
         Some(_) => {}
     }
     let name = meta.get(META_NAME).doing("read the name")?;

@@ -8,8 +8,8 @@ use tidegate_pipeline::event::ClosedKey;
 use tidegate_pipeline::message::DeadLetter;
 use tidegate_pipeline::time::Time;
 
-/// Version of the whole file. One that is newer is refused and left untouched.
-pub(super) const FORMAT: u32 = 1;
+/// Version of the whole file. One that is newer is refused and left untouched, and so is 1, which no release has written.
+pub(super) const FORMAT: u32 = 2;
 
 /// Small things by name: see the constants below.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");

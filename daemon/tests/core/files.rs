@@ -9,13 +9,13 @@ use tidegate_pipeline::verdict::{Reason, Verdict};
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 /// A store of a newer format, closed cleanly or not.
-fn newer(clean: bool) -> Disk {
+fn of_format(format: u8, clean: bool) -> Disk {
     let rig = Rig::new(plan());
     let disk = rig.disk.clone();
     drop(rig);
     let database = Database::builder().create_with_backend(disk.clone()).unwrap();
     let write = database.begin_write().unwrap();
-    write.open_table(META).unwrap().insert("format", [9u8, 0, 0, 0].as_slice()).unwrap();
+    write.open_table(META).unwrap().insert("format", [format, 0, 0, 0].as_slice()).unwrap();
     write.commit().unwrap();
     let unclean = disk.bytes();
     drop(database);
@@ -23,12 +23,15 @@ fn newer(clean: bool) -> Disk {
 }
 
 #[test]
-fn a_newer_format_is_refused_and_untouched() {
-    for clean in [true, false] {
-        let disk = newer(clean);
+fn another_format_is_refused_and_untouched() {
+    for (format, clean) in [(9, true), (9, false), (1, true), (1, false)] {
+        let disk = of_format(format, clean);
         let before = disk.bytes();
         let error = Store::open("disk", disk.opener(), "x", |_| plan()).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 9, known: 1 }), "{error}");
+        match format {
+            9 => assert!(matches!(error, StoreError::Newer { found: 9, known: 2 }), "{error}"),
+            _ => assert!(matches!(error, StoreError::Older { found: 1, known: 2 }), "{error}"),
+        }
         assert_eq!(disk.calls(), 0, "clean: {clean}");
         assert!(disk.bytes() == before, "clean: {clean}");
     }

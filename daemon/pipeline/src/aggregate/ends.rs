@@ -29,7 +29,11 @@ impl Ends {
     }
 
     pub(super) fn last(&self) -> Option<f64> {
-        self.0.map(|(_, (_, value))| value)
+        self.last_sample().map(|(_, value)| value)
+    }
+
+    pub(super) fn last_sample(&self) -> Option<(Time, f64)> {
+        self.0.map(|(_, last)| last)
     }
 }
 

@@ -1,5 +1,6 @@
-//! Least and greatest.
+//! Least and greatest, and the range between them.
 
+use super::sum::finite;
 use serde::{Deserialize, Serialize};
 
 /// Both at once; `None` before the first reading.
@@ -24,5 +25,9 @@ impl Extremes {
 
     pub(super) fn max(&self) -> Option<f64> {
         self.0.map(|(_, max)| max)
+    }
+
+    pub(super) fn range(&self) -> Option<f64> {
+        self.0.and_then(|(min, max)| finite(max - min))
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn listed(format: Format, metrics: &[(&str, Option<&str>)], rest: boo
         name: (*name).into(),
         at: at.map(|at| PointerPattern::parse(at).unwrap()),
         unit: None,
+        ..MetricPlan::default()
     };
     StreamPlan {
         fields: Fields::Leaves { listed: metrics.iter().map(plan).collect(), rest },

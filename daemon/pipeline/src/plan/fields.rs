@@ -56,6 +56,20 @@ pub struct MetricPlan {
     pub at: Option<PointerPattern>,
     /// For people and functions; tidegate does not convert by it.
     pub unit: Option<String>,
+    /// What its values are; chooses what is computed where a summary does not say.
+    pub kind: Kind,
+}
+
+/// What the values of a metric are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// A quantity at a moment: a temperature.
+    #[default]
+    Gauge,
+    /// A meter that only rises, and may begin again at 0: an energy meter.
+    Counter,
+    /// One of a few values: a switch, an operating mode.
+    State,
 }
 
 /// A JSON pointer (RFC 6901), split into its unescaped tokens. The empty pointer is the whole document.

@@ -8,10 +8,10 @@ mod format;
 mod stream;
 mod summary;
 
-pub use fields::{Fields, MetricPlan, Pointer, PointerPattern, Token};
+pub use fields::{Fields, Kind, MetricPlan, Pointer, PointerPattern, Token};
 pub use format::{Csv, Format};
 pub use stream::{CleanStep, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique};
-pub use summary::{CalendarUnit, SummaryPlan, Window};
+pub use summary::{CalendarUnit, Layout, SummaryPlan, Window};
 
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What the values of `metric` are in `summary`: as the first of its streams says that lists it.
+    pub fn kind_of(&self, summary: &SummaryPlan, metric: &str) -> Kind {
+        let streams = summary.streams.iter().filter_map(|&at| self.streams.get(usize::from(at)));
+        let mut listed = streams.flat_map(|stream| stream.fields.listed());
+        listed.find(|plan| plan.name == metric).map(|plan| plan.kind).unwrap_or_default()
+    }
+
     /// Whether a source that `summary` gets readings from is `held`.
     pub fn is_held(&self, summary: &SummaryPlan, held: &dyn Fn(u16) -> bool) -> bool {
         let sources = summary.streams.iter().flat_map(|&at| &self.streams[usize::from(at)].sources);

@@ -1,9 +1,14 @@
 //! `[summaries.NAME]`: what to make of the readings.
 
+use super::Kind;
 use super::stream::StreamPlan;
+use crate::aggregate::Aggregate;
+use crate::expr::Expr;
+use crate::limits::SAMPLES_MAX;
 use crate::time::Span;
 use crate::window::divisor;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One `[summaries.NAME]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,12 +23,21 @@ pub struct SummaryPlan {
     pub window: Window,
     /// Which tags make a series; `None`: all tags of its streams.
     pub by: Option<Vec<String>>,
+    /// How summaries are put into events.
+    pub layout: Layout,
     /// How long a window stays open after its end.
     pub lateness: Span,
     /// How long a closed window can still be amended.
     pub amend: Span,
-    /// What is computed, in the order in which it is sent.
-    pub aggregates: Vec<crate::aggregate::Aggregate>,
+    /// What is computed, in the order in which it is sent, of metrics that have no list of their own. Empty: what their kind
+    /// chooses.
+    pub aggregates: Vec<Aggregate>,
+    /// Lists for single metrics.
+    pub by_metric: Vec<(String, Vec<Aggregate>)>,
+    /// How many readings a window keeps for what depends on their order; `None`: as many as the limit says.
+    pub samples_max: Option<u32>,
+    /// Whether events carry the mergeable state.
+    pub state: bool,
     /// To which outputs.
     pub to: Vec<u16>,
 }
@@ -40,6 +54,35 @@ impl SummaryPlan {
         names
     }
 
+    /// Whether it folds `metric` of `stream`.
+    pub fn chooses(&self, stream: u16, metric: &str) -> bool {
+        self.streams.contains(&stream)
+            && self.metrics.as_ref().is_none_or(|metrics| metrics.iter().any(|chosen| chosen == metric))
+    }
+
+    /// The metric as it stands in the names of its series: none where all of them are together.
+    pub(crate) fn metric_of_key<'m>(&self, metric: &'m str) -> &'m str {
+        match self.layout {
+            Layout::Narrow => metric,
+            Layout::Wide => "",
+        }
+    }
+
+    /// What is computed of `metric`, whose values are of `kind`.
+    pub fn aggregates_for(&self, metric: &str, kind: Kind) -> &[Aggregate] {
+        let own = self.by_metric.iter().find(|(name, _)| name == metric);
+        match (own, self.aggregates.as_slice()) {
+            (Some((_, list)), _) => list,
+            (None, []) => Aggregate::defaults(kind),
+            (None, list) => list,
+        }
+    }
+
+    /// How many readings a window keeps for what depends on their order.
+    pub fn samples_max(&self) -> u32 {
+        self.samples_max.unwrap_or(SAMPLES_MAX)
+    }
+
     /// How long after its end a window can take readings at all.
     pub fn horizon(&self) -> Span {
         Span(self.lateness.0.saturating_add(self.amend.0))
@@ -54,12 +97,23 @@ impl SummaryPlan {
     pub fn same_keys(&self, streams: &[StreamPlan], other: &SummaryPlan, others: &[StreamPlan]) -> bool {
         self.name == other.name
             && self.window == other.window
+            && self.layout == other.layout
             && self.key_tags(streams) == other.key_tags(others)
     }
 }
 
+/// How summaries are put into events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Layout {
+    /// One event per series.
+    #[default]
+    Narrow,
+    /// One event per device, with all its metrics.
+    Wide,
+}
+
 /// How time is cut into windows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Window {
     /// Back to back, aligned to 1970-01-01T00:00:00Z.
     Tumbling {
@@ -89,6 +143,11 @@ pub enum Window {
     Count {
         /// How many.
         readings: u32,
+    },
+    /// From a reading of which a condition holds to the next of which it does not, in the order of their time.
+    State {
+        /// Of one reading: its value and time.
+        condition: Arc<Expr>,
     },
 }
 
@@ -125,7 +184,7 @@ impl Window {
             Window::Calendar { unit: CalendarUnit::Week, .. } => Span::from_secs(8 * DAY),
             Window::Calendar { unit: CalendarUnit::Month, .. } => Span::from_secs(32 * DAY),
             Window::Session { gap } => *gap,
-            Window::Count { .. } => Span::ZERO,
+            Window::Count { .. } | Window::State { .. } => Span::ZERO,
         }
     }
 
@@ -140,6 +199,6 @@ impl Window {
     /// Whether its windows end by what was read and not by time alone: they take readings in the order of time, and are
     /// not amended.
     pub fn is_sorted(&self) -> bool {
-        matches!(self, Window::Count { .. })
+        matches!(self, Window::Count { .. } | Window::State { .. })
     }
 }

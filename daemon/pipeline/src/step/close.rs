@@ -2,10 +2,10 @@
 
 use super::Step;
 use crate::entry::Closing;
-use crate::event::{Closed, ClosedKey, Rendering};
-use crate::fold::Taken;
+use crate::event::{Closed, ClosedKey, Naming, Rendering};
 use crate::pipeline::{Changes, Due, Kept, Loaded};
 use crate::series::Extra;
+use crate::take::Taken;
 use crate::time::{Span, Time};
 use crate::window::Content;
 
@@ -119,7 +119,7 @@ impl Step<'_> {
 
     fn close(&mut self, closing: &Closing, loaded: &Loaded) {
         let mut taken = std::mem::take(&mut self.core.taken);
-        self.core.take_windows(closing, &mut taken);
+        self.core.take_windows(closing, self.changes.entry.now, &mut taken);
         self.changes.entry.closings.push(*closing);
         for window in taken.drain(..) {
             self.closed(closing.group, window, loaded);
@@ -128,31 +128,23 @@ impl Step<'_> {
     }
 
     fn closed(&mut self, number: u32, window: Taken, loaded: &Loaded) {
-        let Taken { at, start, end, ordinal, late, content } = window;
+        let Taken { at, start, end, ordinal, late, mut content } = window;
         let group = &self.core.state.groups[at as usize].group;
-        let mut rendering = Rendering {
-            plan: &self.core.plan,
-            group,
-            start,
-            end,
-            ordinal,
-            revision: 0,
-            replaces: Vec::new(),
-            content: &content,
-        };
+        let naming = Naming { plan: &self.core.plan, group, start, end, ordinal };
         let bases: Vec<&Kept> = late.iter().flatten().filter_map(|key| loaded.get(key)).collect();
-        let whole = rendering.amend(&bases);
-        rendering.content = whole.as_ref().unwrap_or(&content);
+        let (revision, replaces) = naming.amend(&bases, &mut content);
+        for lane in content.lanes.iter_mut().filter(|lane| lane.is_ordered()) {
+            lane.opening = group.opening(start, lane.metric).or(lane.opening);
+        }
         // A window in which nothing was counted is no summary.
-        if rendering.content.completeness.received == 0 {
+        if content.completeness.received == 0 {
             return;
         }
+        let rendering = Rendering { naming, revision, replaces: &replaces, content: &content };
         let (record, id, event) = rendering.render();
-        let (revision, replaces) = (rendering.revision, rendering.replaces);
         let to = self.core.plan.summaries[usize::from(group.summary)].to.clone();
         let key = ClosedKey { end, group: number };
         let retires = late.iter().flatten().copied().filter(|old| *old != key).collect();
-        let content = whole.unwrap_or(content);
         self.changes.closed.push(Closed { key, revision, replaces, retires, content, id, event, record, to });
     }
 
@@ -178,22 +170,24 @@ impl Step<'_> {
     }
 }
 
-impl Rendering<'_> {
-    /// Makes this an amendment of what was closed before: revision and replaced keys, and the content of the whole. `None`
-    /// where nothing was.
-    fn amend(&mut self, bases: &[&Kept]) -> Option<Content> {
-        let (first, rest) = bases.split_first()?;
+impl Naming<'_> {
+    /// Makes `content` that of the whole, where this amends what was closed before: the revision, and the keys that it
+    /// replaces.
+    fn amend(&self, bases: &[&Kept], content: &mut Content) -> (u32, Vec<String>) {
+        let Some((first, rest)) = bases.split_first() else { return (0, Vec::new()) };
         let mut whole = first.content.clone();
         rest.iter().for_each(|base| whole.merge(&base.content));
-        whole.merge(self.content);
+        whole.merge(content);
+        *content = whole;
+        let (mut revision, mut replaces) = (0, Vec::new());
         for base in bases {
-            self.replaces.extend(base.replaces.iter().cloned());
+            replaces.extend(base.replaces.iter().cloned());
             if base.start == self.start {
-                self.revision = base.revision + 1;
+                revision = base.revision + 1;
             } else {
-                self.replaces.push(self.key(base.start));
+                replaces.push(self.key(base.start));
             }
         }
-        Some(whole)
+        (revision, replaces)
     }
 }

@@ -121,7 +121,8 @@ impl Step<'_> {
             return Ok(series);
         }
         candidate.value.and(context.time)?;
-        let room = self.core.series() < self.core.plan.series_max as usize;
+        let room = self.core.series() < self.core.plan.series_max as usize
+            && self.core.has_room_for(stream, metric, tags);
         if !room || context.overruled.is_some() {
             return Err(Reason::SeriesLimit);
         }

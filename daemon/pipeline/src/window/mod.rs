@@ -5,20 +5,24 @@
 
 mod aligned;
 mod calendar;
+mod carry;
+mod content;
 mod session;
 mod sorted;
 
 pub use aligned::Bounds;
 pub(crate) use aligned::{Aligned, divisor};
+pub use carry::Carry;
+pub(crate) use content::Template;
+pub use content::{Content, Lane};
 pub use session::{Past, Sessions};
 pub use sorted::Sorted;
 
-use crate::aggregate::State;
 use crate::event::ClosedKey;
-use crate::fold::{Kind, Sample};
 use crate::plan::{SummaryPlan, Window};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// How one summary cuts its readings into windows, ready to use.
 #[derive(Debug)]
@@ -41,6 +45,7 @@ impl Cutter {
             }
             Window::Session { gap } => Cutter::Session(session::Gap(*gap)),
             Window::Count { readings } => Cutter::Sorted(sorted::Rule::Count(*readings)),
+            Window::State { condition } => Cutter::Sorted(sorted::Rule::State(Arc::clone(condition))),
         }
     }
 }
@@ -71,15 +76,6 @@ pub struct Completeness {
 }
 
 impl Completeness {
-    /// Counts a reading that was not folded in.
-    pub(crate) fn note(&mut self, sample: &Sample) {
-        match sample.kind {
-            Kind::Counted => {}
-            Kind::Duplicate => self.duplicates = self.duplicates.saturating_add(1),
-            Kind::Rejected => self.rejected = self.rejected.saturating_add(1),
-        }
-    }
-
     /// Adds what `other` counts.
     pub fn merge(&mut self, other: &Completeness) {
         self.received = self.received.saturating_add(other.received);
@@ -88,55 +84,6 @@ impl Completeness {
         self.late = self.late.saturating_add(other.late);
         self.gaps = self.gaps.saturating_add(other.gaps);
         self.backlog = self.backlog.saturating_add(other.backlog);
-    }
-}
-
-/// The content of a window: mergeable, open or closed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Content {
-    /// How complete.
-    pub completeness: Completeness,
-    /// For the aggregates.
-    pub states: Box<[State]>,
-}
-
-impl Content {
-    /// An empty window of `summary`.
-    pub fn empty(summary: &SummaryPlan) -> Content {
-        Content { completeness: Completeness::default(), states: State::empty_for(&summary.aggregates) }
-    }
-
-    /// Folds a reading in, or counts it where it is not counted.
-    pub(crate) fn note(&mut self, sample: &Sample) {
-        match sample.kind {
-            Kind::Counted => {
-                self.fold(sample.time, sample.value, sample.gap);
-                let backlog = &mut self.completeness.backlog;
-                *backlog = backlog.saturating_add(u32::from(sample.backlog));
-            }
-            Kind::Duplicate | Kind::Rejected => self.completeness.note(sample),
-        }
-    }
-
-    /// Folds one counted reading in.
-    pub fn fold(&mut self, time: Time, value: f64, gap: u32) {
-        self.completeness.received = self.completeness.received.saturating_add(1);
-        self.completeness.gaps = self.completeness.gaps.saturating_add(gap);
-        for state in &mut self.states {
-            state.fold(time, value);
-        }
-    }
-
-    /// Folds in what came later. Where the definition changed in between, only what both parts know is known of the
-    /// whole: an aggregate of some of its readings would be wrong.
-    pub fn merge(&mut self, later: &Content) {
-        self.completeness.merge(&later.completeness);
-        let both = std::mem::take(&mut self.states).into_iter().filter_map(|mut state| {
-            let from = later.states.iter().find(|from| from.is_like(&state))?;
-            state.merge(from);
-            Some(state)
-        });
-        self.states = both.collect();
     }
 }
 

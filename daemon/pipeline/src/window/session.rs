@@ -6,7 +6,7 @@
 
 use super::{Content, Open};
 use crate::event::ClosedKey;
-use crate::fold::{Frame, Kind, Sample};
+use crate::fold::{Fate, Frame, Sample};
 use crate::limits::SESSIONS_KEPT_MAX;
 use crate::series::{Extra, Group};
 use crate::time::{Span, Time};
@@ -62,10 +62,10 @@ impl Gap {
     pub(crate) fn fold(self, frame: &mut Frame<'_>, group: &mut Group, sample: &Sample) {
         let end = sample.time.plus(self.0);
         let touches = |open: &Open| open.start < end && sample.time < open.end;
-        if sample.kind != Kind::Counted {
+        if sample.fate != Fate::Counted {
             // What is not counted neither opens a session nor keeps one open.
             if let Some(open) = group.open.iter_mut().find(|open| touches(open)) {
-                open.content.note(sample);
+                open.content.note(sample, frame.template);
             }
             return;
         }
@@ -76,13 +76,8 @@ impl Gap {
         if let ([open], false) = (&mut group.open[first..first + count], past) {
             return frame.extend(open, sample, end);
         }
-        let mut whole = Open {
-            start: sample.time,
-            end,
-            due: Time::MIN,
-            late: None,
-            content: Content::empty(frame.summary),
-        };
+        let mut whole =
+            Open { start: sample.time, end, due: Time::MIN, late: None, content: Content::default() };
         let mut keys: Vec<ClosedKey> = Vec::new();
         for open in group.open.drain(first..first + count) {
             frame.forget_due(open.due, open.start, open.late.is_some());
@@ -103,7 +98,7 @@ impl Gap {
         if whole.late.is_some() {
             whole.content.completeness.late += 1;
         }
-        whole.content.note(sample);
+        whole.content.note(sample, frame.template);
         whole.due = frame.due(whole.end);
         frame.note_due(whole.due, whole.start, whole.late.is_some());
         let place = group.open.partition_point(|open| open.start < whole.start);
@@ -121,7 +116,7 @@ impl Frame<'_> {
             (open.start, open.end, open.due) = (start, end, self.due(end));
             self.note_due(open.due, start, late);
         }
-        open.content.note(sample);
+        open.content.note(sample, self.template);
         open.content.completeness.late += u32::from(late);
     }
 }

@@ -1,21 +1,25 @@
-//! Windows that end by what was read: a number of readings (`count = 100`).
+//! Windows that end by what was read: a number of readings (`count = 100`), or a condition that holds no more
+//! (`state = "value > 0"`).
 //!
 //! Their readings are put in the order of time first: each waits until `lateness` has passed, and what comes after a later
 //! one was let through is too late. So such windows need no amendments, and have none.
 
-use super::Content;
-use crate::fold::{Frame, Kind, Sample};
+use super::{Content, Template};
+use crate::expr::{Env, Expr};
+use crate::fold::{Fate, Frame, Sample};
 use crate::limits::SORTED_MAX;
-use crate::plan::SummaryPlan;
 use crate::series::{Extra, Group};
 use crate::time::{Span, Time};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What ends a window.
 #[derive(Debug)]
 pub(crate) enum Rule {
     /// So many readings.
     Count(u32),
+    /// A reading of which this does not hold; one of which it does begins the next window.
+    State(Arc<Expr>),
 }
 
 /// A group's readings on their way through the order of time.
@@ -30,7 +34,9 @@ pub struct Sorted {
     /// The window that is being filled.
     open: Option<Filling>,
     /// Duplicates and rejections since the last window.
-    aside: super::Completeness,
+    aside: Content,
+    /// The last reading that was let through: what the next window begins with.
+    last: Option<(Time, f64)>,
     /// How many windows have ended.
     ordinal: u64,
     /// Where the last window ended: ends name windows in the store, and must differ.
@@ -53,11 +59,11 @@ impl Waits {
 
     fn sample(self) -> Sample {
         let Waits { time, value, gap, backlog } = self;
-        Sample { time, value, gap, backlog, kind: Kind::Counted }
+        Sample { time, value, gap, backlog, fate: Fate::Counted }
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Filling {
     start: Time,
     last: Time,
@@ -104,8 +110,8 @@ impl Sorted {
 impl Rule {
     pub(crate) fn fold(&self, frame: &mut Frame<'_>, group: &mut Group, sample: &Sample) {
         let Extra::Sorted(sorted) = &mut group.extra else { return };
-        if sample.kind != Kind::Counted {
-            sorted.aside.note(sample);
+        if sample.fate != Fate::Counted {
+            sorted.aside.note(sample, frame.template);
             return;
         }
         let place = sorted.waiting.partition_point(|waits| {
@@ -128,37 +134,52 @@ impl Rule {
         let released: Vec<_> = sorted.waiting.drain(..count).collect();
         for waits in released {
             sorted.passed = Some(waits.time);
-            let Rule::Count(full) = self;
-            let open = sorted.open.get_or_insert_with(|| Filling::new(waits.time, frame.summary));
-            open.content.note(&waits.sample());
-            open.last = waits.time;
-            if open.content.completeness.received >= *full {
-                ended(sorted.end());
+            // A condition without an answer changes nothing.
+            let holds = match self {
+                Rule::Count(_) => true,
+                Rule::State(condition) => {
+                    condition.test(&Env::new(waits.value, waits.time, &[])).unwrap_or(sorted.open.is_some())
+                }
+            };
+            if holds {
+                sorted.fill(&waits, frame.template);
+            } else if sorted.open.is_some() {
+                ended(sorted.end(waits.time));
             }
+            let received = sorted.open.as_ref().map_or(0, |open| open.content.completeness.received);
+            if matches!(self, Rule::Count(full) if received >= *full) {
+                ended(sorted.end(waits.time.plus(Span(1))));
+            }
+            sorted.last = Some((waits.time, waits.value));
         }
-        if upto == Time::MAX && sorted.open.is_some() {
-            ended(sorted.end());
+        if let (Time::MAX, Some(last)) = (upto, sorted.open.as_ref().map(|open| open.last)) {
+            ended(sorted.end(last.plus(Span(1))));
         }
         sorted.reschedule(frame);
     }
 }
 
-impl Filling {
-    fn new(start: Time, summary: &SummaryPlan) -> Filling {
-        Filling { start, last: start, content: Content::empty(summary) }
-    }
-}
-
 impl Sorted {
-    /// Ends the open window, which there is.
-    fn end(&mut self) -> Ended {
-        let Filling { start, last, mut content } = self.open.take().unwrap_or_else(|| Filling {
-            start: Time::MIN,
-            last: Time::MIN,
+    /// Folds a reading into the open window; opens it if it is not.
+    fn fill(&mut self, waits: &Waits, template: Template<'_>) {
+        let open = self.open.get_or_insert_with(|| Filling {
+            start: waits.time,
+            last: waits.time,
             content: Content::default(),
         });
-        content.completeness.merge(&std::mem::take(&mut self.aside));
-        let end = last.plus(Span(1)).max(self.last_end.map_or(Time::MIN, |end| end.plus(Span(1))));
+        let first = open.content.lanes.is_empty();
+        open.content.note(&waits.sample(), template);
+        open.last = waits.time;
+        if let (true, [lane]) = (first, open.content.lanes.as_mut_slice()) {
+            lane.opening = self.last;
+        }
+    }
+
+    /// Ends the open window, which there is, at `end` or, where another has ended there, just after it.
+    fn end(&mut self, end: Time) -> Ended {
+        let Filling { start, mut content, .. } = self.open.take().unwrap_or_default();
+        content.completeness.merge(&std::mem::take(&mut self.aside).completeness);
+        let end = end.max(self.last_end.map_or(Time::MIN, |end| end.plus(Span(1))));
         self.last_end = Some(end);
         self.ordinal += 1;
         Ended { start, end, ordinal: self.ordinal, content }

@@ -1,7 +1,7 @@
 //! What a function receives, whole.
 
 use super::world::{World, at, plan, pointer};
-use tidegate_pipeline::aggregate::Aggregate;
+use tidegate_pipeline::aggregate::{Aggregate, Permille};
 use tidegate_pipeline::plan::{MetricPlan, Unique};
 use tidegate_pipeline::time::Span;
 use tidegate_pipeline::topic::TopicPattern;
@@ -15,7 +15,12 @@ fn the_event_of_the_design() {
     stream.expected_every = Some(Span::from_secs(10));
     stream.unique = Unique::Sequence { at: pointer("/seq"), boot: None, per: None };
     if let tidegate_pipeline::plan::Fields::Value { listed, .. } = &mut stream.fields {
-        listed.push(MetricPlan { name: "temperature".into(), at: None, unit: Some("°C".into()) });
+        listed.push(MetricPlan {
+            name: "temperature".into(),
+            at: None,
+            unit: Some("°C".into()),
+            ..MetricPlan::default()
+        });
     }
     plan.summaries[0].aggregates = vec![Aggregate::Count, Aggregate::Mean, Aggregate::Min, Aggregate::Max];
     let mut world = World::new(plan);
@@ -69,17 +74,34 @@ fn keys_are_escaped() {
 #[test]
 fn every_aggregate_has_its_name() {
     let mut plan = plan();
-    plan.summaries[0].aggregates = Aggregate::ALL.iter().map(|(aggregate, _)| *aggregate).collect();
+    let mut all: Vec<Aggregate> = Aggregate::ALL.iter().map(|(aggregate, _)| aggregate.clone()).collect();
+    all.push(Aggregate::Quantile(Permille::parse("95").unwrap()));
+    all.push(Aggregate::Quantile(Permille::parse("99.9").unwrap()));
+    all.push(Aggregate::Histogram([2.0, 5.0].into()));
+    plan.summaries[0].aggregates = all;
     let mut world = World::new(plan);
     for (secs, value) in [(2.0, 4.0), (1.0, 2.0), (3.0, 9.0)] {
         world.send(secs, "s/d1/t", &super::world::payload(value, secs));
     }
     world.send(70.0, "s/d2/t", &super::world::payload(7.0, 70.0));
     world.settle();
+    let near = |value: f64| (value * 1e6).round() / 1e6;
+    let mut values = world.json(0)["data"]["values"].clone();
+    for (_, value) in values.as_object_mut().unwrap() {
+        if let Some(number) = value.as_f64().filter(|_| value.is_f64()) {
+            *value = near(number).into();
+        }
+    }
+    // 2 holds for a second, 4 for a second, 9 for the 57 that are left.
+    let area = 2.0 + 4.0 + 57.0 * 9.0;
     let expected = serde_json::json!({
-        "count": 3, "sum": 15.0, "mean": 5.0, "min": 2.0, "max": 9.0, "first": 2.0, "last": 9.0,
-        "stddev": 13f64.sqrt()
+        "count": 3, "sum": 15.0, "mean": 5.0, "min": 2.0, "max": 9.0, "first": 2.0, "last": 9.0, "range": 7.0,
+        "stddev": near(13f64.sqrt()), "variance": 13.0, "median": 4.0, "distinct": 3, "mode": 2.0,
+        "time_weighted_mean": near(area / 59.0), "integral": area, "increase": 7.0, "rate": 3.5, "derivative": 3.5,
+        "slope": 3.5, "time_of_min": "2026-11-22T10:00:01Z", "time_of_max": "2026-11-22T10:00:03Z",
+        "p95": 8.5, "p99.9": 8.99, "histogram": {"bounds": [2.0, 5.0], "counts": [1, 1, 1]}
     });
-    assert_eq!(world.json(0)["data"]["values"], expected);
+    assert_eq!(values, expected);
+    assert_eq!(world.json(0)["data"].get("approximate"), None);
     assert!(world.json(1)["data"]["values"].get("stddev").is_none(), "of one reading there is none");
 }

@@ -4,6 +4,8 @@ use super::script::{Act, Input, Published, acts, feed, play, unique};
 use super::world::{World, at, message, payload, plan};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tidegate_pipeline::expr::{Expr, Names};
 use tidegate_pipeline::plan::{CalendarUnit, Plan, Window};
 use tidegate_pipeline::time::{Span, Time};
 use tidegate_pipeline::{Pipeline, journal};
@@ -91,7 +93,7 @@ fn cut(window: &Window, readings: &[(Time, f64)]) -> BTreeMap<String, Vec<f64>> 
                 put(start, format!("{}s", length / 1_000_000), *value);
             }
         }
-        Window::Count { .. } => {}
+        Window::Count { .. } | Window::State { .. } => {}
     }
     windows
 }
@@ -122,7 +124,7 @@ fn kept_by_a_function(world: &World) -> BTreeMap<String, Vec<f64>> {
         let key = event["data"]["key"].as_str().unwrap().to_owned();
         let before = rows.get(&key).map(|(revision, _)| *revision);
         assert_eq!(closed.revision, before.map_or(0, |revision| revision + 1), "{key}");
-        let values = closed.record.values.iter().map(|(_, value)| *value).collect();
+        let values = closed.record.values.iter().map(|(_, value)| value.number().unwrap()).collect();
         rows.insert(key, (closed.revision, values));
         retired.extend(
             event["data"]["replaces"].as_array().unwrap().iter().map(|k| k.as_str().unwrap().to_owned()),
@@ -185,6 +187,7 @@ proptest! {
     fn replay_gives_the_same_state(acts in acts(80), window in prop_oneof![
         4 => kinds(),
         1 => (1u32..7).prop_map(|readings| Window::Count { readings }),
+        1 => Just(state("value > 0")),
     ]) {
         let (inputs, _) = play(&acts);
         let plan = with(2, window);
@@ -213,15 +216,69 @@ proptest! {
             let start = closed.record.start;
             let entry = sums.entry(series).or_insert((0, 0.0, Time::MIN));
             prop_assert_eq!(ordinal, entry.0 + 1);
-            prop_assert_eq!(closed.record.values[0].1, f64::from(readings));
+            prop_assert_eq!(closed.record.values[0].1.number(), Some(f64::from(readings)));
             prop_assert!(start >= entry.2, "in the order of time");
-            *entry = (ordinal, entry.1 + closed.record.values[0].1, start);
+            *entry = (ordinal, entry.1 + f64::from(readings), start);
         }
         // Whoever came in time is in a window or in the one that is being filled.
         let ledger = world.pipeline.ledger().counted;
         let told: f64 = sums.values().map(|(_, count, _)| count).sum();
         prop_assert!(told <= ledger as f64 && ledger as f64 - told < 6.0 * f64::from(readings));
         prop_assert!(published.len() as u64 >= ledger);
+    }
+}
+
+fn state(text: &str) -> Window {
+    let names = Names { value: true, ..Names::default() };
+    Window::State { condition: Arc::new(Expr::condition(text, &names).unwrap()) }
+}
+
+proptest! {
+    /// What a pump did: from each reading above 0 to the next that is not, whatever the order within lateness. Broken by:
+    /// taking readings as they come.
+    #[test]
+    fn states(readings in prop::collection::vec((0u32..30, -3i32..3, 0u32..10), 1..80)) {
+        let mut plan = plan();
+        plan.summaries[0].window = state("value > 0");
+        let mut world = World::new(plan);
+        let (mut time, mut sent) = (0, Vec::new());
+        for (wait, value, delay) in readings {
+            time += wait + 1;
+            sent.push((time + delay, time, value));
+        }
+        let mut expected: Vec<(i64, i64, u32, i32)> = Vec::new();
+        let mut open: Option<(i64, u32, i32)> = None;
+        for (_, time, value) in &sent {
+            let time = i64::from(*time);
+            match (&mut open, *value > 0) {
+                (Some((_, count, sum)), true) => (*count, *sum) = (*count + 1, *sum + value),
+                (None, true) => open = Some((time, 1, *value)),
+                (Some((start, count, sum)), false) => {
+                    expected.push((*start, time, *count, *sum));
+                    open = None;
+                }
+                (None, false) => {}
+            }
+        }
+        sent.sort_by_key(|(arrival, ..)| *arrival);
+        for (arrival, time, value) in sent {
+            world.step(arrival.into(), |step| {
+                step.message(&message(arrival.into(), "s/d/pump", &payload(value.into(), time.into())));
+            });
+        }
+        world.settle();
+        let told: Vec<_> = world
+            .closed
+            .iter()
+            .map(|closed| {
+                let value = |n: usize| closed.record.values[n].1.number().unwrap();
+                let since = |time: Time| time.since(at(0.0)).0 / 1_000_000;
+                let key = format!("minute/pump/d/{}/state/r0", closed.record.start.rfc3339());
+                assert_eq!(closed.id, key);
+                (since(closed.record.start), since(closed.key.end), value(0) as u32, value(1) as i32)
+            })
+            .collect();
+        prop_assert_eq!(told, expected);
     }
 }
 

@@ -7,6 +7,7 @@ mod events;
 mod forgetting;
 mod kinds;
 mod laws;
+mod layout;
 mod migration;
 mod records;
 mod script;

@@ -18,6 +18,7 @@ fn bundles() -> Plan {
             name: "t".into(),
             at: Some(PointerPattern::parse("/t").unwrap()),
             unit: None,
+            ..MetricPlan::default()
         }],
         rest: false,
     };
@@ -107,8 +108,13 @@ fn captures_become_tags_and_tags_get_other_names() {
     let at = |text: &str| Some(PointerPattern::parse(text).unwrap());
     stream.fields = Fields::Leaves {
         listed: vec![
-            MetricPlan { name: "power".into(), at: at("/switch:{channel}/apower"), unit: None },
-            MetricPlan { name: "rssi".into(), at: at("/rssi"), unit: None },
+            MetricPlan {
+                name: "power".into(),
+                at: at("/switch:{channel}/apower"),
+                unit: None,
+                ..MetricPlan::default()
+            },
+            MetricPlan { name: "rssi".into(), at: at("/rssi"), unit: None, ..MetricPlan::default() },
         ],
         rest: false,
     };

@@ -4,7 +4,7 @@ use crate::config::field::Field;
 use crate::config::reader::{Named, Section};
 use crate::config::schema;
 use std::ops::Range;
-use tidegate_pipeline::plan::{Fields, Format, METRIC, MetricPlan, Pointer};
+use tidegate_pipeline::plan::{Fields, Format, Kind, METRIC, MetricPlan, Pointer};
 use tidegate_pipeline::topic::TopicPattern;
 
 /// What `[streams.NAME.metrics]` lists.
@@ -61,7 +61,7 @@ fn refuse_places(section: &Section<'_>, listed: &Listed, reason: &str) {
                 .cx
                 .error(place.clone(), format!("the metric `{}` cannot have an `at` of its own", metric.name))
                 .label(reason)
-                .help("remove `at` here; `unit` may stay")
+                .help("remove `at` here; `unit` and `kind` may stay")
                 .report();
         }
     }
@@ -116,6 +116,8 @@ fn metric(entry: &Named<'_>) -> Option<MetricPlan> {
     let section = entry.field.section(&schema::METRIC, "temperature = { at = \"/t\", unit = \"°C\" }")?;
     let at = section.get("at").and_then(|field| field.pattern());
     let unit = section.get("unit").and_then(|field| field.filled());
+    let kinds = [("gauge", Kind::Gauge), ("counter", Kind::Counter), ("state", Kind::State)];
+    let kind = section.choice("kind", &kinds).unwrap_or_default();
     section.finish();
-    Some(MetricPlan { name: entry.name.to_owned(), at, unit: unit.map(str::to_owned) })
+    Some(MetricPlan { name: entry.name.to_owned(), at, unit: unit.map(str::to_owned), kind })
 }

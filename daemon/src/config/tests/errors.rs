@@ -59,7 +59,7 @@ urll = "https://f.example/"
             "error: unknown key `tubling`",
             "7 | window = { tubling = \"1m\" }",
             "  |            ^^^^^^^ did you mean `tumbling`?",
-            "  = help: known here: tumbling, hopping, every, calendar, zone, session, count",
+            "  = help: known here: tumbling, hopping, every, calendar, zone, session, count, state",
             "error: there is no output `ingets`",
             "8 | to = \"ingets\"",
             "  |      ^^^^^^^^ did you mean `ingest`?",
@@ -241,11 +241,6 @@ fn what_later_versions_bring() {
         ("[streams.s]\ntopic = \"t\"\nformat = \"tidegate\"\n", 3, "tidegate"),
         ("[streams.s]\ntopic = \"t\"\navailability = {}\n", 3, "availability"),
         ("[streams.s]\ntopic = \"t\"\nclean = [{ spike = { window = 7 } }]\n", 3, "spike"),
-        ("[streams.s]\ntopic = \"t\"\n[streams.s.metrics]\nenergy = { kind = \"counter\" }\n", 4, "kind"),
-        ("[summaries.s]\nwindow = { state = \"value > 0\" }\n", 2, "state"),
-        ("[summaries.s]\naggregates = [\"count\", \"p95\"]\n", 2, "p95"),
-        ("[summaries.s]\naggregates = { \"*\" = [\"mean\"] }\n", 2, "aggregates by metric"),
-        ("[summaries.s]\nlayout = \"wide\"\n", 2, "layout"),
         ("[outputs.s]\ntype = \"aws-lambda\"\nfunction = \"x\"\n", 2, "aws-lambda"),
         ("[outputs.s]\nurl = \"mqtt://h\"\n", 2, "mqtt"),
         ("[buffer]\nwhen_full = \"roll-up\"\n", 2, "when_full"),
@@ -267,6 +262,7 @@ fn windows() {
         ("{ calendar = \"year\" }", "unknown `calendar`: `year`"),
         ("{ calendar = \"day\", zone = \"Mars\" }", "Mars"),
         ("{ count = 0 }", "`count` has to be between 1 and 1000000"),
+        ("{ state = \"value > \" }", "is not a condition"),
         ("{ session = 30 }", "`session` has to be a length of time"),
         ("{ }", "`tumbling` is missing"),
     ] {
@@ -275,6 +271,12 @@ fn windows() {
         let found = report.diagnostics[0].one_line();
         assert!(found.starts_with("tidegate.toml:2: ") && found.contains(expected), "{found}");
     }
+    check(
+        "[summaries.s]\nwindow = { count = 5 }\nlayout = \"wide\"\n",
+        &[
+            "3: `layout` cannot be \"wide\" here: windows that end by what was read end at other times for each metric",
+        ],
+    );
     check(
         "[summaries.s]\nwindow = { count = 5 }\namend = \"1h\"\n",
         &["3: `amend` has no meaning here: windows that end by what was read are not amended"],
@@ -424,6 +426,46 @@ fn summaries_and_outputs() {
         ("[summaries.s]\naggregates = [\"maen\"]", "2: unknown `aggregates`: `maen`: did you mean `mean`?"),
         ("[summaries.s]\naggregates = [\"mean\", \"mean\"]", "2: `aggregates` has `mean` twice"),
         ("[summaries.s]\naggregates = []", "2: `aggregates` is an empty list"),
+        ("[summaries.s]\naggregates = { t = [] }", "2: `t` is an empty list"),
+        (
+            "[summaries.s]\naggregates = { \"*\" = [\"maen\"] }",
+            "2: unknown `*`: `maen`: did you mean `mean`?",
+        ),
+        (
+            "[summaries.s]\naggregates = [\"integral\", { integral = \"1h\" }]",
+            "2: `aggregates` has `integral` twice",
+        ),
+        (
+            "[summaries.s]\naggregates = [\"p100\"]",
+            "2: `p100` is not a percentile: a percentile has at most two digits before the point and one behind it",
+        ),
+        (
+            "[summaries.s]\naggregates = [\"p0\"]",
+            "2: `p0` is not a percentile: that is the least value, `min`",
+        ),
+        ("[summaries.s]\naggregates = [\"histogram\"]", "2: `aggregates` has a `histogram` without bounds"),
+        (
+            "[summaries.s]\naggregates = [{ histogram = [10, 0] }]",
+            "2: `histogram` has bounds that do not rise",
+        ),
+        ("[summaries.s]\naggregates = [{ histogram = [] }]", "2: `histogram` has to have 1 to 64 bounds"),
+        (
+            "[summaries.s]\naggregates = [{ integral = \"1h\", rate = \"1h\" }]",
+            "2: `aggregates` has a table that is not one aggregate",
+        ),
+        ("[summaries.s]\naggregates = [{}]", "2: `aggregates` has a table that is not one aggregate"),
+        ("[summaries.s]\naggregates = [{ slpoe = \"1h\" }]", "2: unknown key `slpoe`: did you mean `slope`?"),
+        (
+            "[summaries.s]\naggregates = [\"duration_in\"]",
+            "2: `aggregates` has a `duration_in` without a condition",
+        ),
+        (
+            "[summaries.s]\naggregates = [{ duration_in = \"value\" }]",
+            "2: `value` is not a condition: a condition is true or false: compare with something, as in `value > 60`",
+        ),
+        ("[summaries.s]\naggregates = [{ rate = \"0s\" }]", "2: `rate` has to be between 1ms and 366d"),
+        ("[summaries.s]\nsamples_max = 1", "2: `samples_max` has to be between 2 and 100000"),
+        ("[summaries.s]\nstate = \"yes\"", "2: `state` has to be true or false: this is text"),
         ("[summaries.s]\nlateness = \"-1s\"", "2: `-1s` is not a length of time: it cannot be negative"),
         ("[summaries.s]\nstreams = \"climat\"", "2: there is no stream `climat`: did you mean `climate`?"),
         ("[outputs.o]", "1: `url` is missing: needs `url`"),

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::plan::{
-    CalendarUnit, Csv, Fields, Format, MetricPlan, Pointer, PointerPattern, TagPlan, TimeFormat, Unique,
-    Window,
+    CalendarUnit, Csv, Fields, Format, Kind, MetricPlan, Pointer, PointerPattern, TagPlan, TimeFormat,
+    Unique, Window,
 };
 use tidegate_pipeline::time::Span;
 
@@ -49,7 +49,7 @@ fn four_lines_are_enough() {
     assert_eq!(summary.window, Window::Tumbling { length: Span::from_secs(60) });
     assert_eq!((&summary.streams[..], &summary.to[..]), (&[0][..], &[0][..]));
     assert_eq!((summary.lateness, summary.amend), (Span::ZERO, Span::from_secs(3_600)));
-    assert_eq!(summary.aggregates, Aggregate::DEFAULT);
+    assert_eq!(summary.aggregates, [], "as the kind of the metric says");
     assert_eq!(config.plan.max_future, Span::from_secs(300));
     assert_eq!(config.status.map(|status| status.listen.to_string()).as_deref(), Some("127.0.0.1:8380"));
     let http = Http {
@@ -141,6 +141,7 @@ fn which_values_a_message_carries() {
         name: name.into(),
         at: at.map(|at| PointerPattern::parse(at).unwrap()),
         unit: unit.map(Into::into),
+        kind: Kind::Gauge,
     };
     let value = |at: Option<&str>, metric: &str, listed: Vec<MetricPlan>, rest: bool| Fields::Value {
         at: at.map(|at| Pointer::parse(at).unwrap()),
@@ -280,6 +281,35 @@ fn summaries() {
         [Aggregate::Max, Aggregate::Count]
     );
     assert_eq!(summary("metrics = [\"t\"]", plain).metrics, Some(vec!["t".into()]));
+    let more = summary("samples_max = 20\nstate = true", plain);
+    assert_eq!((more.samples_max, more.state), (Some(20), true));
+}
+
+#[test]
+fn aggregates() {
+    let plain = "[streams.a]\ntopic = \"a/{d}/{metric}\"";
+    let hour = Span::from_secs(3_600);
+    let written = "aggregates = [\"p99.9\", \"median\", \"rate\", { histogram = [-1, 0.5] }, { integral = \"1h\" }, { slope = \"1h\" }]";
+    let list = summary(written, plain).aggregates;
+    let names: Vec<_> = list.iter().map(|aggregate| aggregate.name().into_owned()).collect();
+    assert_eq!(names, ["p99.9", "median", "rate", "histogram", "integral", "slope"]);
+    assert_eq!(list[2], Aggregate::Rate(Span::from_secs(1)));
+    assert_eq!(list[3], Aggregate::Histogram([-1.0, 0.5].into()));
+    assert_eq!(list[4..], [Aggregate::Integral(hour), Aggregate::Slope(hour)]);
+
+    let by_metric = summary("aggregates = { energy = \"increase\", \"*\" = [\"mean\", \"max\"] }", plain);
+    assert_eq!(by_metric.aggregates_for("energy", Kind::Gauge), [Aggregate::Increase]);
+    assert_eq!(by_metric.aggregates_for("else", Kind::Counter), [Aggregate::Mean, Aggregate::Max]);
+    let unsaid = summary("aggregates = { energy = \"increase\" }", plain);
+    assert_eq!(unsaid.aggregates_for("else", Kind::Counter), Aggregate::defaults(Kind::Counter));
+}
+
+#[test]
+fn kinds() {
+    let listed =
+        stream("topic = \"a\"\nmetrics = { e = { kind = \"counter\" }, s = { kind = \"state\" }, g = {} }");
+    let kinds: Vec<_> = listed.fields.listed().iter().map(|metric| metric.kind).collect();
+    assert_eq!(kinds, [Kind::Counter, Kind::State, Kind::Gauge]);
 }
 
 #[test]

@@ -13,11 +13,12 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tidegate_pipeline::aggregate::Value;
 use tidegate_pipeline::event::Closed;
 use tidegate_pipeline::time::Time;
 
 /// (end in µs, group) to [`Row`]. Another layout takes another name, so that it is known for foreign.
-const TABLE: TableDefinition<'_, (i64, u32), &[u8]> = TableDefinition::new("history_1");
+const TABLE: TableDefinition<'_, (i64, u32), &[u8]> = TableDefinition::new("history_2");
 /// Pages in memory; the history is written in order and seldom read.
 const CACHE_BYTES: usize = 1 << 20;
 
@@ -32,7 +33,7 @@ struct Row {
     subject: String,
     unit: Option<String>,
     start: Time,
-    values: Vec<(String, f64)>,
+    values: Vec<(String, Value)>,
 }
 
 /// The row of a closed window, and empty ones for those that it replaces.
@@ -43,13 +44,12 @@ pub(super) fn rows_of(closed: Closed) -> impl Iterator<Item = (Key, Vec<u8>)> {
 
 fn row(closed: Closed) -> (Key, Vec<u8>) {
     let record = closed.record;
-    let values = record.values.iter().map(|(aggregate, value)| (aggregate.name().to_owned(), *value));
     let row = Row {
         revision: closed.revision,
         subject: record.subject,
         unit: record.unit,
         start: record.start,
-        values: values.collect(),
+        values: record.values,
     };
     ((closed.key.end.0, closed.key.group), pack_value(&row))
 }

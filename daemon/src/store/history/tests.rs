@@ -2,7 +2,7 @@
 
 use super::*;
 use tempfile::TempDir;
-use tidegate_pipeline::aggregate::Aggregate;
+use tidegate_pipeline::aggregate::Value;
 use tidegate_pipeline::event::{ClosedKey, Record};
 use tidegate_pipeline::window::Content;
 
@@ -24,7 +24,7 @@ fn closed(end: i64, group: u32, revision: u32, mean: f64) -> Closed {
             start: end.minus(Span::from_secs(60)),
             subject: format!("minute/t/{group}"),
             unit: Some("°C".into()),
-            values: vec![(Aggregate::Count, 6.0), (Aggregate::Mean, mean)],
+            values: vec![("count".into(), Value::Whole(6)), ("mean".into(), Value::Number(mean))],
         },
         to: Vec::new(),
     }
@@ -48,7 +48,7 @@ fn found(database: &Database, query: &Query) -> Vec<(i64, String, u32, f64)> {
 }
 
 fn brief(found: Found) -> Vec<(i64, String, u32, f64)> {
-    let of = |s: Summary| (s.end.as_millis() / 1_000, s.subject, s.revision, s.values[1].1);
+    let of = |s: Summary| (s.end.as_millis() / 1_000, s.subject, s.revision, s.values[1].1.number().unwrap());
     found.summaries.into_iter().map(of).collect()
 }
 
@@ -77,7 +77,7 @@ fn written_read_and_pruned() {
 
     let whole = file::read(&database, &Query { limit: 1, ..ALL }).unwrap().summaries.remove(0);
     assert_eq!((whole.start, whole.unit.as_deref()), (at(60), Some("°C")));
-    assert_eq!(whole.values[0], ("count".to_owned(), 6.0));
+    assert_eq!(whole.values[0], ("count".to_owned(), Value::Whole(6)));
 
     // What is too old goes, and does not come in either.
     file::write(&database, &rows([closed(70, 9, 0, 9.0), closed(180, 1, 0, 4.0)]), at(120), false).unwrap();
