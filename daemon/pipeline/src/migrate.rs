@@ -6,7 +6,7 @@
 
 use crate::pipeline::Pipeline;
 use crate::plan::{Plan, SummaryPlan};
-use crate::state::{Heard, KnownCounter, KnownSession, NumberedGroup, SourceState, State};
+use crate::state::{Heard, KnownClock, KnownCounter, KnownSession, NumberedGroup, SourceState, State};
 use crate::time::Span;
 
 impl Pipeline {
@@ -63,8 +63,14 @@ impl Pipeline {
             let name = format!("{stream}\u{1}{rest}");
             Some(KnownCounter { name, heard: heard(known.heard), ..known.clone() })
         });
+        let clocks = self.state.clocks.iter().filter_map(|known| {
+            let (stream, rest) = known.name.split_once('\u{1}')?;
+            let stream = streams.get(stream.parse::<usize>().ok()?).copied().flatten()?;
+            Some(KnownClock { name: format!("{stream}\u{1}{rest}"), ..known.clone() })
+        });
         let state = State {
             sources: known,
+            clocks: clocks.collect(),
             groups: groups.collect(),
             next_group: self.state.next_group,
             counters: counters.collect(),

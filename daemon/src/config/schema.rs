@@ -86,7 +86,8 @@ pub(super) static STREAM: Schema = at(
     ],
 );
 pub(super) static CSV: Schema = at("streams.NAME.csv", &["delimiter", "decimal", "columns", "header"]);
-pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
+pub(super) static TIME: Schema =
+    at("streams.NAME.time", &["at", "format", "zone", "uptime", "unit", "boot", "per"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
 pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit", "kind"]);
@@ -159,7 +160,6 @@ static LATER: &[(&str, &[&str])] = &[
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
     ("streams.NAME", &["availability"]),
-    ("streams.NAME.format", &["tidegate"]),
     (
         "streams.NAME.clean",
         &["spike", "convert", "stuck", "rate_limit", "deadband", "duplicate", "map", "where", "derive"],

@@ -13,7 +13,7 @@ fn greedy(format: Format, each: bool) -> StreamPlan {
     let metric = |name: &str, at: &str| MetricPlan {
         name: name.into(),
         at: Some(PointerPattern::parse(at).unwrap()),
-        unit: None,
+        ..MetricPlan::default()
     };
     StreamPlan {
         format,
@@ -57,6 +57,7 @@ fn formats() -> Vec<Format> {
         Format::Msgpack,
         Format::Senml,
         Format::Sparkplug,
+        Format::Tidegate,
         Format::Influx { unit: TimeFormat::Nanos },
     ]
 }

@@ -2,6 +2,7 @@
 
 use super::stamp::Stamp;
 use crate::plan::{Fields, MetricPlan, Pointer, PointerPattern, StreamPlan, TagPlan, Token, Unique};
+use crate::ticks::TickUnit;
 
 /// Index of a slot among those of a record.
 pub(super) type Slot = usize;
@@ -25,6 +26,8 @@ pub struct Shape {
     pub values: Vec<Option<Slot>>,
     /// The slot of the time stamp, and how it is written.
     pub time: Option<(Slot, Stamp)>,
+    /// The slots of uptime and boot that the time follows from, and what the uptime counts.
+    pub ticks: Option<(Slot, Slot, TickUnit)>,
     /// The slot of the sequence number.
     pub sequence: Option<Slot>,
     /// The slot of the boot number.
@@ -67,6 +70,8 @@ impl Shape {
         shape.decimal = stream.format.decimal().or(stream.numbers_as_text.then_some('.'));
         shape.add_fields(&stream.fields);
         shape.time = stream.time.as_ref().map(|time| (shape.add(&time.at), Stamp::of(&time.format)));
+        let places = stream.ticks.as_ref().and_then(|ticks| ticks.places.as_ref());
+        shape.ticks = places.map(|places| (shape.add(&places.at), shape.add(&places.boot), places.unit));
         if let Unique::Sequence { at, boot, .. } = &stream.unique {
             shape.sequence = Some(shape.add(at));
             shape.boot = boot.as_ref().map(|boot| shape.add(boot));

@@ -10,7 +10,9 @@ mod summary;
 
 pub use fields::{Fields, Kind, MetricPlan, Pointer, PointerPattern, Token};
 pub use format::{Csv, Format};
-pub use stream::{CleanStep, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique};
+pub use stream::{
+    CleanStep, METRIC, Retained, StreamPlan, TagPlan, TickPlaces, TicksPlan, TimeFormat, TimePlan, Unique,
+};
 pub use summary::{CalendarUnit, Layout, SummaryPlan, Window};
 
 use crate::time::Span;

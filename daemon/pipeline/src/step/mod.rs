@@ -7,6 +7,7 @@ mod message;
 mod number;
 mod readings;
 mod record;
+mod uptime;
 
 use crate::entry::Event;
 use crate::message::{DeadLetter, Message, Trace};

@@ -143,6 +143,11 @@ impl Clock {
         count + wraps * WRAP
     }
 
+    /// When it was heard last.
+    pub fn heard(&self) -> Time {
+        self.boots.iter().map(|boot| boot.latest.1).max().unwrap_or(Time::MIN)
+    }
+
     /// How the clock of the latest boot stands to ours.
     pub fn estimate(&self) -> Option<Estimate> {
         let boot = self.boots.last()?;

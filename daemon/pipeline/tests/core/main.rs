@@ -12,6 +12,7 @@ mod migration;
 mod records;
 mod script;
 mod uniqueness;
+mod uptime;
 mod verdicts;
 mod windows;
 mod world;
