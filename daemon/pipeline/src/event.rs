@@ -4,12 +4,14 @@
 //! or configuration.
 
 use crate::aggregate::{Aggregate, Shown, State, Value};
+use crate::partial::Partial;
 use crate::plan::{Layout, Plan, SummaryPlan, Window as Cut};
 use crate::series::Group;
 use crate::time::Time;
 use crate::window::{Completeness, Content, Lane};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A window that closed, for the store and the outputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -175,6 +177,7 @@ impl<'r> Rendering<'r> {
                 approximate: lanes.iter().flat_map(|lane| lane.approximate(wide)).collect(),
                 completeness: Complete::new(self.content.completeness, naming.expected()),
                 clock: "trusted",
+                state: naming.summary().state.then(|| self.states(wide)),
             },
         };
         // Serialising to memory fails only where a map key is not text, and there is none.
@@ -187,6 +190,19 @@ impl<'r> Rendering<'r> {
         };
         let values = lanes.into_iter().flat_map(named).collect();
         (Record { start: naming.start, subject, unit, values }, id, event)
+    }
+
+    /// The mergeable content, by metric where there are several.
+    fn states(&self, wide: bool) -> States {
+        let naming = &self.naming;
+        let completeness = &self.content.completeness;
+        let text = |lane: &Lane| Partial::encode(naming.start, naming.end, completeness, lane);
+        let metric = |lane: &Lane| naming.group.metrics.get(usize::from(lane.metric)).cloned();
+        let mut lanes = self.content.lanes.iter();
+        match wide {
+            true => States::Wide(lanes.map(|lane| (metric(lane).unwrap_or_default(), text(lane))).collect()),
+            false => States::Narrow(lanes.next().map(text).unwrap_or_default()),
+        }
     }
 
     /// What is told of one metric.
@@ -277,6 +293,8 @@ struct Data<'e> {
     approximate: Vec<String>,
     completeness: Complete,
     clock: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<States>,
 }
 
 #[derive(Serialize)]
@@ -291,6 +309,14 @@ impl Serialize for Tags {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
+}
+
+/// Mergeable content as text.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum States {
+    Narrow(String),
+    Wide(BTreeMap<String, String>),
 }
 
 /// Units by metric, where a summary has several.

@@ -25,6 +25,7 @@ mod fold;
 mod take;
 pub mod window;
 pub mod aggregate;
+pub mod partial;
 pub mod event;
 pub mod ledger;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tidegate_pipeline::aggregate::{Aggregate, Permille, are_bounds};
 use tidegate_pipeline::expr::{Expr, Names};
 use tidegate_pipeline::limits::HISTOGRAM_BOUNDS_MAX;
-use tidegate_pipeline::plan::{Plan, SummaryPlan};
+use tidegate_pipeline::plan::{Plan, StreamPlan, SummaryPlan};
 use tidegate_pipeline::time::Span;
 
 /// Reads them into `summary`. `known` are the metrics that can come, where the configuration lists them all.
@@ -37,18 +37,22 @@ pub(super) fn refuse_shared(root: &Section<'_>, sources: &[Source], plan: &Plan)
     let shares =
         |source: &&Source| matches!(&source.kind, SourceKind::Mqtt(mqtt) if mqtt.shared_group.is_some());
     for summary in &plan.summaries {
-        let streams = summary.streams.iter().filter_map(|&at| plan.streams.get(usize::from(at)));
-        let mut used = streams.flat_map(|stream| &stream.sources);
+        let streams: Vec<&StreamPlan> =
+            summary.streams.iter().filter_map(|&at| plan.streams.get(usize::from(at))).collect();
+        let mut used = streams.iter().flat_map(|stream| &stream.sources);
         let shared = used.find_map(|&at| sources.get(usize::from(at)).filter(shares));
-        let lists = summary.by_metric.iter().map(|(_, list)| list).chain([&summary.aggregates]);
-        let ordered = lists.flatten().find(|aggregate| aggregate.needs_order());
+        let listed = streams.iter().flat_map(|stream| stream.fields.listed());
+        let own =
+            listed.map(|metric| summary.aggregates_for(&metric.name, plan.kind_of(summary, &metric.name)));
+        let lists = summary.by_metric.iter().map(|(_, list)| list.as_slice()).chain(own);
+        let ordered = lists.chain([summary.aggregates.as_slice()]).flatten().find(|a| a.needs_order());
         if let (Some(source), Some(aggregate)) = (shared, ordered) {
             let at = root.place_of("summaries", &summary.name).unwrap_or_else(|| root.span.clone());
             let (name, source) = (aggregate.name(), &source.name);
             root.cx
                 .error(at, format!("`{name}` needs every reading of a series in one gateway"))
                 .label(format!("the source `{source}` has a shared_group: others get some of them"))
-                .help(format!("remove `{name}` here or `shared_group` there, or compute it in the function"))
+                .help("list other `aggregates` here, or remove `shared_group` there, or compute it in the function")
                 .report();
         }
     }

@@ -2,6 +2,9 @@
 #![allow(clippy::print_stdout, reason = "a command line tool")]
 #![allow(clippy::expect_used, reason = "a bench ends at the first thing that should not have happened")]
 
+#[path = "bench/fold.rs"]
+mod fold;
+
 use clap::Parser;
 use std::time::{Duration, Instant};
 use tidegate_tests::broker::Broker;
@@ -48,6 +51,7 @@ fn main() {
         bench.throughput();
         bench.disk();
         bench.size_and_latency();
+        bench.folding();
     }
 }
 
@@ -124,6 +128,16 @@ impl Bench {
             ("**from the window's end to the function, ms, slowest**", 0),
         ];
         self.rows(&names, latency);
+    }
+}
+
+impl Bench {
+    /// What a reading costs in each aggregate, by itself.
+    fn folding(&self) {
+        for (name, aggregates) in fold::cases() {
+            let row = format!("fold, {name}: ns per reading");
+            self.rows(&[(&row, 1)], || vec![fold::measure(&aggregates)]);
+        }
     }
 }
 

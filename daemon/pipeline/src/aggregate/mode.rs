@@ -56,15 +56,18 @@ impl Mode {
         self.counts.iter().copied().rev().max_by_key(|(_, count)| *count)
     }
 
-    /// With too many values: takes from each the count of the first that has no place, which takes as much from that one
-    /// and from all places together at once, so that it cannot happen often.
+    /// With too many values: takes the count of the first that has no place from all of them, which removes that one. So
+    /// whatever is missed of one value was taken from every place as well, and cannot add up to more than its share.
     fn shrink(&mut self) {
         if self.counts.len() <= MODE_VALUES_MAX {
             return;
         }
-        let mut counts: Vec<u64> = self.counts.iter().map(|(_, count)| *count).collect();
-        let (_, taken, _) = counts.select_nth_unstable_by(MODE_VALUES_MAX, |a, b| b.cmp(a));
-        let taken = *taken;
+        let taken = if self.counts.len() == MODE_VALUES_MAX + 1 {
+            self.counts.iter().map(|(_, count)| *count).min().unwrap_or(0)
+        } else {
+            let mut counts: Vec<u64> = self.counts.iter().map(|(_, count)| *count).collect();
+            *counts.select_nth_unstable_by(MODE_VALUES_MAX, |a, b| b.cmp(a)).1
+        };
         self.missed = self.missed.saturating_add(taken);
         self.counts.retain_mut(|(_, count)| {
             *count = count.saturating_sub(taken);

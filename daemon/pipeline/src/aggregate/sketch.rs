@@ -54,8 +54,15 @@ impl Default for Sketch {
 }
 
 impl Sketch {
-    /// The greatest relative error of a quantile while no buckets were joined.
-    pub const RELATIVE_ERROR: f64 = 0.005_86;
+    /// The greatest relative error of each of the two values that a quantile lies between.
+    pub fn relative_error(&self) -> f64 {
+        match self {
+            Sketch::Few(_) => 0.0,
+            Sketch::Many(buckets) => {
+                (0.375 / f64::from(PER_OCTAVE) * 2_f64.powi(buckets.level.into())).tanh()
+            }
+        }
+    }
 
     pub(super) fn fold(&mut self, value: f64) {
         match self {
@@ -99,7 +106,7 @@ impl Sketch {
         Some(low * (1.0 - share) + high * share)
     }
 
-    /// Whether buckets were joined, and the error is greater than [`Sketch::RELATIVE_ERROR`].
+    /// Whether buckets were joined, and the error is greater than 0.586 %.
     pub(super) fn is_approximate(&self) -> bool {
         matches!(self, Sketch::Many(Buckets { level: 1.., .. }))
     }
@@ -162,8 +169,9 @@ impl Buckets {
             Ok(place) => self.buckets[place].1 = self.buckets[place].1.saturating_add(count),
             Err(place) => {
                 if self.buckets.len() == self.buckets.capacity() {
-                    // By half instead of doubling: there are many of these, and most stay small.
-                    self.buckets.reserve_exact((self.buckets.len() / 2).max(8));
+                    // By half instead of doubling, and up to the bound: there are many of these, and most stay small.
+                    let room = (SKETCH_BUCKETS_MAX + 1).saturating_sub(self.buckets.len());
+                    self.buckets.reserve_exact((self.buckets.len() / 2).max(8).min(room));
                 }
                 self.buckets.insert(place, (bucket, count));
                 while self.buckets.len() > SKETCH_BUCKETS_MAX {
@@ -300,8 +308,7 @@ mod tests {
         for octave in [-1022, -300, -1, 0, 1, 7, 300, 1022] {
             for step in 0..10_000 {
                 let value = 2_f64.powi(octave) * (1.0 + f64::from(step) / 10_000.0);
-                for (level, error) in [(0, Sketch::RELATIVE_ERROR), (1, 0.011_72), (2, 0.023_44), (4, 0.0936)]
-                {
+                for (level, error) in [(0, 0.005_86), (1, 0.011_72), (2, 0.023_44), (4, 0.0936)] {
                     for value in [value, -value] {
                         let found = middle(joined(bucket(value), level), level);
                         assert!((found / value - 1.0).abs() <= error, "{value} at {level}: {found}");

@@ -50,20 +50,15 @@ impl Content {
         }
     }
 
-    /// Notes that the value is unknown from `time` until the next reading: the sensor is offline. What weighs values by time
-    /// leaves that time out. Where it was unknown already when the window began, `time` is the window's start.
-    #[cfg_attr(not(test), expect(dead_code, reason = "availability topics will use it"))]
-    pub(crate) fn break_at(&mut self, time: Time, template: Template<'_>) {
-        self.lane_mut(template).states.iter_mut().for_each(|state| state.break_at(time));
-    }
-
     fn lane_mut(&mut self, template: Template<'_>) -> &mut Lane {
         let place = match self.lanes.binary_search_by_key(&template.metric, |lane| lane.metric) {
             Ok(place) => place,
             Err(place) => {
                 // Most windows have one lane, and there are many windows.
                 self.lanes.reserve_exact(1);
-                self.lanes.insert(place, Lane::empty(template));
+                let mut lane = Lane::new(template.wanted, template.samples_max);
+                lane.metric = template.metric;
+                self.lanes.insert(place, lane);
                 place
             }
         };
@@ -88,13 +83,20 @@ impl Content {
 }
 
 impl Lane {
-    fn empty(template: Template<'_>) -> Lane {
-        let states = State::empty_for(template.wanted, template.samples_max);
-        Lane { metric: template.metric, opening: None, states }
+    /// An empty one for `aggregates`. `samples_max`: how many readings are kept for those that depend on their order.
+    pub fn new(aggregates: &[Aggregate], samples_max: u32) -> Lane {
+        Lane { metric: 0, opening: None, states: State::empty_for(aggregates, samples_max) }
     }
 
-    fn fold(&mut self, time: Time, value: f64) {
+    /// Folds one counted reading in. `value` is finite.
+    pub fn fold(&mut self, time: Time, value: f64) {
         self.states.iter_mut().for_each(|state| state.fold(time, value));
+    }
+
+    /// Notes that the value is unknown from `time` until the next reading: the sensor is offline. What weighs values by time
+    /// leaves that time out. Where it was unknown already when the window began, `time` is the window's start.
+    pub fn break_at(&mut self, time: Time) {
+        self.states.iter_mut().for_each(|state| state.break_at(time));
     }
 
     /// Whether something in it depends on what came before the window.
@@ -114,7 +116,7 @@ impl Lane {
 
     /// Folds in what came later. Where the definition changed in between, only what both parts know is known of the
     /// whole: an aggregate of some of its readings would be wrong.
-    fn merge(&mut self, later: &Lane) {
+    pub fn merge(&mut self, later: &Lane) {
         self.opening = match (self.opening, later.opening) {
             (Some(one), Some(other)) => Some(if other.0 < one.0 { other } else { one }),
             (one, other) => one.or(other),

@@ -2,7 +2,8 @@
 
 use super::world::{World, at, plan, pointer};
 use tidegate_pipeline::aggregate::{Aggregate, Permille};
-use tidegate_pipeline::plan::{MetricPlan, Unique};
+use tidegate_pipeline::partial::Partial;
+use tidegate_pipeline::plan::{Kind, MetricPlan, Unique};
 use tidegate_pipeline::time::Span;
 use tidegate_pipeline::topic::TopicPattern;
 
@@ -104,4 +105,69 @@ fn every_aggregate_has_its_name() {
     assert_eq!(values, expected);
     assert_eq!(world.json(0)["data"].get("approximate"), None);
     assert!(world.json(1)["data"]["values"].get("stddev").is_none(), "of one reading there is none");
+}
+
+/// A list of its own, that of all others, and what the kind of the metric chooses.
+#[test]
+fn aggregates_by_metric_and_kind() {
+    let check = |kind: Kind, by_metric: &[(&str, Aggregate)], expected: &[&str]| {
+        let mut plan = plan();
+        if let tidegate_pipeline::plan::Fields::Value { listed, .. } = &mut plan.streams[0].fields {
+            listed.push(MetricPlan { name: "t".into(), kind, ..MetricPlan::default() });
+        }
+        let named = by_metric.iter().map(|(metric, aggregate)| (metric.to_string(), vec![aggregate.clone()]));
+        plan.summaries[0].by_metric = named.collect();
+        plan.summaries[0].aggregates.clear();
+        let mut world = World::new(plan);
+        world.send(0.0, "s/d1/t", &super::world::payload(1.0, 0.0));
+        // What is derived from the plan is there after a restart, too.
+        let state = world.pipeline.state().clone();
+        world.pipeline = tidegate_pipeline::Pipeline::restore(world.pipeline.plan().clone(), state);
+        world.send(1.0, "s/d1/t", &super::world::payload(3.0, 1.0));
+        world.settle();
+        let values = world.json(0)["data"]["values"].clone();
+        let mut names: Vec<_> = values.as_object().unwrap().keys().cloned().collect();
+        names.sort_unstable();
+        assert_eq!(names, expected, "{kind:?} {by_metric:?}");
+    };
+    check(Kind::Gauge, &[], &["count", "max", "mean", "min"]);
+    check(Kind::Counter, &[], &["count", "increase", "last"]);
+    check(Kind::State, &[], &["count", "last", "mode", "time_weighted_mean"]);
+    check(Kind::Counter, &[("t", Aggregate::Sum)], &["sum"]);
+    check(Kind::Counter, &[("other", Aggregate::Sum)], &["count", "increase", "last"]);
+}
+
+/// What a function gets is enough to compute the aggregates again.
+#[test]
+fn the_state_rides_along_when_asked_for() {
+    let mut plan = plan();
+    plan.summaries[0].state = true;
+    let mut world = World::new(plan);
+    for (secs, value) in [(0.0, 1.0), (1.0, 3.0), (70.0, 8.0)] {
+        world.send(secs, "s/d1/t", &super::world::payload(value, secs));
+    }
+    world.settle();
+    let state = |at: usize| Partial::decode(world.json(at)["data"]["state"].as_str().unwrap()).unwrap();
+    let mut both = state(0);
+    assert_eq!((both.start, both.end), (at(0.0), at(60.0)));
+    both.merge(&state(1));
+    assert_eq!((both.start, both.end), (at(0.0), at(120.0)));
+    let context = both.lane.context(both.start, both.end);
+    let sum = Aggregate::Sum.value(&both.lane.states, &context);
+    assert_eq!(sum, Some(tidegate_pipeline::aggregate::Value::Number(12.0)));
+    assert_eq!(both.completeness.received, 3);
+}
+
+#[test]
+fn what_is_approximate_is_named() {
+    let mut plan = plan();
+    plan.summaries[0].samples_max = Some(2);
+    plan.summaries[0].aggregates = vec![Aggregate::Count, Aggregate::Increase];
+    let mut world = World::new(plan);
+    for secs in [1.0, 2.0, 4.0, 5.0, 6.0, 3.0] {
+        world.send(secs, "s/d1/t", &super::world::payload(secs, secs));
+    }
+    world.settle();
+    assert_eq!(world.json(0)["data"]["approximate"], serde_json::json!(["increase"]));
+    assert_eq!(world.json(0)["data"]["values"], serde_json::json!({"count": 6, "increase": 5.0}));
 }

@@ -14,13 +14,13 @@ fn secs(secs: i64) -> Span {
     Span::from_secs(secs)
 }
 
-fn with(kind: u8, window: Window) -> Plan {
+pub fn with(kind: u8, window: Window) -> Plan {
     let mut plan = unique(kind);
     plan.summaries[0].window = window;
     plan
 }
 
-fn kinds() -> impl Strategy<Value = Window> {
+pub fn kinds() -> impl Strategy<Value = Window> {
     prop_oneof![
         (1i64..200).prop_map(|length| Window::Tumbling { length: secs(length) }),
         (1i64..40, 1i64..6, 0i64..40).prop_map(|(every, times, more)| Window::Hopping {
@@ -34,9 +34,9 @@ fn kinds() -> impl Strategy<Value = Window> {
 }
 
 /// Readings that count, by metric and device: (time, value), in the order of time.
-type Counted = BTreeMap<(u8, u8), Vec<(Time, f64)>>;
+pub type Counted = BTreeMap<(u8, u8), Vec<(Time, f64)>>;
 
-fn counted(inputs: &[(i64, Input)], published: &[Published], oldest: impl Fn(Time) -> i64) -> Counted {
+pub fn counted(inputs: &[(i64, Input)], published: &[Published], oldest: impl Fn(Time) -> i64) -> Counted {
     let mut seen = BTreeSet::new();
     let mut counted = Counted::new();
     for (arrival, input) in inputs {
@@ -58,10 +58,10 @@ fn counted(inputs: &[(i64, Input)], published: &[Published], oldest: impl Fn(Tim
 }
 
 /// What the windows of one series hold, by definition: key and readings.
-fn cut(window: &Window, readings: &[(Time, f64)]) -> BTreeMap<String, Vec<f64>> {
-    let mut windows: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    let mut put = |start: i64, name: String, value| {
-        windows.entry(format!("{}/{name}", Time(start).rfc3339())).or_default().push(value);
+pub fn cut(window: &Window, readings: &[(Time, f64)]) -> BTreeMap<String, Vec<(Time, f64)>> {
+    let mut windows: BTreeMap<String, Vec<(Time, f64)>> = BTreeMap::new();
+    let mut put = |start: i64, name: String, reading| {
+        windows.entry(format!("{}/{name}", Time(start).rfc3339())).or_default().push(reading);
     };
     match window {
         Window::Session { gap } => {
@@ -70,18 +70,18 @@ fn cut(window: &Window, readings: &[(Time, f64)]) -> BTreeMap<String, Vec<f64>> 
                 if n == 0 || time.0 - readings[n - 1].0.0 >= gap.0 {
                     start = time.0;
                 }
-                put(start, "session".into(), *value);
+                put(start, "session".into(), (*time, *value));
             }
         }
         Window::Tumbling { length: Span(length) } => {
             let name = format!("{}s", length / 1_000_000);
-            readings.iter().for_each(|(t, v)| put(t.0.div_euclid(*length) * length, name.clone(), *v));
+            readings.iter().for_each(|(t, v)| put(t.0.div_euclid(*length) * length, name.clone(), (*t, *v)));
         }
         Window::Hopping { length: Span(length), every: Span(every) } => {
             for (time, value) in readings {
                 for n in time.0 / every - length / every - 2..=time.0 / every {
                     if n * every <= time.0 && time.0 < n * every + length {
-                        put(n * every, format!("{}s", length / 1_000_000), *value);
+                        put(n * every, format!("{}s", length / 1_000_000), (*time, *value));
                     }
                 }
             }
@@ -90,7 +90,7 @@ fn cut(window: &Window, readings: &[(Time, f64)]) -> BTreeMap<String, Vec<f64>> 
             let (length, ahead) = indian(*unit);
             for (time, value) in readings {
                 let start = (time.0 + ahead).div_euclid(length) * length - ahead;
-                put(start, format!("{}s", length / 1_000_000), *value);
+                put(start, format!("{}s", length / 1_000_000), (*time, *value));
             }
         }
         Window::Count { .. } | Window::State { .. } => {}
@@ -109,7 +109,20 @@ fn indian(unit: CalendarUnit) -> (i64, i64) {
     }
 }
 
-fn values(readings: &[f64]) -> Vec<f64> {
+/// How old a reading of `time` can be in milliseconds. Ages of scripts stay clear of the horizon of short windows; of long
+/// ones, what is left of them counts too.
+pub fn oldest(window: &Window, time: Time) -> i64 {
+    match window {
+        Window::Calendar { unit, .. } => {
+            let (length, ahead) = indian(*unit);
+            (length - (time.0 + ahead).rem_euclid(length)) / 1_000 + 3_610_000
+        }
+        _ => 3_500_000,
+    }
+}
+
+fn values(readings: &[(Time, f64)]) -> Vec<f64> {
+    let readings: Vec<f64> = readings.iter().map(|(_, value)| *value).collect();
     let min = readings.iter().copied().fold(f64::INFINITY, f64::min);
     let max = readings.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     vec![readings.len() as f64, readings.iter().sum(), min, max]
@@ -139,14 +152,7 @@ fn check(window: &Window, inputs: &[(i64, Input)], published: &[Published]) -> R
     let mut world = World::new(plan.clone());
     feed(&mut world, inputs, |_| {});
     world.settle();
-    // Ages of scripts stay clear of the horizon of short windows; of long ones, what is left of them counts too.
-    let counted = counted(inputs, published, |time| match window {
-        Window::Calendar { unit, .. } => {
-            let (length, ahead) = indian(*unit);
-            (length - (time.0 + ahead).rem_euclid(length)) / 1_000 + 3_610_000
-        }
-        _ => 3_500_000,
-    });
+    let counted = counted(inputs, published, |time| oldest(window, time));
     let mut expected = BTreeMap::new();
     for ((metric, device), readings) in &counted {
         for (window, found) in cut(window, readings) {

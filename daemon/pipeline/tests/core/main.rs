@@ -3,13 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "a test crate has no outside")]
 
+mod aggregates;
 mod events;
 mod forgetting;
 mod kinds;
 mod laws;
 mod layout;
+mod memory;
 mod migration;
+mod products;
 mod records;
+mod samples;
 mod script;
 mod uniqueness;
 mod uptime;

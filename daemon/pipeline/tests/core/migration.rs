@@ -4,7 +4,7 @@ use super::script::{acts, feed, play, unique};
 use super::world::{World, payload, plan, stream};
 use proptest::prelude::*;
 use tidegate_pipeline::aggregate::Aggregate;
-use tidegate_pipeline::plan::{Plan, Window};
+use tidegate_pipeline::plan::{Fields, Kind, MetricPlan, Plan, Window};
 use tidegate_pipeline::time::Span;
 
 /// The plan with some of it changed.
@@ -108,4 +108,32 @@ fn a_plan_that_says_the_same_closes_nothing() {
         let world = World::new(plan());
         assert_eq!(world.pipeline.closes_for(&changed(plan(), what)), [0], "{what}");
     }
+}
+
+/// What is computed changes with the kind of a metric, with its own list, and with how much is kept.
+#[test]
+fn what_changes_the_aggregates_closes() {
+    let metric = |kind: Kind| {
+        let mut plan = plan();
+        if let Fields::Value { listed, .. } = &mut plan.streams[0].fields {
+            listed.push(MetricPlan { name: "t".into(), kind, ..MetricPlan::default() });
+        }
+        plan.summaries[0].aggregates.clear();
+        plan
+    };
+    let own = |aggregates: &[Aggregate]| {
+        let mut plan = metric(Kind::Counter);
+        plan.summaries[0].by_metric = vec![("t".into(), aggregates.to_vec())];
+        plan
+    };
+    let mut narrow = metric(Kind::Gauge);
+    narrow.summaries[0].samples_max = Some(2);
+    let check = |before: &Plan, after: &Plan, closes: &[u16]| {
+        assert_eq!(World::new(before.clone()).pipeline.closes_for(after), closes);
+    };
+    check(&metric(Kind::Gauge), &metric(Kind::Gauge), &[]);
+    check(&metric(Kind::Gauge), &metric(Kind::Counter), &[0]);
+    check(&metric(Kind::Counter), &own(&[Aggregate::Sum]), &[0]);
+    check(&metric(Kind::Counter), &own(Aggregate::defaults(Kind::Counter)), &[]);
+    check(&metric(Kind::Gauge), &narrow, &[0]);
 }

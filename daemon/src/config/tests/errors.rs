@@ -194,6 +194,27 @@ fn places_and_names() {
     }
 }
 
+/// Of gateways that share a subscription each sees some of a series' readings.
+#[test]
+fn order_needs_all_readings() {
+    let source = "[sources.b]\nurl = \"mqtt://h\"\nshared_group = \"g\"\n";
+    for (aggregates, name) in [
+        ("[\"count\", \"rate\"]", "rate"),
+        ("{ e = \"increase\", \"*\" = \"mean\" }", "increase"),
+        ("[{ duration_in = \"value > 1\" }]", "duration_in"),
+    ] {
+        let text = format!("{source}[summaries.s]\naggregates = {aggregates}\n");
+        let expected = format!(
+            "4: `{name}` needs every reading of a series in one gateway: the source `b` has a shared_group: others get some of them"
+        );
+        check(&text, &[&expected]);
+    }
+    // A meter has an increase without anybody asking for it.
+    let meter = "[streams.s]\ntopic = \"t\"\nmetrics = { e = { kind = \"counter\" } }\n";
+    let report = read(&format!("{source}{meter}[summaries.x]\n{BASE}")).unwrap_err().to_string();
+    assert!(report.contains("`increase` needs every reading"), "{report}");
+}
+
 #[test]
 fn formats() {
     let stream = |text: &str| format!("[streams.s]\ntopic = \"t/{{device}}\"\n{text}\n");
