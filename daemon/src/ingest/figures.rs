@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tidegate_pipeline::ledger::Ledger;
+use tidegate_pipeline::ticks::Device;
 
 /// What became of all readings: what the pipeline decided, and what became of dead letters afterwards. The two change
 /// together when a dead letter is retried, so they are published together.
@@ -31,6 +32,8 @@ pub struct Figures {
     pub windows: AtomicU64,
     /// More flash is written than the budget allows: 0 or 1.
     pub overspent: AtomicU64,
+    /// Devices that say their uptime: how many, and the first of them.
+    clocks: Mutex<(usize, Vec<Device>)>,
     /// Not the wall clock: a step of it is no sign of life or death.
     turned: Mutex<Option<Instant>>,
 }
@@ -48,6 +51,16 @@ impl Figures {
         account.ledger.clone_from(ledger);
         account.letters = letters;
         intake.release(messages);
+    }
+
+    /// Tells what is known of the clocks of devices.
+    pub(super) fn publish_clocks(&self, count: usize, devices: Vec<Device>) {
+        *self.clocks.lock().unwrap_or_else(PoisonError::into_inner) = (count, devices);
+    }
+
+    /// Devices that say their uptime: how many, and how the clocks of the first of them stand to ours.
+    pub fn clocks(&self) -> (usize, Vec<Device>) {
+        self.clocks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The writer is alive.

@@ -8,6 +8,7 @@ use crate::store::OutputCounts;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tidegate_pipeline::ticks::Device;
 use tidegate_pipeline::verdict::Reason;
 
 /// Everything that there is to say at one moment.
@@ -39,6 +40,36 @@ pub struct Document {
     pub series: u64,
     /// Windows open.
     pub open_windows: u64,
+    /// Clocks of devices that say their uptime.
+    pub clocks: ClocksEntry,
+}
+
+/// Clocks of devices.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ClocksEntry {
+    /// How many are known.
+    pub known: usize,
+    /// The first of them, in the order in which they were met.
+    pub devices: Vec<ClockEntry>,
+}
+
+/// How the clock of a device stands to ours.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClockEntry {
+    /// The stream.
+    pub stream: String,
+    /// Its topic, or the tags that make it.
+    pub sender: String,
+    /// Of its latest boot.
+    pub boot: u64,
+    /// Milliseconds since 1970 at which its uptime was 0.
+    pub offset_ms: i64,
+    /// By how much our clock gains on its, in parts per million.
+    pub drift_ppm: f64,
+    /// How far the time of what it sends now can be off.
+    pub uncertainty_ms: f64,
+    /// Milliseconds since 1970 at which it was heard last.
+    pub heard_ms: i64,
 }
 
 /// A source.
@@ -149,6 +180,8 @@ pub struct Inputs {
     pub series: u64,
     /// Windows open.
     pub open_windows: u64,
+    /// Clocks of devices that say their uptime: how many, and the first of them.
+    pub clocks: (usize, Vec<Device>),
 }
 
 /// Puts the document together. Both identities of promise 4 hold in it, whatever the inputs.
@@ -168,7 +201,23 @@ pub fn assemble(inputs: Inputs) -> Document {
         store: inputs.store,
         series: inputs.series,
         open_windows: inputs.open_windows,
+        clocks: clocks(inputs.clocks),
     }
+}
+
+fn clocks((known, devices): (usize, Vec<Device>)) -> ClocksEntry {
+    let rounded = |number: f64| (number * 1e3).round() / 1e3;
+    let entry = |Device { stream, sender, estimate }: Device| ClockEntry {
+        stream,
+        sender,
+        boot: estimate.boot,
+        offset_ms: estimate.booted.as_millis(),
+        drift_ppm: rounded(estimate.drift_ppm),
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        uncertainty_ms: rounded(estimate.uncertainty.0 as f64 / 1e3),
+        heard_ms: estimate.heard.as_millis(),
+    };
+    ClocksEntry { known, devices: devices.into_iter().map(entry).collect() }
 }
 
 /// A dead letter that was evicted or dropped is rejected; one that was retried stands under its new verdict already.

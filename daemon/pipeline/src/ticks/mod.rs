@@ -15,11 +15,14 @@
 
 mod envelope;
 mod fit;
+mod known;
 #[cfg(test)]
 mod simulation;
 
 use crate::limits::BOOTS_MAX;
 use crate::time::{Span, Time};
+pub use known::Device;
+
 use envelope::Envelope;
 use fit::Drift;
 use serde::{Deserialize, Serialize};
