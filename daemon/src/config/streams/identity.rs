@@ -27,7 +27,7 @@ pub(super) fn time(field: &Field<'_>, zone: &str) -> Option<TimePlan> {
     let own_zone = section.get("zone");
     let zone = own_zone.as_ref().and_then(|field| field.zone()).unwrap_or_else(|| zone.to_owned());
     let format = format.and_then(|field| time_format(&field, zone));
-    for field in ["unit", "boot", "per"].into_iter().filter_map(|key| section.get(key)) {
+    for field in ["uptime", "unit", "boot", "per"].into_iter().filter_map(|key| section.get(key)) {
         field.bad(
             "goes with `uptime`",
             "remove it, or write time = { uptime = \"/uptime\", unit = \"ms\", boot = \"/boot\" }",
