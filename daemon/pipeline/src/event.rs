@@ -11,7 +11,6 @@ use crate::time::Time;
 use crate::window::{Completeness, Content, Lane};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// A window that closed, for the store and the outputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,9 +127,7 @@ impl<'r> Naming<'r> {
 
     fn unit(&self, metric: &str) -> Option<&'r str> {
         let streams = self.group.streams.iter().map(|&s| &self.plan.streams[usize::from(s)]);
-        streams
-            .flat_map(|stream| stream.fields.listed())
-            .find_map(|plan| (plan.name == metric).then_some(plan.unit.as_deref()).flatten())
+        streams.into_iter().find_map(|stream| stream.unit_of(metric))
     }
 
     /// How many readings a window should have: known when all its streams say how often they report.
@@ -177,7 +174,7 @@ impl<'r> Rendering<'r> {
                 approximate: lanes.iter().flat_map(|lane| lane.approximate(wide)).collect(),
                 completeness: Complete::new(self.content.completeness, naming.expected()),
                 clock: "trusted",
-                state: naming.summary().state.then(|| self.states(wide)),
+                state: naming.summary().state.then(|| self.state(&lanes)),
             },
         };
         // Serialising to memory fails only where a map key is not text, and there is none.
@@ -192,17 +189,10 @@ impl<'r> Rendering<'r> {
         (Record { start: naming.start, subject, unit, values }, id, event)
     }
 
-    /// The mergeable content, by metric where there are several.
-    fn states(&self, wide: bool) -> States {
-        let naming = &self.naming;
-        let completeness = &self.content.completeness;
-        let text = |lane: &Lane| Partial::encode(naming.start, naming.end, completeness, lane);
-        let metric = |lane: &Lane| naming.group.metrics.get(usize::from(lane.metric)).cloned();
-        let mut lanes = self.content.lanes.iter();
-        match wide {
-            true => States::Wide(lanes.map(|lane| (metric(lane).unwrap_or_default(), text(lane))).collect()),
-            false => States::Narrow(lanes.next().map(text).unwrap_or_default()),
-        }
+    /// The mergeable content. `told` has the names of its lanes.
+    fn state(&self, told: &[LaneValues<'_>]) -> String {
+        let lanes = told.iter().zip(&self.content.lanes).map(|(told, lane)| (told.metric, lane));
+        Partial::encode(self.naming.start, self.naming.end, self.content.completeness, lanes)
     }
 
     /// What is told of one metric.
@@ -294,7 +284,7 @@ struct Data<'e> {
     completeness: Complete,
     clock: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<States>,
+    state: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -309,14 +299,6 @@ impl Serialize for Tags {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
-}
-
-/// Mergeable content as text.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum States {
-    Narrow(String),
-    Wide(BTreeMap<String, String>),
 }
 
 /// Units by metric, where a summary has several.

@@ -52,6 +52,7 @@ impl Pipeline {
         self.name_series(series.stream, &series.metric, &series.tags);
         self.series_index.remove(self.name.as_str());
         self.state.vacant_series.push(at);
+        self.worst.forget(at, &self.state);
         for group in series.groups {
             let members = &mut self.state.groups[group as usize].group.members;
             members.retain(|member| *member != at);

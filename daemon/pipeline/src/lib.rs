@@ -19,6 +19,7 @@ mod tags;
 pub mod decode;
 pub mod dedupe;
 pub mod clean;
+pub mod rejections;
 pub mod series;
 pub mod ticks;
 mod fold;

@@ -6,6 +6,7 @@
 
 use crate::pipeline::Pipeline;
 use crate::plan::{Plan, SummaryPlan};
+use crate::rejections::Worst;
 use crate::state::{Heard, KnownClock, KnownCounter, KnownSession, NumberedGroup, SourceState, State};
 use crate::time::Span;
 
@@ -87,10 +88,18 @@ impl Pipeline {
             let moved = &mut pipeline.state.series[at];
             moved.heard = heard(series.heard);
             moved.latest = series.latest;
+            moved.rejections.clone_from(&series.rejections);
+            // What other steps remember means nothing to new ones.
+            if pipeline.plan.streams[usize::from(stream)].clean
+                == old.streams[usize::from(series.stream)].clean
+            {
+                moved.cleaning.clone_from(&series.cleaning);
+            }
             if moved.times.is_some() && series.times.is_some() {
                 moved.times.clone_from(&series.times);
             }
         }
+        pipeline.worst = Worst::of(&pipeline.state);
         pipeline
     }
 }

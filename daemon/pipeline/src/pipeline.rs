@@ -1,5 +1,6 @@
 //! The pipeline: plan and state together, with what is derived from them to be fast.
 
+use crate::clean;
 use crate::decode::{Found, Shape};
 use crate::dedupe::content::Session;
 use crate::entry::{Entry, Event, Part, Reading};
@@ -8,15 +9,17 @@ use crate::ledger::Ledger;
 use crate::limits::SESSIONS_MAX;
 use crate::message::DeadLetter;
 use crate::plan::Plan;
+use crate::rejections::{SeriesRejections, Worst};
 use crate::route::Routes;
-use crate::series::{Index, Numbers};
+use crate::series::{Index, Numbers, Series};
 use crate::state::{Heard, KnownSession, SourceState, State};
 use crate::step::Step;
 use crate::tags::Tags;
 use crate::take::Taken;
 use crate::time::{Span, Time};
-use crate::verdict::Reason;
+use crate::verdict::{Reason, Verdict};
 use crate::window::{Content, Cutter};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -52,6 +55,11 @@ pub struct Pipeline {
     pub(crate) merged: Tags,
     /// Scratch: the series of one message's readings.
     pub(crate) resolved: Vec<Result<u32, Reason>>,
+    /// Scratch: the cleaned values of one record, by series, where metrics are derived from them.
+    pub(crate) cleaned: Vec<(u32, f64)>,
+    /// The gateway's, for expressions.
+    pub(crate) zone: TimeZone,
+    pub(crate) worst: Worst,
     pub(crate) last_session: Option<u32>,
     /// Where the part at hand came from, and when.
     pub(crate) heard: Heard,
@@ -127,6 +135,7 @@ impl Pipeline {
 
     /// A pipeline as it was when `state` was taken, under the same plan.
     pub fn restore(plan: Plan, state: State) -> Pipeline {
+        let zone = TimeZone::get(&plan.timezone).unwrap_or(TimeZone::UTC);
         let cutters = plan.summaries.iter().map(Cutter::of).collect();
         let mut pipeline = Pipeline {
             shapes: plan.streams.iter().map(Shape::of).collect(),
@@ -149,6 +158,9 @@ impl Pipeline {
             tags: Tags::default(),
             merged: Tags::default(),
             resolved: Vec::new(),
+            cleaned: Vec::new(),
+            zone,
+            worst: Worst::default(),
             last_session: None,
             heard: Heard::default(),
             sweep: 0,
@@ -184,6 +196,21 @@ impl Pipeline {
         self.state.series.len() - self.state.vacant_series.len()
     }
 
+    /// The series with the most rejections, most first; `None` when nothing has changed since this was asked last.
+    pub fn most_rejected(&mut self) -> Option<Vec<SeriesRejections>> {
+        let worst = self.worst.take()?;
+        let shown = worst.iter().map(|&at| {
+            let series = &self.state.series[at as usize];
+            SeriesRejections {
+                stream: self.plan.streams[usize::from(series.stream)].name.clone(),
+                metric: series.metric.clone(),
+                tags: series.tags.clone(),
+                reasons: series.rejections.iter().collect(),
+            }
+        });
+        Some(shown.collect())
+    }
+
     /// How many windows are open.
     pub fn open_windows(&self) -> usize {
         self.due.len()
@@ -215,8 +242,9 @@ impl Pipeline {
             }
             let gap = self.note_part(part);
             for reading in readings.by_ref().take(part.readings as usize) {
-                let value = self.clean(reading.series, reading.value).unwrap_or(reading.value);
-                self.note_reading(reading, value, gap, part.arrival);
+                let ran = clean::ran(reading.value, reading.verdict);
+                let cleaned = ran.then(|| self.clean(reading.series, reading.value, reading.time).ok());
+                self.note_reading(reading, cleaned.flatten().unwrap_or(reading.value), gap, part.arrival);
             }
         }
         events.for_each(|(_, event)| self.note_event(event));
@@ -238,6 +266,11 @@ impl Pipeline {
 
     /// Folds a reading into the state as its verdict says. `value` is the cleaned value.
     pub(crate) fn note_reading(&mut self, reading: &Reading, value: f64, gap: u32, arrival: Time) {
+        if let Verdict::Rejected(reason) | Verdict::DeadLettered(reason) = reading.verdict {
+            let rejections = &mut self.state.series[reading.series as usize].rejections;
+            rejections.add(reason);
+            self.worst.note(reading.series, rejections);
+        }
         crate::fold::fold(self, reading, value, gap, arrival);
     }
 
@@ -305,14 +338,12 @@ impl Pipeline {
         }
     }
 
-    /// The cleaned value.
-    pub(crate) fn clean(&self, series: u32, value: f64) -> Result<f64, Reason> {
-        let series = &self.state.series[series as usize];
-        let steps = &self.plan.streams[usize::from(series.stream)].clean;
-        steps.iter().try_fold(value, |value, clean| match &clean.metrics {
-            Some(metrics) if !metrics.contains(&series.metric) => Ok(value),
-            _ => clean.step.apply(value),
-        })
+    /// The cleaned value, or why a step rejects it. Steps remember what they saw.
+    pub(crate) fn clean(&mut self, series: u32, value: f64, time: Time) -> Result<f64, Reason> {
+        let Series { stream, metric, tags, cleaning, .. } = &mut self.state.series[series as usize];
+        let steps = &self.plan.streams[usize::from(*stream)].clean;
+        let sample = clean::Sample { value, time, zone: &self.zone, tags };
+        clean::run(steps, metric, cleaning, sample)
     }
 
     /// The slot that a new session gets.

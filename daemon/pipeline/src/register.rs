@@ -1,9 +1,11 @@
 //! Registration: series and groups get their numbers, and are found by name.
 
+use crate::clean;
 use crate::dedupe::{Counter, CounterKind};
 use crate::limits::WIDE_METRICS_MAX;
 use crate::pipeline::{Due, Pipeline, number};
 use crate::plan::{Layout, SummaryPlan, Unique};
+use crate::rejections::{Rejections, Worst};
 use crate::series::{self, Extra, Group, Series};
 use crate::state::{Heard, KnownClock, KnownCounter, NumberedGroup};
 use crate::ticks::Clock;
@@ -15,7 +17,9 @@ impl Pipeline {
     pub(crate) fn add_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> u32 {
         let at = self.next_series();
         let groups = self.groups_of(at, stream, metric, tags);
-        let by_time = self.plan.streams[usize::from(stream)].unique == Unique::Time;
+        let plan = &self.plan.streams[usize::from(stream)];
+        let by_time = plan.unique == Unique::Time;
+        let cleaning = clean::memories(&plan.clean, metric);
         self.name_series(stream, metric, tags);
         self.series_index.insert(self.name.as_str().into(), at);
         let series = Series {
@@ -26,6 +30,8 @@ impl Pipeline {
             latest: (Time::MIN, Time::MIN),
             groups,
             times: by_time.then(Box::default),
+            cleaning,
+            rejections: Rejections::default(),
         };
         match self.state.vacant_series.pop() {
             Some(at) => self.state.series[at as usize] = series,
@@ -161,6 +167,7 @@ impl Pipeline {
 
     /// Rebuilds what is derived from the state.
     pub(crate) fn index(&mut self) {
+        self.worst = Worst::of(&self.state);
         let mut name = String::new();
         for (at, series) in self.state.series.iter().enumerate().filter(|(_, series)| !series.is_vacant()) {
             let tags = series.tags.iter().map(|(name, value)| (name.as_str(), Some(value.as_str())));

@@ -1,7 +1,9 @@
 //! Series: who measured what. Numbered once, found by name, never renumbered.
 
+use crate::clean::Memory;
 use crate::dedupe::times::Times;
 use crate::plan::{Kind, Plan};
+use crate::rejections::Rejections;
 use crate::state::Heard;
 use crate::time::Time;
 use crate::window::{Carry, Open, Sessions, Sorted, Template, Waiting};
@@ -31,6 +33,10 @@ pub struct Series {
     pub groups: Vec<u32>,
     /// Counted time stamps, where the stream is `unique = "time"`.
     pub times: Option<Box<Times>>,
+    /// What the cleaning steps that it goes through remember, in their order.
+    pub cleaning: Box<[Memory]>,
+    /// How many of its readings were not counted, by reason.
+    pub rejections: Rejections,
 }
 
 /// The stream of a number that no series has.
@@ -47,6 +53,8 @@ impl Series {
             latest: (Time::MIN, Time::MIN),
             groups: Vec::new(),
             times: None,
+            cleaning: Box::default(),
+            rejections: Rejections::default(),
         }
     }
 

@@ -13,6 +13,7 @@ mod context;
 mod schema;
 mod suggest;
 pub(crate) mod units;
+mod expression;
 mod window;
 mod field;
 mod reader;

@@ -91,9 +91,33 @@ pub(super) static TIME: Schema =
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
 pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit", "kind"]);
-pub(super) static CLEAN: Schema = at("streams.NAME.clean", &["range", "scale", "metrics"]);
+pub(super) static CLEAN: Schema = at(
+    "streams.NAME.clean",
+    &[
+        "range",
+        "scale",
+        "convert",
+        "spike",
+        "stuck",
+        "rate_limit",
+        "deadband",
+        "duplicate",
+        "map",
+        "where",
+        "derive",
+        "metrics",
+    ],
+);
 pub(super) static RANGE: Schema = at("streams.NAME.clean.range", &["min", "max"]);
 pub(super) static SCALE: Schema = at("streams.NAME.clean.scale", &["factor", "offset"]);
+pub(super) static CONVERT: Schema = at("streams.NAME.clean.convert", &["from", "to"]);
+pub(super) static SPIKE: Schema = at("streams.NAME.clean.spike", &["window", "sigma", "min_deviation"]);
+pub(super) static STUCK: Schema = at("streams.NAME.clean.stuck", &["for"]);
+pub(super) static RATE_LIMIT: Schema = at("streams.NAME.clean.rate_limit", &["per_second"]);
+pub(super) static DEADBAND: Schema =
+    at("streams.NAME.clean.deadband", &["absolute", "percent", "at_least_every"]);
+pub(super) static DUPLICATE: Schema = at("streams.NAME.clean.duplicate", &["for"]);
+pub(super) static DERIVE: Schema = at("streams.NAME.clean.derive", &["metric", "from", "unit"]);
 pub(super) static SUMMARY: Schema = at(
     "summaries.NAME",
     &[
@@ -142,6 +166,13 @@ pub(super) static ALL: &[&Schema] = &[
     &CLEAN,
     &RANGE,
     &SCALE,
+    &CONVERT,
+    &SPIKE,
+    &STUCK,
+    &RATE_LIMIT,
+    &DEADBAND,
+    &DUPLICATE,
+    &DERIVE,
     &SUMMARY,
     &WINDOW,
     &AGGREGATE,
@@ -160,10 +191,6 @@ static LATER: &[(&str, &[&str])] = &[
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
     ("streams.NAME", &["availability"]),
-    (
-        "streams.NAME.clean",
-        &["spike", "convert", "stuck", "rate_limit", "deadband", "duplicate", "map", "where", "derive"],
-    ),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),
     ("clock", &["unsynchronised", "hold_max"]),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tidegate_pipeline::ledger::Ledger;
+use tidegate_pipeline::rejections::SeriesRejections;
 use tidegate_pipeline::ticks::Device;
 
 /// What became of all readings: what the pipeline decided, and what became of dead letters afterwards. The two change
@@ -22,6 +23,8 @@ pub struct Account {
 #[derive(Debug, Default)]
 pub struct Figures {
     account: Mutex<Account>,
+    /// The series with the most rejections, the most first.
+    rejections: Mutex<Vec<SeriesRejections>>,
     /// Transactions.
     pub commits: AtomicU64,
     /// Transactions that failed.
@@ -61,6 +64,15 @@ impl Figures {
     /// Devices that say their uptime: how many, and how the clocks of the first of them stand to ours.
     pub fn clocks(&self) -> (usize, Vec<Device>) {
         self.clocks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The series with the most rejections, the most first.
+    pub fn rejections(&self) -> Vec<SeriesRejections> {
+        self.rejections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn publish_rejections(&self, rejections: Vec<SeriesRejections>) {
+        *self.rejections.lock().unwrap_or_else(PoisonError::into_inner) = rejections;
     }
 
     /// The writer is alive.

@@ -371,6 +371,9 @@ impl Heart {
         let letters = self.parts.store.shared().letter_counts();
         let committed = std::mem::take(&mut self.batch.pending);
         figures.publish(self.parts.pipeline.ledger(), letters, &self.parts.intake, committed);
+        if let Some(rejections) = self.parts.pipeline.most_rejected() {
+            figures.publish_rejections(rejections);
+        }
         figures.series.store(self.parts.pipeline.series() as u64, Ordering::Relaxed);
         figures.windows.store(self.parts.pipeline.open_windows() as u64, Ordering::Relaxed);
         figures.publish_clocks(

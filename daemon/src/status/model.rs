@@ -8,6 +8,7 @@ use crate::store::OutputCounts;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tidegate_pipeline::rejections::SeriesRejections;
 use tidegate_pipeline::ticks::Device;
 use tidegate_pipeline::verdict::Reason;
 
@@ -42,6 +43,23 @@ pub struct Document {
     pub open_windows: u64,
     /// Clocks of devices that say their uptime.
     pub clocks: ClocksEntry,
+    /// The series with the most rejections, the most first.
+    pub rejections: Vec<RejectionsEntry>,
+}
+
+/// A series of which readings were not counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RejectionsEntry {
+    /// The stream's name.
+    pub stream: String,
+    /// What is measured.
+    pub metric: String,
+    /// Whose.
+    pub tags: BTreeMap<String, String>,
+    /// Of all reasons together.
+    pub total: u64,
+    /// By reason.
+    pub reasons: BTreeMap<&'static str, u32>,
 }
 
 /// Clocks of devices.
@@ -182,6 +200,8 @@ pub struct Inputs {
     pub open_windows: u64,
     /// Clocks of devices that say their uptime: how many, and the first of them.
     pub clocks: (usize, Vec<Device>),
+    /// The series with the most rejections.
+    pub rejections: Vec<SeriesRejections>,
 }
 
 /// Puts the document together. Both identities of promise 4 hold in it, whatever the inputs.
@@ -202,6 +222,17 @@ pub fn assemble(inputs: Inputs) -> Document {
         series: inputs.series,
         open_windows: inputs.open_windows,
         clocks: clocks(inputs.clocks),
+        rejections: inputs.rejections.into_iter().map(rejections).collect(),
+    }
+}
+
+fn rejections(series: SeriesRejections) -> RejectionsEntry {
+    RejectionsEntry {
+        total: series.total(),
+        stream: series.stream,
+        metric: series.metric,
+        tags: series.tags.into_iter().collect(),
+        reasons: series.reasons.iter().map(|(reason, count)| (reason.name(), *count)).collect(),
     }
 }
 

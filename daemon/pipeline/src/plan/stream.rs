@@ -2,6 +2,7 @@
 
 use super::fields::{Fields, Pointer};
 use super::format::Format;
+use crate::clean::Step;
 use crate::ticks::TickUnit;
 use crate::time::Span;
 use crate::topic::TopicPattern;
@@ -45,6 +46,17 @@ pub struct StreamPlan {
 }
 
 impl StreamPlan {
+    /// The unit of `metric` in summaries: the one that the configuration gives, unless a cleaning step makes another.
+    pub fn unit_of(&self, metric: &str) -> Option<&str> {
+        let listed = self.fields.listed().iter().find(|listed| listed.name == metric);
+        let unit = listed.and_then(|listed| listed.unit.as_deref());
+        self.clean.iter().fold(unit, |unit, clean| match &clean.step {
+            Step::Convert(convert) if clean.is_for(metric) => Some(&convert.unit),
+            Step::Derive(derive) if derive.metric == metric => derive.unit.as_deref(),
+            _ => unit,
+        })
+    }
+
     /// The names of all tags that a series of this stream can carry, sorted, without `metric`.
     pub fn tag_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self
@@ -186,7 +198,14 @@ pub enum TagPlan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CleanStep {
     /// What it does.
-    pub step: crate::clean::Step,
+    pub step: Step,
     /// To which metrics; `None`: to all.
     pub metrics: Option<Vec<String>>,
+}
+
+impl CleanStep {
+    /// Whether readings of `metric` go through it.
+    pub fn is_for(&self, metric: &str) -> bool {
+        self.metrics.as_ref().is_none_or(|metrics| metrics.iter().any(|name| name == metric))
+    }
 }

@@ -3,6 +3,7 @@
 //! Everything decided here is written down in the entry and done by the same code that a replay uses.
 
 mod close;
+mod derive;
 mod message;
 mod number;
 mod readings;

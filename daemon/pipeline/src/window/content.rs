@@ -50,15 +50,20 @@ impl Content {
         }
     }
 
+    /// Notes that the value is unknown from `time` until the next reading: the sensor is offline. What weighs values by time
+    /// leaves that time out. Where it was unknown already when the window began, `time` is the window's start.
+    #[expect(dead_code, reason = "availability topics will use it")]
+    pub(crate) fn break_at(&mut self, time: Time, template: Template<'_>) {
+        self.lane_mut(template).break_at(time);
+    }
+
     fn lane_mut(&mut self, template: Template<'_>) -> &mut Lane {
         let place = match self.lanes.binary_search_by_key(&template.metric, |lane| lane.metric) {
             Ok(place) => place,
             Err(place) => {
                 // Most windows have one lane, and there are many windows.
                 self.lanes.reserve_exact(1);
-                let mut lane = Lane::new(template.wanted, template.samples_max);
-                lane.metric = template.metric;
-                self.lanes.insert(place, lane);
+                self.lanes.insert(place, Lane::empty(template));
                 place
             }
         };
@@ -83,9 +88,13 @@ impl Content {
 }
 
 impl Lane {
-    /// An empty one for `aggregates`. `samples_max`: how many readings are kept for those that depend on their order.
-    pub fn new(aggregates: &[Aggregate], samples_max: u32) -> Lane {
-        Lane { metric: 0, opening: None, states: State::empty_for(aggregates, samples_max) }
+    fn empty(template: Template<'_>) -> Lane {
+        Lane { metric: template.metric, ..Lane::new(template.wanted, template.samples_max) }
+    }
+
+    /// An empty lane for `wanted`. `samples_max`: how many readings are kept for those that depend on their order.
+    pub fn new(wanted: &[Aggregate], samples_max: u32) -> Lane {
+        Lane { metric: 0, opening: None, states: State::empty_for(wanted, samples_max) }
     }
 
     /// Folds one counted reading in. `value` is finite.
@@ -93,8 +102,7 @@ impl Lane {
         self.states.iter_mut().for_each(|state| state.fold(time, value));
     }
 
-    /// Notes that the value is unknown from `time` until the next reading: the sensor is offline. What weighs values by time
-    /// leaves that time out. Where it was unknown already when the window began, `time` is the window's start.
+    /// Notes that the value is unknown from `time` until the next reading.
     pub fn break_at(&mut self, time: Time) {
         self.states.iter_mut().for_each(|state| state.break_at(time));
     }

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "a test crate has no outside")]
 
 mod aggregates;
+mod cleaning;
 mod events;
 mod forgetting;
 mod kinds;

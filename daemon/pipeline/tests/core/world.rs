@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use tidegate_pipeline::aggregate::Aggregate;
-use tidegate_pipeline::entry::Entry;
+use tidegate_pipeline::entry::{Entry, Reading};
 use tidegate_pipeline::event::{Closed, ClosedKey};
 use tidegate_pipeline::message::{DeadLetter, Message, Trace};
 use tidegate_pipeline::plan::{
@@ -154,6 +154,13 @@ impl World {
         if !changes.entry.is_empty() {
             self.entries.push(changes.entry);
         }
+    }
+
+    /// How many readings were made of others.
+    pub fn derived(&self) -> u64 {
+        let series = &self.pipeline.state().series;
+        let derived = |reading: &&Reading| series[reading.series as usize].metric.starts_with("derived");
+        self.entries.iter().flat_map(|entry| &entry.readings).filter(derived).count() as u64
     }
 
     /// All events, as `id count sum` with the id less its year to hour.

@@ -1,5 +1,6 @@
 //! Tables of configurations and what becomes of them.
 
+mod cleaning;
 mod documents;
 mod errors;
 mod promises;

@@ -85,13 +85,13 @@ impl<'f, 'p> Record<'f, 'p> {
         metric: Option<&'f str>,
     ) -> impl Iterator<Item = Candidate<'f>> + Clone + use<'f, 'p> {
         let (record, shape) = (*self, self.shape);
-        let value = move |slot: usize| record.own(slot).value(shape.decimal);
+        let value = move |metric: &str, slot: usize| shape.value(metric, record.own(slot));
         let single = match &stream.fields {
             Fields::Value { metric: default, listed, rest, .. } => {
                 let metric = metric.unwrap_or(default);
                 let wanted = *rest || listed.iter().any(|plan| plan.name == metric);
                 let slot = shape.single.filter(|_| wanted);
-                slot.and_then(|slot| Candidate::of(metric, value(slot)))
+                slot.and_then(|slot| Candidate::of(metric, value(metric, slot)))
             }
             Fields::Leaves { .. } => None,
         };
@@ -100,7 +100,8 @@ impl<'f, 'p> Record<'f, 'p> {
             Fields::Leaves { listed, .. } => listed.as_slice(),
         };
         let named = listed.iter().zip(&shape.values);
-        let named = named.filter_map(move |(plan, slot)| Candidate::of(&plan.name, value((*slot)?)));
+        let named =
+            named.filter_map(move |(plan, slot)| Candidate::of(&plan.name, value(&plan.name, (*slot)?)));
         single.into_iter().chain(named).chain(self.matches(listed)).chain(self.leaves())
     }
 
@@ -126,6 +127,11 @@ impl<'f, 'p> Record<'f, 'p> {
 }
 
 impl<'c> Candidate<'c> {
+    /// A reading that no message holds.
+    pub(crate) fn derived(metric: &'c str, value: f64) -> Candidate<'c> {
+        Candidate { metric, value: Ok(value), captured: Captured::default() }
+    }
+
     /// A reading of `metric`, unless its place is empty.
     fn of(metric: &'c str, value: Result<Option<f64>, Reason>) -> Option<Candidate<'c>> {
         Some(Candidate { metric, value: value.transpose()?, captured: Captured::default() })
@@ -139,7 +145,7 @@ pub(in super::super) fn keep_match(
     scalar: &Scalar<'_>,
 ) -> Option<(u16, Result<f64, Reason>)> {
     let Goal::Match { metric, loose } = goal else { return None };
-    match scalar.value(shape.decimal) {
+    match shape.value_of_listed(metric, scalar) {
         Ok(Some(value)) => Some((metric, Ok(value))),
         Err(reason) if !loose || reason == Reason::NotFinite => Some((metric, Err(reason))),
         _ => None,

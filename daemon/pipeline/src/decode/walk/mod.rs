@@ -8,7 +8,7 @@ use self::visitor::At;
 pub(super) use self::visitor::with_digits;
 use super::found::keep_match;
 use super::shape::{Goal, Shape};
-use super::{DecodeError, Found, Scalar};
+use super::{DecodeError, Found, ROOT_NAME, Scalar};
 use crate::verdict::Reason;
 use serde::de::{DeserializeSeed, Deserializer, Error};
 
@@ -173,14 +173,16 @@ pub(super) fn keep<'p>(
         return Ok(());
     }
     let whole = found.scratch.path.is_empty();
-    let value = match (&scalar, scalar.value(shape.decimal)) {
+    let name = if whole { ROOT_NAME } else { found.scratch.path.as_str() };
+    let value = match (&scalar, shape.value(name, &scalar)) {
         (_, Ok(Some(value))) => Ok(value),
         (_, Err(Reason::NotFinite)) if !whole => Err(Reason::NotFinite),
         // A document that is nothing but a scalar should have been a value.
         (_, Err(reason)) if whole && !matches!(scalar, Scalar::Nested) => {
             return Err(DecodeError::NoReading(reason));
         }
-        // Among the leaves only numbers and truth values are readings; the rest is description.
+        // Among the leaves only numbers, truth values and texts that stand for numbers are readings; the rest is
+        // description.
         _ => return Ok(()),
     };
     let path = std::mem::take(&mut found.scratch.path);
