@@ -1,14 +1,11 @@
-//! A client that waits for every acknowledgement.
+//! An MQTT client that publishes one thing after the other.
 
 use crate::packet::{self, Connect, Publish, Version, kind};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// How long an acknowledgement may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A connection to a broker or listener.
+/// One that waits for every acknowledgement.
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
@@ -17,15 +14,15 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the port on this machine, with a clean session.
+    /// Connects as `name`.
     ///
     /// # Panics
-    /// When nobody answers.
-    pub fn connect(port: u16) -> Client {
+    /// When it is refused.
+    pub fn connect(port: u16, name: &str) -> Client {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let mut out = Vec::new();
-        let ask = Connect { version: Version::V4, client: "patient", clean: true, receive_max: 100 };
+        let ask = Connect { version: Version::V4, client: name, clean: true, receive_max: 100 };
         packet::connect(&mut out, &ask);
         stream.write_all(&out).unwrap();
         let mut client = Client { stream, read: Vec::new(), id: 0 };
@@ -36,28 +33,28 @@ impl Client {
     /// Publishes at QoS 1 and waits for the acknowledgement, as for anything that ends in the ledger.
     ///
     /// # Panics
-    /// When it does not come.
+    /// When the other side leaves.
     pub fn publish(&mut self, topic: &[u8], payload: &[u8]) {
         self.publish_all(&[(topic, payload)]);
+    }
+
+    /// Publishes all at once and waits for all acknowledgements.
+    ///
+    /// # Panics
+    /// When the other side leaves.
+    pub fn publish_all(&mut self, messages: &[(&[u8], &[u8])]) {
+        self.publish_each(messages, false);
     }
 
     /// Publishes a message that the broker is to keep for later subscribers.
     ///
     /// # Panics
-    /// When it is not acknowledged.
+    /// When the other side leaves.
     pub fn publish_retained(&mut self, topic: &[u8], payload: &[u8]) {
-        self.send(&[(topic, payload)], true);
+        self.publish_each(&[(topic, payload)], true);
     }
 
-    /// Publishes all of them, then waits for their acknowledgements.
-    ///
-    /// # Panics
-    /// When they do not come.
-    pub fn publish_all(&mut self, messages: &[(&[u8], &[u8])]) {
-        self.send(messages, false);
-    }
-
-    fn send(&mut self, messages: &[(&[u8], &[u8])], retain: bool) {
+    fn publish_each(&mut self, messages: &[(&[u8], &[u8])], retain: bool) {
         let mut out = Vec::new();
         for (topic, payload) in messages {
             self.id = if self.id == u16::MAX { 1 } else { self.id + 1 };
@@ -68,7 +65,19 @@ impl Client {
         self.wait_for(kind::PUBACK, messages.len());
     }
 
-    fn wait_for(&mut self, wanted: u8, count: usize) {
+    /// Sends these bytes, whatever they are.
+    ///
+    /// # Panics
+    /// When the other side has left.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Waits for so many packets of a kind.
+    ///
+    /// # Panics
+    /// When the other side leaves.
+    pub fn wait_for(&mut self, wanted: u8, count: usize) {
         let mut seen = 0;
         let mut chunk = [0; 16 << 10];
         while seen < count {

@@ -82,7 +82,7 @@ fn cases() -> Vec<Case> {
 fn each_bad_message_has_a_reason() {
     let (port, function) = (port::reserve(), Function::start());
     let daemon = Daemon::start(&on_the_listener(port, &function));
-    let mut client = Client::connect(port);
+    let mut client = Client::connect(port, "bad-input");
     let good =
         |sequence: u32| format!(r#"{{"value":{sequence},"seq":{sequence},"ts":{}}}"#, now_ms()).into_bytes();
     client.publish(b"sensors/good/t", &good(1));
@@ -123,7 +123,7 @@ fn a_hundred_thousand_device_names() {
     let daemon = Daemon::start(&format!(
         "[sources.field]\ntype = \"listen\"\nlisten = \"127.0.0.1:{port}\"\n\n{streams}\n[outputs.function]\nurl = \"{url}\"\n"
     ));
-    let mut client = Client::connect(port);
+    let mut client = Client::connect(port, "bad-input");
     client.publish(b"words/first/t", b"1");
     let names: u64 = 101_000;
     for start in (0..names).step_by(1_000) {
@@ -150,7 +150,7 @@ fn a_hundred_thousand_device_names() {
 #[ignore = "end to end: ./tests/run e2e"]
 fn retained_messages_are_not_counted() {
     let (broker, function) = (Broker::start(), Function::start());
-    let mut client = Client::connect(broker.port());
+    let mut client = Client::connect(broker.port(), "bad-input");
     let payload = format!(r#"{{"value":1,"seq":1,"ts":{}}}"#, now_ms()).into_bytes();
     client.publish_retained(b"sensors/old/t", &payload);
     let url = function.url();
@@ -173,7 +173,7 @@ fn retained_messages_are_not_counted() {
 fn garbage_on_the_socket() {
     let (port, function) = (port::reserve(), Function::start());
     let daemon = Daemon::start(&on_the_listener(port, &function));
-    let mut good = Client::connect(port);
+    let mut good = Client::connect(port, "bad-input");
     let mut rng = fastrand::Rng::with_seed(7);
     for round in 0..200 {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();

@@ -181,7 +181,7 @@ fn from_a_publish_to_an_event() {
             daemon.kill();
             daemon.launch();
         }
-        Client::connect(port).publish(topic.as_bytes(), payload);
+        Client::connect(port, "sensor").publish(topic.as_bytes(), payload);
         for (series, count, sum) in *readings {
             let total = expected.entry((*series).to_owned()).or_default();
             (total.0, total.1) = (total.0 + count, total.1 + sum);

@@ -21,6 +21,7 @@ pub mod dedupe;
 pub mod clean;
 pub mod rejections;
 pub mod series;
+pub mod presence;
 pub mod ticks;
 mod fold;
 mod take;
@@ -28,6 +29,7 @@ pub mod window;
 pub mod aggregate;
 pub mod partial;
 pub mod event;
+pub mod alert;
 pub mod ledger;
 
 pub mod state;

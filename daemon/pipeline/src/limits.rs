@@ -62,3 +62,7 @@ pub const EXPRESSION_TOKENS_MAX: usize = 256;
 pub const REJECTING_SERIES_SHOWN: usize = 20;
 /// Values that a cleaning step `spike` looks at, the present one included.
 pub const SPIKE_WINDOW_MAX: usize = 99;
+/// Bytes of a payload on an availability topic; a longer one is no availability.
+pub const AVAILABILITY_BYTES_MAX: usize = 4 << 10;
+/// Times of being offline that are remembered of a sensor, for completeness.
+pub const OFFLINE_SPANS_MAX: usize = 8;

@@ -48,6 +48,7 @@ struct Layout<L> {
     late: u32,
     gaps: u32,
     backlog: u32,
+    offline: u32,
     lanes: L,
 }
 
@@ -66,7 +67,7 @@ impl Partial {
         completeness: Completeness,
         lanes: impl IntoIterator<Item = (&'l str, &'l Lane)>,
     ) -> String {
-        let Completeness { received, rejected, duplicates, late, gaps, backlog } = completeness;
+        let Completeness { received, rejected, duplicates, late, gaps, backlog, offline } = completeness;
         let lane = |(metric, lane): (&'l str, &'l Lane)| LaneLayout {
             metric,
             opening: lane.opening,
@@ -74,7 +75,8 @@ impl Partial {
         };
         let mut lanes: Vec<_> = lanes.into_iter().map(lane).collect();
         lanes.sort_by_key(|lane| lane.metric);
-        let layout = Layout { start, end, received, rejected, duplicates, late, gaps, backlog, lanes };
+        let layout =
+            Layout { start, end, received, rejected, duplicates, late, gaps, backlog, offline, lanes };
         // Writing to memory does not fail.
         let bytes = postcard::to_extend(&layout, vec![VERSION]).unwrap_or_default();
         STANDARD.encode(bytes)
@@ -91,8 +93,9 @@ impl Partial {
             return Err(PartialError::Version(Some(*version)));
         }
         let layout: Layout<Vec<LaneLayout<String, Box<[State]>>>> = postcard::from_bytes(rest)?;
-        let Layout { start, end, received, rejected, duplicates, late, gaps, backlog, lanes } = layout;
-        let completeness = Completeness { received, rejected, duplicates, late, gaps, backlog };
+        let Layout { start, end, received, rejected, duplicates, late, gaps, backlog, offline, lanes } =
+            layout;
+        let completeness = Completeness { received, rejected, duplicates, late, gaps, backlog, offline };
         let lane = |LaneLayout { metric, opening, states }| (metric, Lane { metric: 0, opening, states });
         Ok(Partial { start, end, completeness, lanes: lanes.into_iter().map(lane).collect() })
     }

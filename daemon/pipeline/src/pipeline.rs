@@ -1,5 +1,6 @@
 //! The pipeline: plan and state together, with what is derived from them to be fast.
 
+use crate::alert::{Outgoing, Timers};
 use crate::clean;
 use crate::decode::{Found, Shape};
 use crate::dedupe::content::Session;
@@ -37,6 +38,8 @@ pub struct Pipeline {
     pub(crate) routes: Routes,
     pub(crate) series_index: Index,
     pub(crate) group_index: Index,
+    pub(crate) watch_index: Index,
+    pub(crate) presence_index: Index,
     pub(crate) counter_index: Index,
     pub(crate) session_index: Index,
     pub(crate) clock_index: Index,
@@ -46,6 +49,10 @@ pub struct Pipeline {
     pub(crate) cutters: Vec<Cutter>,
     /// Open windows by when they close, then by group and start.
     pub(crate) due: BTreeSet<Due>,
+    /// When to look at which watch.
+    pub(crate) timers: Timers,
+    /// Watches that have something raised.
+    pub(crate) raised: BTreeSet<u32>,
     /// Groups whose watermark may have passed the end of a window in this step.
     pub(crate) ripe: BTreeSet<u32>,
     pub(crate) found: Found<'static>,
@@ -86,6 +93,8 @@ pub struct Changes {
     pub entry: Entry,
     /// Windows that closed, in order.
     pub closed: Vec<Closed>,
+    /// What to tell besides, before any window.
+    pub alerts: Vec<Outgoing>,
     /// Messages to keep.
     pub dead_letters: Vec<DeadLetter>,
     /// Closed windows that end at or before this can be forgotten once they are delivered.
@@ -95,7 +104,10 @@ pub struct Changes {
 impl Changes {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.entry.is_empty() && self.closed.is_empty() && self.dead_letters.is_empty()
+        self.entry.is_empty()
+            && self.closed.is_empty()
+            && self.alerts.is_empty()
+            && self.dead_letters.is_empty()
     }
 }
 
@@ -146,12 +158,16 @@ impl Pipeline {
             routes: Routes::default(),
             series_index: Index::default(),
             group_index: Index::default(),
+            watch_index: Index::default(),
+            presence_index: Index::default(),
             counter_index: Index::default(),
             session_index: Index::default(),
             clock_index: Index::default(),
             group_places: Numbers::default(),
             cutters,
             due: BTreeSet::new(),
+            timers: Timers::default(),
+            raised: BTreeSet::new(),
             ripe: BTreeSet::new(),
             found: Found::default(),
             name: String::new(),
@@ -311,6 +327,10 @@ impl Pipeline {
                 if let Some(known) = self.state.sessions.get_mut(*session as usize) {
                     known.session.open(*doubt_max);
                 }
+            }
+            Event::Presence { presence, online, at } => self.note_presence(*presence, *online, *at),
+            Event::Alert { watch, change } => {
+                self.note_alert(*watch, *change);
             }
             Event::Account { verdict, count } => self.state.ledger.add(*verdict, *count),
         }

@@ -1,5 +1,6 @@
 //! Registration: series and groups get their numbers, and are found by name.
 
+use crate::alert::Watch;
 use crate::clean;
 use crate::dedupe::{Counter, CounterKind};
 use crate::limits::WIDE_METRICS_MAX;
@@ -17,6 +18,8 @@ impl Pipeline {
     pub(crate) fn add_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> u32 {
         let at = self.next_series();
         let groups = self.groups_of(at, stream, metric, tags);
+        let watches = self.watches_of(stream, metric, tags);
+        let presence = self.join_presence(at, stream, tags);
         let plan = &self.plan.streams[usize::from(stream)];
         let by_time = plan.unique == Unique::Time;
         let cleaning = clean::memories(&plan.clean, metric);
@@ -29,6 +32,8 @@ impl Pipeline {
             heard: Heard::default(),
             latest: (Time::MIN, Time::MIN),
             groups,
+            watches,
+            presence,
             times: by_time.then(Box::default),
             cleaning,
             rejections: Rejections::default(),
@@ -36,6 +41,9 @@ impl Pipeline {
         match self.state.vacant_series.pop() {
             Some(at) => self.state.series[at as usize] = series,
             None => self.state.series.push(series),
+        }
+        if let Some(since) = self.offline_since(at) {
+            self.mark_watches(at, true, since);
         }
         at
     }
@@ -86,6 +94,44 @@ impl Pipeline {
             groups.push(at);
         }
         groups
+    }
+
+    /// The watches of a new series; makes the ones that are missing.
+    fn watches_of(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> Vec<u32> {
+        let plan = Arc::clone(&self.plan);
+        let mut watches = Vec::new();
+        for (alert, index) in
+            plan.alerts.iter().zip(0u16..).filter(|(alert, _)| alert.watches(stream, metric))
+        {
+            let metric = alert.by_metric().then_some(metric);
+            let value =
+                |name: &str| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.as_str());
+            let pairs: Vec<_> =
+                alert.key_tags(&plan.streams).into_iter().map(|name| (name, value(name))).collect();
+            series::name(&mut self.name, index, metric.unwrap_or_default(), pairs.iter().copied());
+            let at = match self.watch_index.get(self.name.as_str()) {
+                Some(&at) => at,
+                None => {
+                    let tags = pairs.iter().map(|(_, value)| value.map(str::to_owned)).collect();
+                    let watch = Watch::new(index, metric.map(str::to_owned), tags);
+                    let at = self.state.vacant_watches.pop().unwrap_or(number(self.state.watches.len()));
+                    match self.state.watches.get_mut(at as usize) {
+                        Some(place) => *place = watch,
+                        None => self.state.watches.push(watch),
+                    }
+                    self.watch_index.insert(self.name.as_str().into(), at);
+                    at
+                }
+            };
+            let watch = &mut self.state.watches[at as usize];
+            watch.members += 1;
+            if !watch.streams.contains(&stream) {
+                watch.streams.push(stream);
+            }
+            self.timers.soon(at);
+            watches.push(at);
+        }
+        watches
     }
 
     /// Whether every summary that puts a device into one event has room for another metric.
@@ -207,5 +253,29 @@ impl Pipeline {
         for (at, known) in self.state.sessions.iter().enumerate() {
             self.session_index.insert(known.name.as_str().into(), number(at));
         }
+        for (at, presence) in self.state.presences.iter().enumerate().filter(|(_, p)| !p.name.is_empty()) {
+            self.presence_index.insert(presence.name.as_str().into(), number(at));
+        }
+        self.index_watches();
+    }
+
+    fn index_watches(&mut self) {
+        let watches = std::mem::take(&mut self.state.watches);
+        for (at, watch) in watches.iter().enumerate().filter(|(_, watch)| !watch.is_vacant()) {
+            self.name_watch(watch);
+            self.watch_index.insert(self.name.as_str().into(), number(at));
+            self.timers.soon(number(at));
+            if watch.raised().next().is_some() {
+                self.raised.insert(number(at));
+            }
+        }
+        self.state.watches = watches;
+    }
+
+    /// The name under which a watch is found.
+    pub(crate) fn name_watch(&mut self, watch: &Watch) {
+        let names = self.plan.alerts[usize::from(watch.alert)].key_tags(&self.plan.streams);
+        let tags = names.iter().copied().zip(watch.tags.iter().map(Option::as_deref));
+        series::name(&mut self.name, watch.alert, watch.metric.as_deref().unwrap_or_default(), tags);
     }
 }

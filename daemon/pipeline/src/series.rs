@@ -31,6 +31,10 @@ pub struct Series {
     pub latest: (Time, Time),
     /// The groups that its readings are folded into, in the order of the plan's summaries.
     pub groups: Vec<u32>,
+    /// The watches that its readings move, in the order of the plan's alerts.
+    pub watches: Vec<u32>,
+    /// Whether its sensor is there, where the stream has `availability`.
+    pub presence: Option<u32>,
     /// Counted time stamps, where the stream is `unique = "time"`.
     pub times: Option<Box<Times>>,
     /// What the cleaning steps that it goes through remember, in their order.
@@ -52,6 +56,8 @@ impl Series {
             heard: Heard::default(),
             latest: (Time::MIN, Time::MIN),
             groups: Vec::new(),
+            watches: Vec::new(),
+            presence: None,
             times: None,
             cleaning: Box::default(),
             rejections: Rejections::default(),

@@ -93,6 +93,8 @@ reasons! {
     Where = "where",
     /// The condition of a cleaning step `where` has no result.
     NoResult = "no_result",
+    /// It says whether a sensor is there: no reading.
+    Availability = "availability",
 }
 
 #[cfg(test)]

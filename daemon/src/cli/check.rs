@@ -18,9 +18,12 @@ pub fn check(path: &Path, json: bool) -> Exit {
         Err(report) => return exit::config(&report),
     };
     let promises = config::promises(&loaded.config);
+    let alerts = config::alert_promises(&loaded.config);
     if json {
         let warnings: Vec<_> = loaded.warnings.iter().map(config::Diagnostic::one_line).collect();
-        println!("{}", serde_json::json!({ "valid": true, "warnings": warnings, "streams": promises }));
+        let document =
+            serde_json::json!({ "valid": true, "warnings": warnings, "streams": promises, "alerts": alerts });
+        println!("{document}");
         return Exit::OK;
     }
     let colour = std::io::stdout().is_terminal();
@@ -33,6 +36,9 @@ pub fn check(path: &Path, json: bool) -> Exit {
         for line in promise.overlaps.iter().chain(&promise.warnings) {
             println!("    - {line}");
         }
+    }
+    for alert in &alerts {
+        println!("  {}", alert.text);
     }
     Exit::OK
 }

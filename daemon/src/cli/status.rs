@@ -37,6 +37,7 @@ fn human(document: &Value) -> String {
             let _ = writeln!(text, "  {}: {}", word(&problem["at"]), word(&problem["text"]));
         }
     }
+    alerts(&mut text, &document["alerts"]);
     text.push_str("\nreadings\n");
     text.push_str(&table(&ledger(&document["ledger"])));
     let worst = rejections(&document["rejections"]);
@@ -62,6 +63,20 @@ fn human(document: &Value) -> String {
         grouped(count(&document["open_windows"])),
     );
     text
+}
+
+fn alerts(text: &mut String, alerts: &Value) {
+    let raised = alerts["raised"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if raised.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\nalerts: {} raised", grouped(count(&alerts["active"])));
+    for alert in raised {
+        let tags: Vec<_> = entries(&alert["tags"]).map(|(_, tag)| word(tag)).collect();
+        let parts = [word(&alert["alert"]), word(&alert["metric"]), tags.join(" "), word(&alert["reason"])];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let _ = writeln!(text, "  {} since {}", parts.join(" · "), word(&alert["since"]));
+    }
 }
 
 fn ledger(ledger: &Value) -> Vec<Vec<String>> {

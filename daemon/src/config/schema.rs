@@ -19,7 +19,7 @@ const fn of_type(place: &'static str, kind: &'static str, keys: &'static [&'stat
 }
 
 pub(super) static ROOT: Schema =
-    at("", &["gateway", "sources", "streams", "summaries", "outputs", "buffer", "clock", "status"]);
+    at("", &["gateway", "sources", "streams", "summaries", "alerts", "outputs", "buffer", "clock", "status"]);
 pub(super) static GATEWAY: Schema = at("gateway", &["id", "data_dir", "timezone"]);
 pub(super) static SOURCE_MQTT: Schema = of_type(
     "sources.NAME",
@@ -80,12 +80,15 @@ pub(super) static STREAM: Schema = at(
         "retained",
         "tags",
         "rename",
+        "availability",
         "expected_every",
         "clean",
         "metrics",
     ],
 );
 pub(super) static CSV: Schema = at("streams.NAME.csv", &["delimiter", "decimal", "columns", "header"]);
+pub(super) static AVAILABILITY: Schema =
+    at("streams.NAME.availability", &["topic", "online", "offline", "at"]);
 pub(super) static TIME: Schema =
     at("streams.NAME.time", &["at", "format", "zone", "uptime", "unit", "boot", "per"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
@@ -140,6 +143,8 @@ pub(super) static WINDOW: Schema = at(
 );
 pub(super) static AGGREGATE: Schema =
     at("summaries.NAME.aggregates", &["histogram", "integral", "rate", "derivative", "slope", "duration_in"]);
+pub(super) static ALERT: Schema =
+    at("alerts.NAME", &["streams", "metric", "by", "when", "for", "clear", "cooldown", "silent_for", "to"]);
 pub(super) static OUTPUT_HTTP: Schema =
     of_type("outputs.NAME", "http", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
@@ -159,6 +164,7 @@ pub(super) static ALL: &[&Schema] = &[
     &SECRET,
     &STREAM,
     &CSV,
+    &AVAILABILITY,
     &TIME,
     &SEQUENCE,
     &TAG,
@@ -176,6 +182,7 @@ pub(super) static ALL: &[&Schema] = &[
     &SUMMARY,
     &WINDOW,
     &AGGREGATE,
+    &ALERT,
     &OUTPUT_HTTP,
     &OUTPUT_FILE,
     &AUTH,
@@ -187,10 +194,9 @@ pub(super) static ALL: &[&Schema] = &[
 
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] = &[
-    ("", &["alerts"]),
+    ("alerts.NAME", &["capture"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
-    ("streams.NAME", &["availability"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),
     ("clock", &["unsynchronised", "hold_max"]),

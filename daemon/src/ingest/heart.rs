@@ -9,12 +9,14 @@ use super::change::{NewPlan, put_in_force};
 use super::figures::Figures;
 use super::intake::{Input, Intake};
 use super::links::Links;
+use super::listening::Listening;
 use super::mailbox::{Mail, Mailbox};
 use super::pace::{MANY, Pace};
 use crate::clock::Clock;
 use crate::health::Health;
 use crate::limits::{
-    BACKLOG_HOLD_MAX, CLOCKS_SHOWN_MAX, COMMIT_MESSAGES_MAX, DISK_RETRY_MAX, INTAKE_BYTES_MAX, RETRY_MIN,
+    ALERTS_SHOWN_MAX, BACKLOG_HOLD_MAX, CLOCKS_SHOWN_MAX, COMMIT_MESSAGES_MAX, DISK_RETRY_MAX,
+    INTAKE_BYTES_MAX, RETRY_MIN,
 };
 use crate::store::{Commit, HistorySender, LetterRequest, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +25,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tidegate_pipeline::event::Closed;
 use tidegate_pipeline::message::Trace;
+use tidegate_pipeline::time::Time;
 use tidegate_pipeline::{Changes, Pipeline};
 use tokio::sync::{broadcast, mpsc};
 
@@ -70,6 +73,7 @@ pub struct Heart {
     pace: Pace,
     links: Links,
     backlog: Vec<Backlog>,
+    listening: Listening,
     batch: Batch,
 }
 
@@ -81,6 +85,8 @@ struct Done {
     closed: Vec<Closed>,
     /// Outboxes may have changed.
     outboxes: bool,
+    /// Something was raised or cleared.
+    alerted: bool,
 }
 
 /// Whether a source still delivers what waited for us.
@@ -97,8 +103,11 @@ impl Heart {
         // At the start everybody has a backlog until he says otherwise.
         let backlog =
             vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
-        let mut heart = Heart { parts, pace, links: Links::default(), backlog, batch: Batch::default() };
+        let listening = Listening::new(backlog.len());
+        let mut heart =
+            Heart { parts, pace, links: Links::default(), backlog, listening, batch: Batch::default() };
         heart.publish();
+        heart.publish_alerts();
         heart.parts.figures.beat();
         heart
     }
@@ -115,6 +124,7 @@ impl Heart {
             };
             let now = Instant::now();
             let closing = self.parts.intake.is_closed();
+            self.listening.turn(now, self.parts.clock.now(), full);
             for input in inputs {
                 self.receive(input, now);
             }
@@ -166,6 +176,7 @@ impl Heart {
             self.pace.deadline(),
             self.parts.mailbox.deadline(now),
             self.window_deadline(now),
+            self.alert_deadline(now),
             Some(now + TURN_MAX),
         ];
         deadlines.into_iter().flatten().chain(holds).min().unwrap_or(now)
@@ -174,8 +185,16 @@ impl Heart {
     /// When the next window closes that is not held.
     fn window_deadline(&self, now: Instant) -> Option<Instant> {
         let due = self.parts.pipeline.next_closing(&self.held(now))?;
-        let wait = due.since(self.parts.clock.now()).0.max(0);
-        Some(now + Duration::from_micros(wait.unsigned_abs()))
+        Some(now + self.until(due))
+    }
+
+    /// When the time may raise an alert.
+    fn alert_deadline(&self, now: Instant) -> Option<Instant> {
+        Some(now + self.until(self.parts.pipeline.next_alert()?))
+    }
+
+    fn until(&self, due: Time) -> Duration {
+        Duration::from_micros(due.since(self.parts.clock.now()).0.max(0).unsigned_abs())
     }
 
     /// Whether windows of a source stay open: it still delivers what waited for us, or there is no room for summaries.
@@ -188,7 +207,12 @@ impl Heart {
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        let deadlines = [self.pace.deadline(), self.parts.mailbox.deadline(now), self.window_deadline(now)];
+        let deadlines = [
+            self.pace.deadline(),
+            self.parts.mailbox.deadline(now),
+            self.window_deadline(now),
+            self.alert_deadline(now),
+        ];
         deadlines.into_iter().flatten().any(|deadline| deadline <= now)
     }
 
@@ -209,17 +233,21 @@ impl Heart {
             }
             Input::Opened(link) => {
                 self.links.opened(link);
+                self.listening.opened(link);
                 self.pace.arrived(now);
             }
             Input::Closed(link) => {
                 self.links.closed(link);
+                self.listening.closed(link);
                 return;
             }
             Input::Backlog { source } => {
                 self.backlog_of(*source, Some(now + BACKLOG_HOLD_MAX));
+                self.listening.backlog(*source, now + BACKLOG_HOLD_MAX);
             }
             Input::Drained { source } => {
                 self.backlog_of(*source, None);
+                self.listening.drained(*source, self.parts.clock.now());
             }
             Input::Repeated { .. } | Input::Refused { .. } => self.pace.arrived(now),
         }
@@ -257,7 +285,10 @@ impl Heart {
             // The pipeline has decided on what is not on disk: it may not go on before it is what the disk says.
             loop {
                 match self.recover(number) {
-                    Ok(true) => return self.committed(&mail, Done { outboxes: true, ..Done::default() }),
+                    Ok(true) => {
+                        return self
+                            .committed(&mail, Done { outboxes: true, alerted: true, ..Done::default() });
+                    }
                     Ok(false) => break,
                     Err(error) => tracing::warn!(%error, "cannot open the store again yet"),
                 }
@@ -298,6 +329,7 @@ impl Heart {
         let mut letters = Vec::new();
         self.batch.apply(&mut step, self.parts.store.shared(), &mut letters)?;
         let traces = step.traces();
+        step.watch(now, &|source| self.listening.since(source));
         let loaded = self.parts.store.shared().load(&step.needs(now, &held))?;
         let changes = step.finish(now, &held, &loaded);
         let commit = self.with_mail(changes, letters, mail, waiting, now);
@@ -305,11 +337,13 @@ impl Heart {
             self.parts.store.commit(&commit)?;
             self.parts.figures.commits.fetch_add(1, Ordering::Relaxed);
         }
-        let outboxes = !(commit.changes.closed.is_empty()
-            && commit.settled.is_empty()
-            && commit.letters.is_empty()
-            && commit.reach.is_empty());
-        Ok(Done { traces, closed: commit.changes.closed, outboxes })
+        let alerted = !commit.changes.alerts.is_empty();
+        let outboxes = alerted
+            || !(commit.changes.closed.is_empty()
+                && commit.settled.is_empty()
+                && commit.letters.is_empty()
+                && commit.reach.is_empty());
+        Ok(Done { traces, closed: commit.changes.closed, outboxes, alerted })
     }
 
     fn with_mail(
@@ -318,7 +352,7 @@ impl Heart {
         letters: Vec<LetterRequest>,
         mail: &Mail,
         waiting: &BTreeSet<String>,
-        at: tidegate_pipeline::time::Time,
+        at: Time,
     ) -> Commit {
         Commit {
             changes,
@@ -353,6 +387,9 @@ impl Heart {
         }
         self.parts.store.checkpoint_if_due(&self.parts.pipeline);
         self.publish();
+        if done.alerted {
+            self.publish_alerts();
+        }
         // After the figures: whoever asked may look at them next.
         for order in self.batch.orders.drain(..) {
             // Or may be gone; it is done all the same.
@@ -383,10 +420,16 @@ impl Heart {
         figures.overspent.store(u64::from(self.pace.is_overspent()), Ordering::Relaxed);
     }
 
+    fn publish_alerts(&self) {
+        let (active, shown) = self.parts.pipeline.raised(ALERTS_SHOWN_MAX);
+        self.parts.figures.publish_alerts(active, shown);
+    }
+
     /// Puts a new plan in force: windows of changed summaries close under the old one, then a checkpoint under the new.
     fn change_plan(&mut self, new: NewPlan) {
         self.commit(false);
         let known = std::mem::take(&mut self.backlog);
+        let before = self.parts.pipeline.plan().sources.clone();
         let mut known: BTreeMap<_, _> =
             self.parts.pipeline.plan().sources.iter().cloned().zip(known).collect();
         while let Err(error) = self.try_plan(&new) {
@@ -400,7 +443,11 @@ impl Heart {
         let until = Some(Instant::now() + BACKLOG_HOLD_MAX);
         let backlog = |name| known.remove(name).unwrap_or(Backlog { until });
         self.backlog = new.plan.sources.iter().map(backlog).collect();
+        let from = |name| before.iter().position(|known| known == name);
+        let from: Vec<_> = new.plan.sources.iter().map(from).collect();
+        self.listening = self.listening.moved(&from);
         self.publish();
+        self.publish_alerts();
         let _ = new.done.send(());
     }
 

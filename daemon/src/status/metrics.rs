@@ -35,6 +35,7 @@ pub(super) fn exposition(document: &Document, account: &Account) -> String {
     text.one("tidegate_store_flash_overspent", "gauge", "1 while buffer.flash_budget is overspent.", flag);
     text.one("tidegate_store_bytes", "gauge", "Size of the store's file.", document.buffer.bytes);
     text.one("tidegate_store_max_bytes", "gauge", "buffer.max_size.", document.buffer.max_bytes);
+    text.one("tidegate_alerts_active", "gauge", "Alerts that are raised.", document.alerts.active);
     text.one("tidegate_series", "gauge", "Series known.", document.series);
     text.one("tidegate_open_windows", "gauge", "Windows open.", document.open_windows);
     text.one("tidegate_uptime_seconds", "gauge", "Since the daemon started.", document.uptime_s);

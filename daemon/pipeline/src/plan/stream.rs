@@ -39,6 +39,8 @@ pub struct StreamPlan {
     pub tags: Vec<(String, TagPlan)>,
     /// Other names for values of tags: by tag, what it was and what it becomes; both levels sorted.
     pub rename: Vec<(String, Vec<(String, String)>)>,
+    /// Where its sensors say whether they are there.
+    pub availability: Option<Availability>,
     /// How often each series is expected to report, for completeness.
     pub expected_every: Option<Span>,
     /// Cleaning steps, in order.
@@ -88,6 +90,19 @@ impl StreamPlan {
         });
         renamed.unwrap_or(value)
     }
+}
+
+/// Where sensors say whether they are there, and in which words. Never read as data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Availability {
+    /// Its tags, which the stream has too, say whose it is.
+    pub topic: TopicPattern,
+    /// The word for it.
+    pub online: String,
+    /// The word for not.
+    pub offline: String,
+    /// Where the word stands in a JSON document; `None`: the payload is the word.
+    pub at: Option<Pointer>,
 }
 
 /// The topic capture that names the measurement.

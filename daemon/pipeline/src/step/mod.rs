@@ -2,6 +2,7 @@
 //!
 //! Everything decided here is written down in the entry and done by the same code that a replay uses.
 
+mod alert;
 mod close;
 mod derive;
 mod message;

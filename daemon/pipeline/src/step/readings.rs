@@ -50,6 +50,7 @@ impl Step<'_> {
                 Ok(series) => {
                     let time = context.time.unwrap_or(arrival);
                     let reading = Reading { series, time, value: raw.unwrap_or(f64::NAN), verdict };
+                    self.watch_reading(&reading, value, arrival);
                     self.changes.entry.readings.push(reading);
                     self.core.note_reading(&reading, value.unwrap_or(f64::NAN), gap, arrival);
                     self.core.cleaned.extend(value.map(|value| (series, value)));

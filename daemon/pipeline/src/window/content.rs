@@ -50,13 +50,6 @@ impl Content {
         }
     }
 
-    /// Notes that the value is unknown from `time` until the next reading: the sensor is offline. What weighs values by time
-    /// leaves that time out. Where it was unknown already when the window began, `time` is the window's start.
-    #[expect(dead_code, reason = "availability topics will use it")]
-    pub(crate) fn break_at(&mut self, time: Time, template: Template<'_>) {
-        self.lane_mut(template).break_at(time);
-    }
-
     fn lane_mut(&mut self, template: Template<'_>) -> &mut Lane {
         let place = match self.lanes.binary_search_by_key(&template.metric, |lane| lane.metric) {
             Ok(place) => place,

@@ -5,6 +5,7 @@
 
 mod aggregates;
 mod cleaning;
+mod alerts;
 mod events;
 mod forgetting;
 mod kinds;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use tidegate_pipeline::aggregate::Aggregate;
+use tidegate_pipeline::alert::Outgoing;
 use tidegate_pipeline::entry::{Entry, Reading};
 use tidegate_pipeline::event::{Closed, ClosedKey};
 use tidegate_pipeline::message::{DeadLetter, Message, Trace};
@@ -64,6 +65,7 @@ pub fn plan() -> Plan {
         max_future: Span::from_secs(300),
         timezone: "Europe/Amsterdam".into(),
         series_max: 100,
+        ..Plan::default()
     }
 }
 
@@ -77,6 +79,9 @@ pub struct World {
     /// What a store would have, where every event is delivered at once.
     pub kept: BTreeMap<ClosedKey, Kept>,
     pub closed: Vec<Closed>,
+    pub alerts: Vec<Outgoing>,
+    /// Since when the source is listened to.
+    pub listening: Option<Time>,
     pub letters: Vec<DeadLetter>,
     pub entries: Vec<Entry>,
 }
@@ -87,6 +92,8 @@ impl World {
             pipeline: Pipeline::new(plan),
             kept: BTreeMap::new(),
             closed: vec![],
+            alerts: vec![],
+            listening: Some(Time::MIN),
             letters: vec![],
             entries: vec![],
         }
@@ -107,6 +114,7 @@ impl World {
         step.trace();
         inputs(&mut step);
         let traces = step.traces();
+        step.watch(at(secs), &|_| self.listening);
         let loaded = load(&self.kept, &step.needs(at(secs), held));
         let changes = step.finish(at(secs), held, &loaded);
         self.keep(changes);
@@ -134,7 +142,8 @@ impl World {
     /// Another plan, as the daemon does it.
     pub fn change(&mut self, secs: f64, plan: Plan) {
         let closes = self.pipeline.closes_for(&plan);
-        let step = self.pipeline.step();
+        let mut step = self.pipeline.step();
+        step.retire(at(secs), &plan);
         let loaded = load(&self.kept, &step.needs_all());
         let changes = step.finish_all(at(secs), &|summary| closes.contains(&summary), &loaded);
         self.keep(changes);
@@ -150,6 +159,7 @@ impl World {
             self.kept.retain(|key, _| key.end > forgotten);
         }
         self.closed.extend(changes.closed);
+        self.alerts.extend(changes.alerts);
         self.letters.extend(changes.dead_letters);
         if !changes.entry.is_empty() {
             self.entries.push(changes.entry);

@@ -1,5 +1,6 @@
 //! `[streams.NAME]`: what to listen to and how to read it.
 
+mod availability;
 mod clean;
 mod fields;
 mod format;
@@ -71,6 +72,7 @@ fn one(entry: &Named<'_>, names: &[&str], sources: &[Source], timezone: &str) ->
     let every =
         section.duration("expected_every", Duration::from_millis(1)..=Duration::from_secs(366 * 86_400));
     stream.expected_every = every.map(span);
+    stream.availability = availability::read(section.get("availability"), &stream.tag_names());
     stream.clean = cleaning(&section, &stream, sources);
     section.finish();
     stream
