@@ -86,12 +86,12 @@ fn firmware_without_a_clock() {
     // What is sent is sent now: the uptime at sending says how long ago the boot was.
     let send = |device: &Device, seconds: std::ops::Range<i64>| {
         let frame = device.frame(seconds, (now_ms() - device.start_ms) as u64);
-        Client::connect(port).publish(b"field/d1", &frame);
+        Client::connect(port, "d1").publish(b"field/d1", &frame);
         frame
     };
     send(&first, 0..40);
     let again = send(&first, 40..60);
-    Client::connect(port).publish(b"field/d1", &again);
+    Client::connect(port, "d1").publish(b"field/d1", &again);
     send(&first, 50..90);
     daemon.wait_for("what came so far", |status| status.ledger("pending") == 0);
     daemon.kill();
