@@ -1,4 +1,13 @@
-//! The wall clock, the one place that asks the system for the time of day.
+//! Clocks: the one place that asks the system for the time.
+//!
+//! [`Clock`] is the time of day as the system has it, for people and queries. The writer goes by a [`Timekeeper`], which
+//! also says whether anybody vouches for it. Sources stamp what arrives with [`uptime`], which never jumps.
+
+mod evidence;
+mod timekeeper;
+
+pub use evidence::{System, uptime};
+pub use timekeeper::{Sight, TimeSource, Timekeeper};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 use tidegate_pipeline::time::Time;

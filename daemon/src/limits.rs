@@ -3,6 +3,7 @@
 //! What a limit refuses is counted in the ledger under a reason, or shown in status.
 
 use std::time::Duration;
+use tidegate_pipeline::time::Span;
 
 /// Largest MQTT packet that a source accepts unless it says otherwise, in bytes.
 pub const PACKET_BYTES_MAX: usize = 1 << 20;
@@ -124,6 +125,8 @@ pub const CONFIG_SECTIONS_MAX: usize = 1_000;
 pub const PACKET_BYTES_LIMIT: u64 = 64 << 20;
 /// Transactions that a slow `tap` may lag behind before it loses lines.
 pub const TAP_BATCHES_MAX: usize = 16;
+/// How often it is looked at who vouches for the clock.
+pub const CLOCK_LOOK: Span = Span::from_secs(1);
 /// A writer that has not turned for so long, without a disk that is known to refuse, is stuck.
 pub const HEART_STALLED_AFTER: Duration = Duration::from_secs(10);
 /// How often that is looked at where systemd grants no watchdog.

@@ -21,6 +21,7 @@ pub struct Daemon {
     dir: TempDir,
     status: SocketAddr,
     child: Option<Child>,
+    environment: Vec<(String, String)>,
 }
 
 impl Daemon {
@@ -41,19 +42,31 @@ impl Daemon {
     pub fn prepare(sections: &str) -> Daemon {
         let dir = tempfile::tempdir().expect("a folder for the daemon");
         let status = SocketAddr::from(([127, 0, 0, 1], port::reserve()));
-        let daemon = Daemon { dir, status, child: None };
+        let daemon = Daemon { dir, status, child: None, environment: Vec::new() };
         daemon.configure(sections);
         daemon
     }
 
-    /// Replaces the configuration file. A running daemon reads it at [`Daemon::reload`].
+    /// Sets an environment variable of the processes that are started from here on.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.environment.push((name.into(), value.into()));
+    }
+
+    /// A file in the folder of the configuration.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Replaces the configuration file. The clock is believed where `sections` says nothing of it: machines that run tests
+    /// often have nobody who vouches for it. A running daemon reads it at [`Daemon::reload`].
     ///
     /// # Panics
     /// When it cannot be written.
     pub fn configure(&self, sections: &str) {
         let data = self.dir.path().join("data");
+        let clock = if sections.contains("[clock]") { "" } else { "[clock]\nunsynchronised = \"trust\"\n\n" };
         let text = format!(
-            "[gateway]\nid = \"test\"\ndata_dir = \"{}\"\n\n[status]\nlisten = \"{}\"\n\n{sections}",
+            "[gateway]\nid = \"test\"\ndata_dir = \"{}\"\n\n[status]\nlisten = \"{}\"\n\n{clock}{sections}",
             data.display(),
             self.status
         );
@@ -82,6 +95,7 @@ impl Daemon {
             .arg("--config")
             .arg(self.config())
             .current_dir(self.dir.path())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command.stdout(log.try_clone().expect("the daemon's log")).stderr(log);
         self.child = Some(command.spawn().expect("the daemon must start"));

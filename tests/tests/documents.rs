@@ -56,7 +56,7 @@ fn written(name: &str, value: &str) -> String {
         let groups = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group));
         groups.collect::<Vec<_>>().join(",")
     };
-    if let Some(seconds) = duration("Duration::from_secs(") {
+    if let Some(seconds) = duration("Duration::from_secs(").or_else(|| duration("Span::from_secs(")) {
         return format!("{} s", count(seconds));
     }
     if let Some(millis) = duration("Duration::from_millis(") {

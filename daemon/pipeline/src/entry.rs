@@ -4,6 +4,7 @@
 //! gives the state that the daemon had, without deciding anything again.
 
 use crate::alert::Move;
+use crate::clock::{ClockState, Held};
 use crate::decode::sparkplug;
 use crate::dedupe::{CounterKind, Mark, content::Print};
 use crate::ticks::Tick;
@@ -26,6 +27,12 @@ pub struct Entry {
     pub closings: Vec<Closing>,
     /// Windows that end at or before this are forgotten.
     pub forgotten: Option<Time>,
+    /// Inputs that were held.
+    pub held: Vec<Held>,
+    /// How many of those that were held before were read: the parts are theirs.
+    pub released: u32,
+    /// What is known of the time from here on, after the closings.
+    pub clock: Option<ClockState>,
 }
 
 /// Something that happens rarely enough to be written out.
@@ -165,6 +172,11 @@ pub struct Closing {
 impl Entry {
     /// Whether nothing happened that must be kept.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.parts.is_empty() && self.closings.is_empty()
+        self.events.is_empty()
+            && self.parts.is_empty()
+            && self.closings.is_empty()
+            && self.held.is_empty()
+            && self.released == 0
+            && self.clock.is_none()
     }
 }

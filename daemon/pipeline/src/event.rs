@@ -83,7 +83,10 @@ impl<'r> Naming<'r> {
 
     /// The key of the window of this group that begins at `start`: what never changes in the names of its events.
     pub(crate) fn key(&self, start: Time) -> String {
-        let subject = self.subject();
+        let mut subject = self.subject();
+        if let Some(epoch) = self.group.epoch {
+            subject = format!("{subject}/u{epoch}");
+        }
         match (&self.summary().window, self.ordinal) {
             (Cut::Count { .. }, Some(ordinal)) => format!("{subject}/{ordinal}/count"),
             (Cut::State { .. }, _) => format!("{subject}/{}/state", start.rfc3339()),
@@ -169,7 +172,7 @@ impl<'r> Rendering<'r> {
                     self.content.completeness,
                     naming.expected(self.content.completeness.offline),
                 ),
-                clock: "trusted",
+                clock: if self.naming.group.epoch.is_some() { "unsynchronised" } else { "synchronised" },
                 state: naming.summary().state.then(|| self.state(&lanes)),
             },
         };

@@ -117,7 +117,7 @@ pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32,
         let NumberedGroup { number, group } = &mut core.state.groups[at as usize];
         let cutter = &core.cutters[usize::from(group.summary)];
         let summary = &core.plan.summaries[usize::from(group.summary)];
-        let forgotten = core.state.forgotten;
+        let forgotten = group.forgotten(core.state.forgotten);
         if !takes(cutter, summary, group, forgotten, sample.time, arrival) {
             continue;
         }

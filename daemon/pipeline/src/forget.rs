@@ -90,7 +90,7 @@ impl Pipeline {
         self.state.vacant_watches.push(at);
     }
 
-    fn forget_group(&mut self, at: u32) {
+    pub(crate) fn forget_group(&mut self, at: u32) {
         let place = &mut self.state.groups[at as usize];
         let group = std::mem::replace(&mut place.group, Group::vacant());
         self.group_places.remove(&place.number);

@@ -1,10 +1,11 @@
 //! The journal's row format: an [`Entry`] as columns of bytes, small enough for flash.
 //!
 //! Layout, version 1 (varints are LEB128, signed ones zigzag; postcard for the rare parts):
-//! version byte · now · forgotten (0, or 1 and a time) · events (postcard) · closings (postcard) · time unit in µs ·
-//! number of parts · per column over all parts: flags, sessions, arrival deltas, reading counts above the flags' room,
-//! fingerprints (5 bytes), marks · per column over all readings: series, verdicts, times as differences from the
-//! arrival of their part, value scales, value mantissas. Checksum and compression are the store's.
+//! version byte · now · forgotten (0, or 1 and a time) · events (postcard) · closings (postcard) · held inputs
+//! (postcard) · number of inputs released · clock (postcard) · time unit in µs · number of parts · per column over all
+//! parts: flags, sessions, arrival deltas, reading counts above the flags' room, fingerprints (5 bytes), marks · per
+//! column over all readings: series, verdicts, times as differences from the arrival of their part, value scales, value
+//! mantissas. Checksum and compression are the store's.
 
 use crate::dedupe::Mark;
 use crate::entry::{Entry, Part, Reading};
@@ -50,6 +51,9 @@ pub fn encode(entry: &Entry) -> Vec<u8> {
     }
     out.rare(&entry.events);
     out.rare(&entry.closings);
+    out.rare(&entry.held);
+    out.unsigned(entry.released.into());
+    out.rare(&entry.clock);
     let unit: i64 = if whole_millis(entry) { 1_000 } else { 1 };
     out.unsigned(unit.unsigned_abs());
     encode_parts(&mut out, entry, unit);
@@ -74,13 +78,16 @@ pub fn decode(bytes: &[u8]) -> Result<Entry, JournalError> {
     };
     let events = from.rare()?;
     let closings = from.rare()?;
+    let held = from.rare()?;
+    let released = from.small()?;
+    let clock = from.rare()?;
     let unit = i64::try_from(from.unsigned()?).map_err(|_| JournalError::Damaged)?;
     let parts = decode_parts(&mut from, now, unit)?;
     let readings = decode_readings(&mut from, &parts, unit)?;
     if !from.0.is_empty() {
         return Err(JournalError::Damaged);
     }
-    Ok(Entry { now, events, parts, readings, closings, forgotten })
+    Ok(Entry { now, events, parts, readings, closings, forgotten, held, released, clock })
 }
 
 fn whole_millis(entry: &Entry) -> bool {

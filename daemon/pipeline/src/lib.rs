@@ -7,6 +7,7 @@
 //! The modules stand in the order in which data meets them.
 
 pub mod time;
+pub mod clock;
 pub mod limits;
 pub mod plan;
 pub mod topic;

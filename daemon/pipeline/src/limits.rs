@@ -1,5 +1,7 @@
 //! What bounds the core's memory per message, sensor and window. docs/limits.md explains each.
 
+use crate::time::Span;
+
 /// Readings that one message may give to one stream.
 pub const READINGS_PER_MESSAGE_MAX: usize = 1_000;
 /// Cells of a row of CSV.
@@ -52,6 +54,13 @@ pub const HISTOGRAM_BOUNDS_MAX: usize = 64;
 pub const SAMPLES_MAX: u32 = 1_000;
 /// The greatest `samples_max` that a summary can be given.
 pub const SAMPLES_LIMIT: u32 = 100_000;
+/// Bytes of inputs that are held while the time is not known; at this much the pipeline goes on without it. What one step
+/// brings may go over.
+pub const HELD_BYTES_MAX: u64 = 8 << 20;
+/// Held inputs that are read in one step.
+pub const HELD_RELEASE_MAX: u32 = 4_000;
+/// Steps of the clock below this are none: nobody notices them.
+pub const CLOCK_STEP_MIN: Span = Span::from_secs(1);
 /// Bytes of a payload that a trace shows.
 pub const EXCERPT_BYTES_MAX: usize = 200;
 /// Bytes of an expression's text.

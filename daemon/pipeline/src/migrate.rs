@@ -10,6 +10,7 @@ use crate::plan::{Plan, SummaryPlan};
 use crate::rejections::Worst;
 use crate::state::{Heard, KnownClock, KnownCounter, KnownSession, NumberedGroup, SourceState, State};
 use crate::time::Span;
+use crate::verdict::{Reason, Verdict};
 
 impl Pipeline {
     /// The summaries (by index in the present plan) whose open windows must be closed before [`Pipeline::migrate`].
@@ -76,6 +77,13 @@ impl Pipeline {
             let sources = watch.sources.iter().filter_map(|&at| source(at)).collect();
             Some(Watch { alert, streams, sources, members: 0, offline: 0, ..watch.clone() })
         });
+        let mut ledger = self.state.ledger.clone();
+        let mut gone = 0;
+        let held =
+            self.state.held.renumbered(|at| sources.get(usize::from(at)).copied().flatten(), &mut gone);
+        if gone > 0 {
+            ledger.add(Verdict::Rejected(Reason::Unmatched), gone);
+        }
         let state = State {
             sources: known,
             watches: watches.collect(),
@@ -85,8 +93,10 @@ impl Pipeline {
             counters: counters.collect(),
             sessions: sessions.collect(),
             births: self.state.births.clone(),
-            ledger: self.state.ledger.clone(),
+            ledger,
             forgotten: self.state.forgotten,
+            clock: self.state.clock,
+            held,
             ..State::default()
         };
         let mut pipeline = Pipeline::restore(new, state);

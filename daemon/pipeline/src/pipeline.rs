@@ -207,6 +207,11 @@ impl Pipeline {
         &self.state.ledger
     }
 
+    /// The latest time at which anybody was heard: it has passed.
+    pub fn last_heard(&self) -> Time {
+        self.state.sessions.iter().map(|known| known.heard).max().unwrap_or(Time::MIN)
+    }
+
     /// How many series there are.
     pub fn series(&self) -> usize {
         self.state.series.len() - self.state.vacant_series.len()
@@ -241,7 +246,7 @@ impl Pipeline {
     pub fn next_closing(&self, held: &dyn Fn(u16) -> bool) -> Option<Time> {
         let closes: Vec<_> =
             self.plan.summaries.iter().map(|summary| !self.plan.is_held(summary, held)).collect();
-        if !closes.contains(&true) {
+        if !closes.contains(&true) || self.closing_time(Time::MAX).is_none() {
             return None;
         }
         let summary = |due: &&Due| usize::from(self.state.groups[due.group as usize].group.summary);
@@ -272,6 +277,11 @@ impl Pipeline {
         self.taken = taken;
         self.ripe.clear();
         self.note_forgotten(entry.forgotten);
+        self.note_released(entry.released);
+        entry.held.iter().for_each(|held| self.state.held.push(held.clone()));
+        if let Some(clock) = &entry.clock {
+            self.note_clock(clock);
+        }
     }
 
     pub(crate) fn note_forgotten(&mut self, forgotten: Option<Time>) {

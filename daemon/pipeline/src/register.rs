@@ -134,6 +134,35 @@ impl Pipeline {
         watches
     }
 
+    /// After the epoch that stands in keys has changed: gives each series the groups of this one, and lets those of any
+    /// other but the synchronised go. Their windows are closed.
+    pub(crate) fn regroup(&mut self) {
+        let epoch = self.state.clock.group_epoch();
+        for at in 0..self.state.groups.len() {
+            let group = &mut self.state.groups[at].group;
+            if group.epoch == epoch {
+                // All series come again; those of other groups do when these come back.
+                group.members.clear();
+            } else if group.epoch.is_some() {
+                self.forget_group(number(at));
+            }
+        }
+        self.ripe.clear();
+        for at in 0..self.state.series.len() {
+            if !self.state.series[at].is_vacant() {
+                let Series { stream, metric, tags, .. } = self.state.series[at].clone();
+                self.state.series[at].groups = self.groups_of(number(at), stream, &metric, &tags);
+            }
+        }
+        // Their series were forgotten in the meantime.
+        for at in 0..self.state.groups.len() {
+            let group = &self.state.groups[at].group;
+            if !group.is_vacant() && group.epoch == epoch && group.members.is_empty() && group.is_idle() {
+                self.forget_group(number(at));
+            }
+        }
+    }
+
     /// Whether every summary that puts a device into one event has room for another metric.
     pub(crate) fn has_room_for(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> bool {
         let plan = Arc::clone(&self.plan);
@@ -155,6 +184,7 @@ impl Pipeline {
         let value = |name: &str| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.as_str());
         let pairs = names.iter().map(|name| (*name, value(name)));
         series::name(&mut self.name, index, summary.metric_of_key(metric), pairs);
+        series::name_epoch(&mut self.name, self.state.clock.group_epoch());
         self.group_index.get(self.name.as_str()).copied()
     }
 
@@ -165,6 +195,7 @@ impl Pipeline {
         let group = Group {
             summary: index,
             metric: summary.metric_of_key(metric).to_owned(),
+            epoch: self.state.clock.group_epoch(),
             tags: summary.key_tags(&self.plan.streams).iter().map(value).collect(),
             kind: self.plan.kind_of(summary, metric),
             extra: match self.cutters[usize::from(index)] {
@@ -196,6 +227,7 @@ impl Pipeline {
         let names = self.plan.summaries[usize::from(group.summary)].key_tags(&self.plan.streams);
         let tags = names.iter().copied().zip(group.tags.iter().map(Option::as_deref));
         series::name(&mut self.name, group.summary, &group.metric, tags);
+        series::name_epoch(&mut self.name, group.epoch);
     }
 
     /// Gives a device's clock its number, which may have been another's.
@@ -228,6 +260,7 @@ impl Pipeline {
             let names = summary.key_tags(&self.plan.streams);
             let tags = names.iter().copied().zip(group.tags.iter().map(Option::as_deref));
             series::name(&mut name, group.summary, &group.metric, tags);
+            series::name_epoch(&mut name, group.epoch);
             self.group_index.insert(name.as_str().into(), number(at));
             self.group_places.insert(numbered.number, number(at));
             let mut wait = |due, start, late| {

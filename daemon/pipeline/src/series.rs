@@ -94,6 +94,8 @@ pub struct Group {
     pub summary: u16,
     /// What is measured.
     pub metric: String,
+    /// The clock epoch of windows made while the time was not known; `None` for all others. Part of the key.
+    pub epoch: Option<u32>,
     /// The tags of the summary's key, `None` where the series has no such tag; in the order of the key.
     pub tags: Vec<Option<String>>,
     /// What its values are: chooses the aggregates. Known from the plan, so not written down.
@@ -133,11 +135,18 @@ pub enum Extra {
 const NONE: u16 = u16::MAX;
 
 impl Group {
+    /// Windows that end at or before this can't be amended, where `forgotten` says so of all groups. Those made while
+    /// the time was not known never are: by which time would they be kept?
+    pub(crate) fn forgotten(&self, forgotten: Option<Time>) -> Option<Time> {
+        if self.epoch.is_some() { Some(self.closed_max) } else { forgotten }
+    }
+
     /// A place without a group.
     pub(crate) fn vacant() -> Group {
         Group {
             summary: NONE,
             metric: String::new(),
+            epoch: None,
             tags: Vec::new(),
             kind: Kind::default(),
             streams: Vec::new(),
@@ -249,5 +258,13 @@ pub(crate) fn name<'n>(
                 let _ = write!(into, "\u{1}{tag}");
             }
         }
+    }
+}
+
+/// Adds the epoch of a group to its name, where it has one.
+pub(crate) fn name_epoch(into: &mut String, epoch: Option<u32>) {
+    use std::fmt::Write;
+    if let Some(epoch) = epoch {
+        let _ = write!(into, "\u{2}{epoch}");
     }
 }

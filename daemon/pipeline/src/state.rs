@@ -1,6 +1,7 @@
 //! The state: everything that a checkpoint holds.
 
 use crate::alert::Watch;
+use crate::clock::{ClockState, Hold};
 use crate::decode::sparkplug::Births;
 use crate::dedupe::{Counter, content::Session};
 use crate::ledger::Ledger;
@@ -47,6 +48,10 @@ pub struct State {
     pub ledger: Ledger,
     /// Windows that end at or before this are not in the store any more and can't be amended.
     pub forgotten: Option<Time>,
+    /// What is known of the time.
+    pub clock: ClockState,
+    /// What waits until more is known of it.
+    pub held: Hold,
 }
 
 /// What is remembered of a source.

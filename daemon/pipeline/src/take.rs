@@ -30,7 +30,8 @@ impl Pipeline {
         let NumberedGroup { number, group } = &mut self.state.groups[at as usize];
         let summary = &self.plan.summaries[usize::from(group.summary)];
         let template = group.template(&self.plan, &group.metric);
-        let (number, forgotten, order) = (*number, self.state.forgotten, &mut self.due);
+        let forgotten = group.forgotten(self.state.forgotten);
+        let (number, order) = (*number, &mut self.due);
         let mut frame = Frame { summary, at, number, forgotten, arrival: now, template, order };
         let ordinal = None;
         match &self.cutters[usize::from(group.summary)] {

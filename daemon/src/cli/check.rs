@@ -2,9 +2,14 @@
 #![expect(clippy::print_stdout, reason = "the answer of a command")]
 
 use super::exit::{self, Exit};
+use crate::clock::{System, TimeSource};
 use crate::config;
+use crate::config::model::Config;
+use crate::config::units::duration_text;
 use std::io::IsTerminal;
 use std::path::Path;
+use std::time::Duration;
+use tidegate_pipeline::time::Time;
 
 /// Checks the configuration at `path`.
 pub fn check(path: &Path, json: bool) -> Exit {
@@ -19,10 +24,12 @@ pub fn check(path: &Path, json: bool) -> Exit {
     };
     let promises = config::promises(&loaded.config);
     let alerts = config::alert_promises(&loaded.config);
+    let clock = clock(&loaded.config);
     if json {
         let warnings: Vec<_> = loaded.warnings.iter().map(config::Diagnostic::one_line).collect();
-        let document =
-            serde_json::json!({ "valid": true, "warnings": warnings, "streams": promises, "alerts": alerts });
+        let document = serde_json::json!({
+            "valid": true, "warnings": warnings, "streams": promises, "alerts": alerts, "clock": clock
+        });
         println!("{document}");
         return Exit::OK;
     }
@@ -40,5 +47,23 @@ pub fn check(path: &Path, json: bool) -> Exit {
     for alert in &alerts {
         println!("  {}", alert.text);
     }
+    println!("\n  {clock}");
     Exit::OK
+}
+
+/// What is believed of this machine's clock, and what is done while nothing is.
+fn clock(config: &Config) -> String {
+    let Some(max) = config.plan.hold_max else {
+        return "clock: this machine's clock is believed as it is".to_owned();
+    };
+    let max = duration_text(Duration::from_micros(max.0.unsigned_abs()));
+    match System::new().vouched(Time::MIN) {
+        Some(by) => {
+            format!("clock: vouched for by {by}; while nobody does, readings are held for {max} at most")
+        }
+        None => format!(
+            "clock: nobody vouches for this machine's clock now: readings would be held for {max}, and then counted in \
+             summaries that are marked. On a machine without NTP write unsynchronised = \"trust\" under [clock]"
+        ),
+    }
 }

@@ -37,6 +37,7 @@ fn human(document: &Value) -> String {
             let _ = writeln!(text, "  {}: {}", word(&problem["at"]), word(&problem["text"]));
         }
     }
+    let _ = write!(text, "\nclock\n  {}\n", clock(&document["clock"]));
     alerts(&mut text, &document["alerts"]);
     text.push_str("\nreadings\n");
     text.push_str(&table(&ledger(&document["ledger"])));
@@ -76,6 +77,23 @@ fn alerts(text: &mut String, alerts: &Value) {
         let parts = [word(&alert["alert"]), word(&alert["metric"]), tags.join(" "), word(&alert["reason"])];
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         let _ = writeln!(text, "  {} since {}", parts.join(" · "), word(&alert["since"]));
+    }
+}
+
+fn clock(clock: &Value) -> String {
+    let epoch = count(&clock["epoch"]);
+    match (clock["state"].as_str().unwrap_or_default(), clock["believed"] == true) {
+        ("holding", _) => format!(
+            "not synchronised: {} readings are held, for {} more at most",
+            grouped(count(&clock["held_readings"])),
+            duration(count(&clock["hold_left_s"]))
+        ),
+        ("unsynchronised", _) => format!("NOT SYNCHRONISED: keys with u{epoch}"),
+        (_, true) => format!("believed as it is, epoch {epoch}"),
+        (state, _) => match clock["vouched_by"].as_str() {
+            Some(by) => format!("{}, says {}, epoch {epoch}", printable(state), printable(by)),
+            None => format!("{}, epoch {epoch}", printable(state)),
+        },
     }
 }
 

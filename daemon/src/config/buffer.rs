@@ -1,4 +1,4 @@
-//! `[buffer]`, `[clock]` and `[status]`.
+//! `[buffer]` and `[status]`.
 
 use super::field::Field;
 use super::model::{Buffer, Status};
@@ -46,16 +46,6 @@ fn flash_budget(field: &Field<'_>) -> Option<u64> {
     };
     let bytes = field.parsed(text, budget, "a size a day", HOW)?;
     field.within(bytes, 1_000_000..=1_000_000_000_000_000, |bytes| format!("{}/day", units::size_text(bytes)))
-}
-
-/// `clock.max_future`.
-pub(super) fn max_future(root: &Section<'_>) -> Span {
-    let default = Span::from_secs(300);
-    let section = root.get("clock").and_then(|field| field.section(&schema::CLOCK, "[clock]"));
-    let Some(section) = section else { return default };
-    let max_future = section.duration("max_future", Duration::ZERO..=366 * DAY);
-    section.finish();
-    max_future.map_or(default, span)
 }
 
 pub(super) fn status(root: &Section<'_>) -> Option<Status> {

@@ -26,6 +26,7 @@ mod summaries;
 mod alerts;
 mod outputs;
 mod buffer;
+mod clock;
 pub mod subscriptions;
 pub mod promise;
 
@@ -153,6 +154,7 @@ fn read(root: Section<'_>) -> Config {
     let streams = streams::read(&root, &sources, &gateway.timezone);
     let summaries = summaries::read(&root, &streams, &outputs, &gateway.timezone);
     let alerts = alerts::read(&root, &sources, &streams, &outputs);
+    let clock = clock::read(&root);
     let plan = Plan {
         // The last part is a random name that is made with the store.
         source: String::new(),
@@ -162,7 +164,8 @@ fn read(root: Section<'_>) -> Config {
         summaries,
         alerts,
         outputs: outputs.iter().map(|output| output.name.clone()).collect(),
-        max_future: buffer::max_future(&root),
+        max_future: clock.max_future,
+        hold_max: clock.hold_max,
         timezone: gateway.timezone,
         series_max: SERIES_MAX,
     };

@@ -151,7 +151,7 @@ pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type"
 pub(super) static AUTH: Schema = at("outputs.NAME.auth", &["bearer"]);
 pub(super) static BATCH: Schema = at("outputs.NAME.batch", &["events", "bytes", "linger"]);
 pub(super) static BUFFER: Schema = at("buffer", &["max_size", "commit_interval", "flash_budget", "history"]);
-pub(super) static CLOCK: Schema = at("clock", &["max_future"]);
+pub(super) static CLOCK: Schema = at("clock", &["unsynchronised", "hold_max", "max_future"]);
 pub(super) static STATUS: Schema = at("status", &["listen"]);
 
 /// Every table, in the order of the document.
@@ -199,7 +199,6 @@ static LATER: &[(&str, &[&str])] = &[
     ("sources.NAME.url", &["ws", "wss"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),
-    ("clock", &["unsynchronised", "hold_max"]),
 ];
 
 /// Whether `word` is planned as a key or value at `place`.

@@ -85,7 +85,7 @@ fn find(units: &[(&str, u64)], unit: &str) -> Option<u64> {
 }
 
 /// A length of time as one would write it in the file: `1h30m`.
-pub(super) fn duration_text(span: Duration) -> String {
+pub(crate) fn duration_text(span: Duration) -> String {
     let mut micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
     if micros == 0 {
         return "0s".into();

@@ -4,6 +4,7 @@ use super::intake::Input;
 use super::mailbox::{LetterOrder, Order};
 use crate::store::{Letter, LetterRequest, Shared, StoreError};
 use tidegate_pipeline::Step;
+use tidegate_pipeline::clock::ClockNow;
 use tidegate_pipeline::message::Message;
 use tidegate_pipeline::verdict::Verdict;
 
@@ -26,6 +27,7 @@ impl Batch {
     pub(super) fn apply(
         &self,
         step: &mut Step<'_>,
+        now: &ClockNow,
         store: &Shared,
         letters: &mut Vec<LetterRequest>,
     ) -> Result<(), StoreError> {
@@ -40,7 +42,7 @@ impl Batch {
                             payload: &run.bytes[message.payload.start as usize..message.payload.end as usize],
                             retained: message.retained,
                             acknowledged: message.acknowledged,
-                            arrival: run.arrival,
+                            arrival: now.at(run.arrival),
                         });
                     }
                 }

@@ -1,10 +1,10 @@
 //! A changed plan: how it comes to the heart, and how it comes in force.
 
-use crate::clock::Clock;
 use crate::store::{Commit, HistorySender, Store, StoreError};
 use std::collections::BTreeMap;
 use tidegate_pipeline::Pipeline;
 use tidegate_pipeline::plan::Plan;
+use tidegate_pipeline::time::Time;
 use tokio::sync::oneshot;
 
 /// A changed configuration.
@@ -26,7 +26,7 @@ pub fn put_in_force(
     store: &mut Store,
     pipeline: &mut Pipeline,
     plan: Plan,
-    clock: &Clock,
+    now: Time,
     history: Option<&HistorySender>,
 ) -> Result<(), StoreError> {
     if *pipeline.plan() == plan {
@@ -35,10 +35,10 @@ pub fn put_in_force(
     let closes = pipeline.closes_for(&plan);
     let outputs = pipeline.plan().outputs.clone();
     let mut step = pipeline.step();
-    step.retire(clock.now(), &plan);
+    step.retire(now, &plan);
     let loaded = store.shared().load(&step.needs_all())?;
-    let changes = step.finish_all(clock.now(), &|summary| closes.contains(&summary), &loaded);
-    let commit = Commit { changes, outputs, at: clock.now(), ..Commit::default() };
+    let changes = step.finish_all(now, &|summary| closes.contains(&summary), &loaded);
+    let commit = Commit { changes, outputs, at: now, ..Commit::default() };
     if !commit.is_empty() {
         store.commit(&commit)?;
     }

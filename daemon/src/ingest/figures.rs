@@ -1,5 +1,6 @@
 //! What the writer tells the status page: figures as of the last transaction.
 
+pub use super::clock::ClockFigures;
 use super::intake::Intake;
 use crate::store::LetterCounts;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,8 @@ pub struct Account {
     pub ledger: Ledger,
     /// Dead letters that are none any more.
     pub letters: LetterCounts,
+    /// Readings that are on disk and wait for a clock that can be trusted: pending.
+    pub held: u64,
 }
 
 /// What is raised.
@@ -36,6 +39,7 @@ pub struct Figures {
     /// The series with the most rejections, the most first.
     rejections: Mutex<Vec<SeriesRejections>>,
     alerts: Mutex<Alerts>,
+    clock: Mutex<ClockFigures>,
     /// Transactions.
     pub commits: AtomicU64,
     /// Transactions that failed.
@@ -56,14 +60,13 @@ impl Figures {
     /// The account as of the last transaction, and what is pending beyond it: each message in exactly one of them.
     pub fn account(&self, intake: &Intake) -> (Account, u64) {
         let account = self.lock();
-        (account.clone(), intake.pending())
+        (account.clone(), account.held + intake.pending())
     }
 
     /// A transaction is on disk: `messages` that were pending are in the account now.
-    pub(super) fn publish(&self, ledger: &Ledger, letters: LetterCounts, intake: &Intake, messages: u64) {
-        let mut account = self.lock();
-        account.ledger.clone_from(ledger);
-        account.letters = letters;
+    pub(super) fn publish(&self, account: Account, intake: &Intake, messages: u64) {
+        let mut published = self.lock();
+        *published = account;
         intake.release(messages);
     }
 
@@ -93,6 +96,15 @@ impl Figures {
 
     pub(super) fn publish_alerts(&self, active: u64, shown: Vec<Active>) {
         *self.alerts.lock().unwrap_or_else(PoisonError::into_inner) = Alerts { active, shown };
+    }
+
+    /// The clock as the last transaction left it.
+    pub fn clock(&self) -> ClockFigures {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_clock(&self, clock: ClockFigures) {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
     }
 
     /// The writer is alive.

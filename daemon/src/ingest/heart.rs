@@ -6,13 +6,13 @@
 
 use super::batch::Batch;
 use super::change::{NewPlan, put_in_force};
-use super::figures::Figures;
+use super::figures::{Account, ClockFigures, Figures};
 use super::intake::{Input, Intake};
 use super::links::Links;
 use super::listening::Listening;
 use super::mailbox::{Mail, Mailbox};
 use super::pace::{MANY, Pace};
-use crate::clock::Clock;
+use crate::clock::{Sight, Timekeeper};
 use crate::health::Health;
 use crate::limits::{
     ALERTS_SHOWN_MAX, BACKLOG_HOLD_MAX, CLOCKS_SHOWN_MAX, COMMIT_MESSAGES_MAX, DISK_RETRY_MAX,
@@ -52,8 +52,8 @@ pub struct Parts {
     pub figures: Arc<Figures>,
     /// Who watches: see `tap`.
     pub taps: broadcast::Sender<Arc<Vec<Trace>>>,
-    /// The wall clock.
-    pub clock: Clock,
+    /// What time it is, and who says so.
+    pub clock: Timekeeper,
     /// `[buffer] max_size`: above it nothing is taken.
     pub bytes_max: u64,
     /// `[buffer] commit_interval`.
@@ -75,6 +75,8 @@ pub struct Heart {
     backlog: Vec<Backlog>,
     listening: Listening,
     batch: Batch,
+    /// The time, when it was last asked for.
+    sight: Sight,
 }
 
 /// What a transaction did that others want to know.
@@ -87,6 +89,8 @@ struct Done {
     outboxes: bool,
     /// Something was raised or cleared.
     alerted: bool,
+    /// It was about the clock alone: the batch still waits.
+    turned: bool,
 }
 
 /// Whether a source still delivers what waited for us.
@@ -97,16 +101,17 @@ struct Backlog {
 
 impl Heart {
     /// A heart that has not beaten yet.
-    pub fn new(parts: Parts) -> Heart {
+    pub fn new(mut parts: Parts) -> Heart {
         let now = Instant::now();
         let pace = Pace::new(parts.interval, parts.flash_bytes_per_day, now);
         // At the start everybody has a backlog until he says otherwise.
         let backlog =
             vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
         let listening = Listening::new(backlog.len());
-        let mut heart =
-            Heart { parts, pace, links: Links::default(), backlog, listening, batch: Batch::default() };
-        heart.publish();
+        let sight = parts.clock.look();
+        let (links, batch) = (Links::default(), Batch::default());
+        let mut heart = Heart { parts, pace, links, backlog, listening, batch, sight };
+        heart.publish(0);
         heart.publish_alerts();
         heart.parts.figures.beat();
         heart
@@ -115,6 +120,7 @@ impl Heart {
     /// Beats until the intake is closed and empty; then everything is on disk, unless the disk refuses.
     pub fn run(mut self) {
         loop {
+            self.sight = self.parts.clock.look();
             let full = self.is_full();
             let inputs = if full {
                 self.parts.intake.wait(self.deadline());
@@ -122,9 +128,10 @@ impl Heart {
             } else {
                 self.parts.intake.take(self.deadline(), GATHER)
             };
+            self.sight = self.parts.clock.look();
             let now = Instant::now();
             let closing = self.parts.intake.is_closed();
-            self.listening.turn(now, self.parts.clock.now(), full);
+            self.listening.turn(now, self.sight.now.now(), full);
             for input in inputs {
                 self.receive(input, now);
             }
@@ -194,7 +201,7 @@ impl Heart {
     }
 
     fn until(&self, due: Time) -> Duration {
-        Duration::from_micros(due.since(self.parts.clock.now()).0.max(0).unsigned_abs())
+        Duration::from_micros(due.since(self.sight.now.now()).0.max(0).unsigned_abs())
     }
 
     /// Whether windows of a source stay open: it still delivers what waited for us, or there is no room for summaries.
@@ -214,6 +221,7 @@ impl Heart {
             self.alert_deadline(now),
         ];
         deadlines.into_iter().flatten().any(|deadline| deadline <= now)
+            || self.parts.pipeline.clock_is_due(&self.sight.now)
     }
 
     fn receive(&mut self, input: Input, now: Instant) {
@@ -247,7 +255,7 @@ impl Heart {
             }
             Input::Drained { source } => {
                 self.backlog_of(*source, None);
-                self.listening.drained(*source, self.parts.clock.now());
+                self.listening.drained(*source, self.sight.now.now());
             }
             Input::Repeated { .. } | Input::Refused { .. } => self.pace.arrived(now),
         }
@@ -270,7 +278,13 @@ impl Heart {
         let mut wait = Duration::ZERO;
         loop {
             let number = self.parts.store.next_entry();
+            self.sight = self.parts.clock.look();
+            let turns = self.parts.pipeline.clock_is_due(&self.sight.now);
             let error = match self.attempt(&mail, &waiting) {
+                Ok(done) if done.turned => {
+                    self.turned(done);
+                    continue;
+                }
                 Ok(done) => return self.committed(&mail, done),
                 Err(error) => error,
             };
@@ -285,11 +299,11 @@ impl Heart {
             // The pipeline has decided on what is not on disk: it may not go on before it is what the disk says.
             loop {
                 match self.recover(number) {
-                    Ok(true) => {
+                    Ok(true) if !turns => {
                         return self
                             .committed(&mail, Done { outboxes: true, alerted: true, ..Done::default() });
                     }
-                    Ok(false) => break,
+                    Ok(_) => break,
                     Err(error) => tracing::warn!(%error, "cannot open the store again yet"),
                 }
                 if last || !self.wait(&mut wait) {
@@ -320,18 +334,25 @@ impl Heart {
     /// One try: decide, load what is to be amended, decide on that, write.
     fn attempt(&mut self, mail: &Mail, waiting: &BTreeSet<String>) -> Result<Done, StoreError> {
         let tapped = self.parts.taps.receiver_count() > 0;
-        let now = self.parts.clock.now();
+        let clock = self.sight.now;
+        let now = clock.now();
         let held = self.held(Instant::now());
         let mut step = self.parts.pipeline.step();
+        let turned = step.clock(&clock);
         if tapped {
             step.trace();
         }
         let mut letters = Vec::new();
-        self.batch.apply(&mut step, self.parts.store.shared(), &mut letters)?;
+        if !turned {
+            self.batch.apply(&mut step, &clock, self.parts.store.shared(), &mut letters)?;
+        }
         let traces = step.traces();
         step.watch(now, &|source| self.listening.since(source));
         let loaded = self.parts.store.shared().load(&step.needs(now, &held))?;
         let changes = step.finish(now, &held, &loaded);
+        // The mail goes with the batch: it may be given to one transaction only.
+        let (nothing, nobody) = (Mail::default(), BTreeSet::new());
+        let (mail, waiting) = if turned { (&nothing, &nobody) } else { (mail, waiting) };
         let commit = self.with_mail(changes, letters, mail, waiting, now);
         if !commit.is_empty() {
             self.parts.store.commit(&commit)?;
@@ -343,7 +364,7 @@ impl Heart {
                 && commit.settled.is_empty()
                 && commit.letters.is_empty()
                 && commit.reach.is_empty());
-        Ok(Done { traces, closed: commit.changes.closed, outboxes, alerted })
+        Ok(Done { traces, closed: commit.changes.closed, outboxes, alerted, turned })
     }
 
     fn with_mail(
@@ -366,6 +387,13 @@ impl Heart {
         }
     }
 
+    /// On disk, and nothing to acknowledge: what the clock asked for is done.
+    fn turned(&mut self, done: Done) {
+        self.parts.mailbox.committed(&[], done.outboxes);
+        self.tell(done);
+        self.publish(0);
+    }
+
     /// On disk: acknowledge, in the order of arrival.
     fn committed(&mut self, mail: &Mail, done: Done) {
         let now = Instant::now();
@@ -376,6 +404,18 @@ impl Heart {
         self.batch.messages = 0;
         self.batch.bytes = 0;
         self.parts.mailbox.committed(&mail.settled, done.outboxes);
+        self.tell(done);
+        let committed = std::mem::take(&mut self.batch.pending);
+        self.publish(committed);
+        // After the figures: whoever asked may look at them next.
+        for order in self.batch.orders.drain(..) {
+            // Or may be gone; it is done all the same.
+            let _ = order.done.send(());
+        }
+    }
+
+    /// Tells those who want to know what was written.
+    fn tell(&mut self, done: Done) {
         if self.parts.health.clear("store") {
             tracing::info!("the disk takes writes again");
         }
@@ -386,14 +426,8 @@ impl Heart {
             let _ = self.parts.taps.send(Arc::new(done.traces));
         }
         self.parts.store.checkpoint_if_due(&self.parts.pipeline);
-        self.publish();
         if done.alerted {
             self.publish_alerts();
-        }
-        // After the figures: whoever asked may look at them next.
-        for order in self.batch.orders.drain(..) {
-            // Or may be gone; it is done all the same.
-            let _ = order.done.send(());
         }
     }
 
@@ -403,11 +437,15 @@ impl Heart {
         self.parts.store.has_entry(number)
     }
 
-    fn publish(&mut self) {
+    /// Shows what is on disk. So many that were pending in the intake are in it now.
+    fn publish(&mut self, committed: u64) {
         let figures = &self.parts.figures;
         let letters = self.parts.store.shared().letter_counts();
-        let committed = std::mem::take(&mut self.batch.pending);
-        figures.publish(self.parts.pipeline.ledger(), letters, &self.parts.intake, committed);
+        let (plan, state) = (self.parts.pipeline.plan(), self.parts.pipeline.state());
+        let account = Account { ledger: state.ledger.clone(), letters, held: state.held.readings() };
+        figures.publish(account, &self.parts.intake, committed);
+        figures.set_clock(ClockFigures::of(plan, state, &self.sight));
+        super::clock::report(&self.parts.health, plan, state);
         if let Some(rejections) = self.parts.pipeline.most_rejected() {
             figures.publish_rejections(rejections);
         }
@@ -446,14 +484,16 @@ impl Heart {
         let from = |name| before.iter().position(|known| known == name);
         let from: Vec<_> = new.plan.sources.iter().map(from).collect();
         self.listening = self.listening.moved(&from);
-        self.publish();
+        let committed = std::mem::take(&mut self.batch.pending);
+        self.publish(committed);
         self.publish_alerts();
         let _ = new.done.send(());
     }
 
     fn try_plan(&mut self, new: &NewPlan) -> Result<(), StoreError> {
         let Parts { store, pipeline, clock, history, .. } = &mut self.parts;
-        put_in_force(store, pipeline, new.plan.clone(), clock, history.as_ref())?;
+        let now = clock.look().now.now();
+        put_in_force(store, pipeline, new.plan.clone(), now, history.as_ref())?;
         let subscriptions = Some(new.subscriptions.clone());
         self.parts.store.commit(&Commit { subscriptions, ..Commit::default() })
     }

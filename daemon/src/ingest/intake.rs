@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tidegate_pipeline::time::Time;
+use tidegate_pipeline::time::Span;
 use tidegate_pipeline::verdict::Reason;
 use tokio::sync::Notify;
 
@@ -64,8 +64,8 @@ pub struct Run {
     pub link: Arc<Link>,
     /// 1 for the link's first run, then 2 …
     pub number: u64,
-    /// When they arrived.
-    pub arrival: Time,
+    /// The uptime at which they arrived: what time of day that was may be known only later.
+    pub arrival: Span,
     /// The bytes that the messages point into.
     pub bytes: Bytes,
     /// The messages, in the order of receipt.

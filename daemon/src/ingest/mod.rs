@@ -1,6 +1,7 @@
 //! The ingest heart: from what the sources received to a transaction, and from the transaction to acknowledgements.
 
 mod batch;
+mod clock;
 pub mod change;
 pub mod figures;
 pub mod heart;

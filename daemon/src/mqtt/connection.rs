@@ -9,6 +9,7 @@ use super::acks::{Acks, Owed};
 use super::frame::Fault;
 use super::reader::{Reader, Taken};
 use super::wire::Packet;
+use crate::clock::uptime;
 use crate::config::model::Protocol;
 use crate::ingest::intake::{Input, Link, Run};
 use crate::limits;
@@ -18,8 +19,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, ready};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tidegate_pipeline::time::Time;
+use std::time::Duration;
 use tidegate_pipeline::verdict::Reason;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
@@ -306,7 +306,7 @@ impl Connection {
         self.number += 1;
         self.acks.owe(self.number, owed);
         let link = Arc::clone(&self.link);
-        self.tell(Input::Run(Run { link, number: self.number, arrival: wall_clock(), bytes, messages }));
+        self.tell(Input::Run(Run { link, number: self.number, arrival: uptime(), bytes, messages }));
     }
 
     fn offer(&mut self) {
@@ -353,13 +353,5 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.context.state.abandoned(self.acks.in_flight());
-    }
-}
-
-/// What the system's clock says. The ingest heart judges whether it can be trusted.
-fn wall_clock() -> Time {
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => Time(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)),
-        Err(before) => Time(-i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX)),
     }
 }

@@ -36,6 +36,21 @@ pub(super) fn exposition(document: &Document, account: &Account) -> String {
     text.one("tidegate_store_bytes", "gauge", "Size of the store's file.", document.buffer.bytes);
     text.one("tidegate_store_max_bytes", "gauge", "buffer.max_size.", document.buffer.max_bytes);
     text.one("tidegate_alerts_active", "gauge", "Alerts that are raised.", document.alerts.active);
+    let known = u64::from(document.clock.state == "synchronised");
+    text.one("tidegate_clock_synchronised", "gauge", "1 while the time is known, or believed.", known);
+    text.one(
+        "tidegate_clock_epoch",
+        "gauge",
+        "Rises with steps that windows must not span.",
+        document.clock.epoch.into(),
+    );
+    text.one(
+        "tidegate_held_readings",
+        "gauge",
+        "Readings that wait for the time.",
+        document.clock.held_readings,
+    );
+    text.one("tidegate_held_bytes", "gauge", "Bytes that they take.", document.clock.held_bytes);
     text.one("tidegate_series", "gauge", "Series known.", document.series);
     text.one("tidegate_open_windows", "gauge", "Windows open.", document.open_windows);
     text.one("tidegate_uptime_seconds", "gauge", "Since the daemon started.", document.uptime_s);

@@ -2,7 +2,7 @@
 
 use crate::forward::state::OutputSnapshot;
 use crate::health::Problem;
-use crate::ingest::figures::{Account, Alerts};
+use crate::ingest::figures::{Account, Alerts, ClockFigures};
 use crate::mqtt::SourceSnapshot;
 use crate::store::OutputCounts;
 use serde::Serialize;
@@ -28,6 +28,8 @@ pub struct Document {
     pub gateway: String,
     /// CloudEvents `source` of all events.
     pub source: String,
+    /// Whether the time is known.
+    pub clock: ClockEntry,
     /// By name.
     pub sources: BTreeMap<String, SourceEntry>,
     /// What became of all readings since the store was made.
@@ -71,12 +73,12 @@ pub struct ClocksEntry {
     /// How many are known.
     pub known: usize,
     /// The first of them, in the order in which they were met.
-    pub devices: Vec<ClockEntry>,
+    pub devices: Vec<DeviceClockEntry>,
 }
 
 /// How the clock of a device stands to ours.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ClockEntry {
+pub struct DeviceClockEntry {
     /// The stream.
     pub stream: String,
     /// Its topic, or the tags that make it.
@@ -91,6 +93,42 @@ pub struct ClockEntry {
     pub uncertainty_ms: f64,
     /// Milliseconds since 1970 at which it was heard last.
     pub heard_ms: i64,
+}
+
+/// This machine's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ClockEntry {
+    /// `synchronised`; `holding`: readings wait until it is; `unsynchronised`: they have waited long enough.
+    pub state: &'static str,
+    /// Who vouches for it; `null`: nobody does, now.
+    pub vouched_by: Option<&'static str>,
+    /// It is believed all the same: `clock.unsynchronised` is `trust`.
+    pub believed: bool,
+    /// Rises with every step that windows must not span.
+    pub epoch: u32,
+    /// From the machine's start to 1970: added to the time since that start it gives the time of day.
+    pub offset_ms: i64,
+    /// Readings that are held; they are part of `ledger.pending`.
+    pub held_readings: u64,
+    /// Bytes that they take.
+    pub held_bytes: u64,
+    /// Seconds for which they may still be, while they are.
+    pub hold_left_s: Option<u64>,
+}
+
+impl From<ClockFigures> for ClockEntry {
+    fn from(clock: ClockFigures) -> ClockEntry {
+        ClockEntry {
+            state: clock.mode.name(),
+            vouched_by: clock.by,
+            believed: clock.believed,
+            epoch: clock.epoch,
+            offset_ms: clock.offset.0 / 1_000,
+            held_readings: clock.held_readings,
+            held_bytes: clock.held_bytes,
+            hold_left_s: clock.hold_left.map(|left| left.as_secs()),
+        }
+    }
 }
 
 /// A source.
@@ -213,6 +251,8 @@ pub struct Inputs {
     pub gateway: String,
     /// CloudEvents `source`.
     pub source: String,
+    /// As of the last transaction.
+    pub clock: ClockFigures,
     /// By name.
     pub sources: BTreeMap<String, SourceEntry>,
     /// As of the last transaction.
@@ -249,6 +289,7 @@ pub fn assemble(inputs: Inputs) -> Document {
         problems,
         gateway,
         source,
+        clock: inputs.clock.into(),
         sources,
         ledger: ledger(&account, pending),
         buffer,
@@ -274,7 +315,7 @@ fn rejections(series: SeriesRejections) -> RejectionsEntry {
 
 fn clocks((known, devices): (usize, Vec<Device>)) -> ClocksEntry {
     let rounded = |number: f64| (number * 1e3).round() / 1e3;
-    let entry = |Device { stream, sender, estimate }: Device| ClockEntry {
+    let entry = |Device { stream, sender, estimate }: Device| DeviceClockEntry {
         stream,
         sender,
         boot: estimate.boot,
@@ -366,6 +407,7 @@ mod tests {
                 dead_lettered: of(Reason::Malformed, dead),
             },
             letters: LetterCounts { evicted, dropped, retried, ..LetterCounts::default() },
+            held: 0,
         }
     }
 

@@ -106,6 +106,9 @@ fn ledger(body: &mut String, document: &Document) {
     }
     row(body, "dead-lettered", "bad", l.dead_lettered);
     row(body, "pending", "wait", l.pending);
+    if document.clock.held_readings > 0 {
+        row(body, "held until the time is known", "sub", document.clock.held_readings);
+    }
     body.push_str("</dl></section>");
 }
 

@@ -1,7 +1,7 @@
 //! The status endpoint over real sockets, around a real writer with a real store.
 
 use super::{Running, View, serve};
-use crate::clock::Clock;
+use crate::clock::{System, Timekeeper, uptime};
 use crate::config::{self, Environment};
 use crate::forward::state::OutputState;
 use crate::health::Health;
@@ -32,6 +32,8 @@ type = "listen"
 topic = "s/{device}/{metric}"
 format = "json"
 clean = [{ range = { max = 1_000 } }]
+[clock]
+unsynchronised = "trust"
 [summaries.minute]
 window = "1m"
 [outputs.out]
@@ -89,7 +91,7 @@ impl Bench {
             health: Arc::clone(&running.health),
             figures: Arc::clone(&running.figures),
             taps: running.taps.clone(),
-            clock: Clock,
+            clock: Timekeeper::new(System::new(), tidegate_pipeline::time::Time::MIN),
             bytes_max: u64::MAX,
             interval: Duration::from_millis(1),
             flash_bytes_per_day: u64::MAX,
@@ -123,7 +125,7 @@ impl Bench {
         let run = Run {
             link: Arc::clone(&self.link),
             number: self.runs,
-            arrival: Clock.now(),
+            arrival: uptime(),
             bytes: format!("{topic}{payload}").into(),
             messages: vec![message],
         };

@@ -143,6 +143,7 @@ impl Running {
             gateway: self.gateway.clone(),
             source: self.source(),
             sources: self.sources.iter().map(source).collect(),
+            clock: self.figures.clock(),
             account,
             pending,
             buffer: BufferEntry { bytes: wear.size(), max_bytes: self.bytes_max },

@@ -4,7 +4,7 @@ mod outbox;
 mod reload;
 mod status;
 
-use crate::clock::Clock;
+use crate::clock::{System, Timekeeper};
 use crate::config::Config;
 use crate::config::model::{Output, OutputKind, Source, SourceKind};
 use crate::forward::retry::Retry;
@@ -122,15 +122,16 @@ impl Daemon {
     /// When the store cannot be opened or an address is taken.
     pub async fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         let Options { drop_outputs, retry } = options;
-        let clock = Clock;
         let Opened { mut store, mut pipeline } = open(&config)?;
+        let mut clock = Timekeeper::new(System::new(), pipeline.last_heard());
+        let now = clock.look().now.now();
         let plan = full_plan(&config, store.shared().name());
         let health = Arc::new(Health::default());
         let (history_sender, history) = start_history(&config, &health)?.unzip();
-        put_in_force(&mut store, &mut pipeline, plan, &clock, history_sender.as_ref())?;
+        put_in_force(&mut store, &mut pipeline, plan, now, history_sender.as_ref())?;
         let before = store.shared().subscriptions()?;
         let subscriptions = Some(subscriptions(&config)).filter(|now| *now != before);
-        let commit = Commit { drop_outputs, subscriptions, at: clock.now(), ..Commit::default() };
+        let commit = Commit { drop_outputs, subscriptions, at: now, ..Commit::default() };
         if !commit.is_empty() {
             store.commit(&commit)?;
         }

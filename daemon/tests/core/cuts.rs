@@ -37,7 +37,7 @@ fn step(rig: &mut Rig, number: u64) -> Result<(), StoreError> {
     let readings = readings(number);
     let secs = readings[0].1;
     if number == 9 {
-        put_in_force(&mut rig.store, &mut rig.pipeline, changed(), &Clock, None)?;
+        put_in_force(&mut rig.store, &mut rig.pipeline, changed(), Clock.now(), None)?;
     }
     let mut settled = rig.look("out")?;
     settled.truncate(3);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tidegate::clock::Clock;
+use tidegate::clock::{Clock, System, Timekeeper, uptime};
 use tidegate::health::Health;
 use tidegate::ingest::figures::Figures;
 use tidegate::ingest::intake::{Input, Intake, Link, Message, Run};
@@ -55,7 +55,7 @@ impl Body {
             health: Arc::clone(&health),
             figures: Arc::clone(&figures),
             taps: broadcast::channel(1).0,
-            clock: Clock,
+            clock: Timekeeper::new(System::new(), tidegate_pipeline::time::Time::MIN),
             bytes_max,
             history: None,
             interval: Duration::from_millis(250),
@@ -144,7 +144,7 @@ fn run_of(link: &Arc<Link>, number: u64, messages: &[(&str, String)]) -> Run {
         let (topic, payload) = (put(topic), put(payload));
         ranges.push(Message { topic, payload, retained: false, acknowledged: true });
     }
-    Run { link: Arc::clone(link), number, arrival: Clock.now(), bytes: Bytes::from(bytes), messages: ranges }
+    Run { link: Arc::clone(link), number, arrival: uptime(), bytes: Bytes::from(bytes), messages: ranges }
 }
 
 fn now_payload(value: u64) -> String {

@@ -199,7 +199,7 @@ fn what_waits_for_a_former_output_is_not_forgotten() {
         &mut rig.store,
         &mut rig.pipeline,
         plan,
-        &tidegate::clock::Clock,
+        tidegate::clock::Clock.now(),
         None,
     )
     .unwrap();

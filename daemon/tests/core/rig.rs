@@ -50,6 +50,7 @@ pub fn plan() -> Plan {
         }],
         outputs: vec!["out".into()],
         max_future: Span::from_secs(300),
+        hold_max: None,
         timezone: "UTC".into(),
         series_max: 10_000,
         ..Plan::default()

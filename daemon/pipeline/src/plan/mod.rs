@@ -40,6 +40,8 @@ pub struct Plan {
     pub outputs: Vec<String>,
     /// A reading whose time is later than now by more than this is rejected (`future`).
     pub max_future: Span,
+    /// How long inputs are held while nobody vouches for the clock; `None`: it is believed as it is.
+    pub hold_max: Option<Span>,
     /// IANA name of the zone of local time stamps and calendar windows; known to jiff's bundled database.
     pub timezone: String,
     /// At this many series new ones are rejected (`series_limit`), old ones never evicted.

@@ -4,7 +4,7 @@ use super::Step;
 use crate::entry::Closing;
 use crate::event::{Closed, ClosedKey, Naming, Rendering};
 use crate::pipeline::{Changes, Due, Kept, Loaded};
-use crate::series::Extra;
+use crate::series::{Extra, Group};
 use crate::take::Taken;
 use crate::time::{Span, Time};
 use crate::window::Content;
@@ -15,6 +15,10 @@ const FORGET_STEP: Span = Span::from_secs(60);
 impl Step<'_> {
     /// The closed windows that [`Step::finish`] needs to amend.
     pub fn needs(&self, now: Time, held: &dyn Fn(u16) -> bool) -> Vec<ClosedKey> {
+        if self.changes.entry.clock.is_some() {
+            return self.needs_of(|group| self.closes_group(group));
+        }
+        let Some(now) = self.core.closing_time(now) else { return Vec::new() };
         let due = self.core.due.iter().take_while(|due| due.due <= now);
         due.filter(|due| due.late && !self.is_held(due.group, held))
             .flat_map(|due| self.late_keys(due))
@@ -25,6 +29,15 @@ impl Step<'_> {
     /// what waited for us: windows that it reports to stay open. `loaded` holds what [`Step::needs`] asked for and the
     /// store had.
     pub fn finish(mut self, now: Time, held: &dyn Fn(u16) -> bool, loaded: &Loaded) -> Changes {
+        if let Some(clock) = self.changes.entry.clock {
+            self.close_all(now, |step, group| step.closes_group(group), loaded);
+            self.core.note_clock(&clock);
+            return self.changes;
+        }
+        let Some(now) = self.core.closing_time(now) else {
+            self.changes.entry.now = now;
+            return self.changes;
+        };
         self.changes.entry.now = now;
         if !self.changes.is_empty() {
             self.sweep();
@@ -40,7 +53,7 @@ impl Step<'_> {
                 self.passed(group, loaded);
             }
         }
-        if !self.changes.is_empty() {
+        if !self.changes.is_empty() && self.may_forget() {
             self.forget(now);
         }
         self.changes
@@ -48,27 +61,36 @@ impl Step<'_> {
 
     /// All open late windows: what [`Step::finish_all`] needs.
     pub fn needs_all(&self) -> Vec<ClosedKey> {
-        self.core.due.iter().filter(|due| due.late).flat_map(|due| self.late_keys(due)).collect()
+        self.needs_of(|_| true)
+    }
+
+    fn needs_of(&self, chosen: impl Fn(&Group) -> bool) -> Vec<ClosedKey> {
+        let chosen = |due: &&Due| due.late && chosen(&self.core.state.groups[due.group as usize].group);
+        self.core.due.iter().filter(chosen).flat_map(|due| self.late_keys(due)).collect()
     }
 
     /// Closes every open window of the summaries that `which` names, due or not, and ends the step.
     pub fn finish_all(mut self, now: Time, which: &dyn Fn(u16) -> bool, loaded: &Loaded) -> Changes {
+        self.close_all(now, |_, group| which(group.summary), loaded);
+        self.changes
+    }
+
+    fn close_all(&mut self, now: Time, which: impl Fn(&Self, &Group) -> bool, loaded: &Loaded) {
         self.changes.entry.now = now;
-        let chosen = |group: &u32| which(self.core.state.groups[*group as usize].group.summary);
-        let due: Vec<_> = self.core.due.iter().filter(|due| chosen(&due.group)).copied().collect();
+        let chosen = |step: &Self, group: u32| which(step, &step.core.state.groups[group as usize].group);
+        let due: Vec<_> = self.core.due.iter().filter(|due| chosen(self, due.group)).copied().collect();
         for due in &due {
             self.close(&self.closing(due, Time::MAX), loaded);
         }
         // What is being filled has no time at which it is due.
         for at in (0..self.core.state.groups.len()).filter_map(|at| u32::try_from(at).ok()) {
             let group = &self.core.state.groups[at as usize].group;
-            if matches!(group.extra, Extra::Sorted(_)) && which(group.summary) {
+            if matches!(group.extra, Extra::Sorted(_)) && which(self, group) {
                 let number = self.core.state.groups[at as usize].number;
                 self.close(&Closing { group: number, start: Time::MAX, late: false }, loaded);
             }
         }
         self.core.ripe.clear();
-        self.changes
     }
 
     /// What an open late window is to be merged with.
@@ -135,7 +157,8 @@ impl Step<'_> {
         let (revision, replaces) = naming.amend(&bases, &mut content);
         for lane in content.lanes.iter_mut().filter(|lane| lane.is_ordered()) {
             lane.opening = group.opening(start, lane.metric).or(lane.opening);
-            for gone in self.core.gone_between(group, lane.metric, start, end) {
+            let last = lane.opening.map(|(time, _)| time);
+            for gone in self.core.gone_between(group, lane.metric, (start, end), last) {
                 lane.break_at(gone);
             }
         }

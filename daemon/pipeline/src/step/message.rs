@@ -25,6 +25,13 @@ pub(super) struct Origin<'m> {
 impl Step<'_> {
     /// One message, in the order of arrival.
     pub fn message(&mut self, message: &Message<'_>) {
+        if self.holds() {
+            return self.hold_message(message);
+        }
+        self.read(message);
+    }
+
+    pub(super) fn read(&mut self, message: &Message<'_>) {
         let session = self.session(message.source, message.session);
         let origin = Origin { message, session, print: None, cancelled: false };
         let topic = match std::str::from_utf8(message.topic) {

@@ -3,6 +3,7 @@
 //! Everything decided here is written down in the entry and done by the same code that a replay uses.
 
 mod alert;
+mod clock;
 mod close;
 mod derive;
 mod message;
@@ -11,6 +12,7 @@ mod readings;
 mod record;
 mod uptime;
 
+use crate::clock::ClockNow;
 use crate::entry::Event;
 use crate::message::{DeadLetter, Message, Trace};
 use crate::pipeline::{Changes, Pipeline, number};
@@ -24,11 +26,16 @@ pub struct Step<'p> {
     traces: Option<Vec<Trace>>,
     /// While a dead letter is retried: the stream that it is for, and no deduplication.
     retrying: Option<Option<u16>>,
+    /// What is known of the time.
+    clock: Option<ClockNow>,
+    /// Which windows it closes, whatever the time.
+    closes: clock::Closes,
 }
 
 impl<'p> Step<'p> {
     pub(crate) fn new(core: &'p mut Pipeline) -> Step<'p> {
-        Step { core, changes: Changes::default(), traces: None, retrying: None }
+        let changes = Changes::default();
+        Step { core, changes, traces: None, retrying: None, clock: None, closes: clock::Closes::Nothing }
     }
 
     /// How many readings and messages without readings this step has decided on.
@@ -53,12 +60,26 @@ impl<'p> Step<'p> {
 
     /// A connection of `session` opened: its last `doubt_max` deliveries may come again.
     pub fn opened(&mut self, source: u16, session: &str, doubt_max: u16) {
+        if self.holds() {
+            return self.hold_opened(source, session, doubt_max);
+        }
+        self.read_opened(source, session, doubt_max);
+    }
+
+    fn read_opened(&mut self, source: u16, session: &str, doubt_max: u16) {
         let session = self.session(source, session);
         self.event(Event::Opened { session, doubt_max: doubt_max.into() });
     }
 
     /// A source begins or ends to deliver what waited for us.
     pub fn backlog(&mut self, source: u16, on: bool) {
+        if self.holds() {
+            return self.hold_backlog(source, on);
+        }
+        self.read_backlog(source, on);
+    }
+
+    fn read_backlog(&mut self, source: u16, on: bool) {
         if self.core.state.sources.get(usize::from(source)).is_some_and(|state| state.backlog != on) {
             self.event(Event::Backlog { source, on });
         }

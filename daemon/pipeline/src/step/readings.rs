@@ -155,7 +155,7 @@ impl Step<'_> {
                     let group = &self.core.state.groups[at as usize].group;
                     let summary = &self.core.plan.summaries[usize::from(group.summary)];
                     let cutter = &self.core.cutters[usize::from(group.summary)];
-                    takes(cutter, summary, group, self.core.state.forgotten, time, arrival)
+                    takes(cutter, summary, group, group.forgotten(self.core.state.forgotten), time, arrival)
                 });
             if in_time { self.core.clean(series, value, time).map(Some) } else { Err(Reason::TooLate) }
         };

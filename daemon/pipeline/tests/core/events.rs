@@ -43,7 +43,7 @@ fn the_event_of_the_design() {
             "values": {"count": 6, "mean": 21.5, "min": 21.1, "max": 22.0},
             "completeness":
                 {"received": 6, "expected": 6, "rejected": 0, "duplicates": 0, "late": 0, "gaps": 0},
-            "clock": "trusted"
+            "clock": "synchronised"
         }
     });
     assert_eq!(world.json(0), expected);

@@ -6,6 +6,7 @@
 mod aggregates;
 mod cleaning;
 mod alerts;
+mod clocks;
 mod events;
 mod forgetting;
 mod kinds;

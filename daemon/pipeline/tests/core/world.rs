@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::alert::Outgoing;
+use tidegate_pipeline::clock::ClockNow;
 use tidegate_pipeline::entry::{Entry, Reading};
 use tidegate_pipeline::event::{Closed, ClosedKey};
 use tidegate_pipeline::message::{DeadLetter, Message, Trace};
@@ -63,6 +64,7 @@ pub fn plan() -> Plan {
         summaries: vec![summary("minute")],
         outputs: vec!["out".into()],
         max_future: Span::from_secs(300),
+        hold_max: Some(Span::from_secs(600)),
         timezone: "Europe/Amsterdam".into(),
         series_max: 100,
         ..Plan::default()
@@ -119,6 +121,25 @@ impl World {
         let changes = step.finish(at(secs), held, &loaded);
         self.keep(changes);
         traces
+    }
+
+    /// What the daemon does at a time: the steps that the clock asks for, and then one with `inputs`.
+    pub fn at(&mut self, now: &ClockNow, inputs: impl FnOnce(&mut Step<'_>)) {
+        while self.pipeline.clock_is_due(now) {
+            assert!(self.one(now, |_| {}), "a step about the clock alone");
+        }
+        assert!(!self.one(now, inputs), "a step for inputs");
+    }
+
+    /// One step: whether it was about the clock alone.
+    fn one(&mut self, now: &ClockNow, inputs: impl FnOnce(&mut Step<'_>)) -> bool {
+        let mut step = self.pipeline.step();
+        let turns = step.clock(now);
+        inputs(&mut step);
+        let loaded = load(&self.kept, &step.needs(now.now(), &|_| false));
+        let changes = step.finish(now.now(), &|_| false, &loaded);
+        self.keep(changes);
+        turns
     }
 
     /// One message in a step of its own, at `secs`: what became of it.

@@ -90,6 +90,9 @@ lateness = "500ms"
 url = "{url}"
 batch = {{ events = 50, bytes = "64KiB", linger = "50ms" }}
 
+[clock]
+unsynchronised = "trust"
+
 [status]
 listen = "127.0.0.1:0"
 "#,

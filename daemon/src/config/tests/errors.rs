@@ -262,7 +262,6 @@ fn what_later_versions_bring() {
         ("[outputs.s]\ntype = \"aws-lambda\"\nfunction = \"x\"\n", 2, "aws-lambda"),
         ("[outputs.s]\nurl = \"mqtt://h\"\n", 2, "mqtt"),
         ("[buffer]\nwhen_full = \"roll-up\"\n", 2, "when_full"),
-        ("[clock]\nhold_max = \"10m\"\n", 2, "hold_max"),
     ] {
         check(text, &[&format!("{line}: {}", later(what))]);
     }

@@ -362,6 +362,7 @@ fn outputs_and_the_rest() {
     assert_eq!((config.status, config.buffer.history), (None, Duration::ZERO));
     assert_eq!(config.buffer.flash_bytes_per_day, 500_000_000);
     assert_eq!(config.plan.max_future, Span::from_secs(3_600));
+    assert_eq!(config.plan.hold_max, Some(Span::from_secs(600)));
     assert_eq!((config.gateway.as_str(), config.data_dir), ("g-1", PathBuf::from("/etc/tidegate/data")));
 }
 

@@ -1,0 +1,150 @@
+//! A machine without a clock: the daemon lives in 1970, and learns the time later. libfaketime stands between it and the
+//! system's clock; its uptime it asks the kernel directly, so that stays what it is.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, too")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+use tidegate_tests::daemon::Daemon;
+use tidegate_tests::function::Function;
+use tidegate_tests::packet::Version;
+use tidegate_tests::publisher::Sensor;
+use tidegate_tests::{events, oracle, port, wait};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// So far back that the clock says 1970.
+const LOST: &str = "-1780000000";
+const RIGHT: &str = "+0";
+
+fn library() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").unwrap().filter_map(|entry| Some(entry.ok()?.path()));
+    folders
+        .chain([PathBuf::from("/usr/lib")])
+        .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
+        .find(|path| path.is_file())
+        .expect("libfaketime is missing: apt-get install libfaketime, or let ./tests/run do it")
+}
+
+fn configuration(port: u16, url: &str, clock: &str, stream: &str, summary: &str) -> String {
+    format!(
+        "[clock]
+unsynchronised = \"{clock}\"
+
+[sources.field]
+type = \"listen\"
+listen = \"127.0.0.1:{port}\"
+
+[streams.climate]
+topic = \"sensors/{{device}}/{{metric}}\"
+format = \"json\"
+value = \"/value\"
+sequence = {{ at = \"/seq\", per = [\"device\"] }}
+{stream}
+
+[summaries.second]
+{summary}
+aggregates = [\"count\", \"sum\", \"mean\", \"min\", \"max\", \"first\", \"last\", \"stddev\"]
+
+[outputs.function]
+url = \"{url}\"
+"
+    )
+}
+
+/// A daemon whose clock the test sets.
+fn lost(sections: &str) -> Daemon {
+    let mut daemon = Daemon::prepare(sections);
+    let file = daemon.file("time").display().to_string();
+    for (name, value) in [
+        ("LD_PRELOAD", library().display().to_string().as_str()),
+        ("FAKETIME_TIMESTAMP_FILE", file.as_str()),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ("DONT_FAKE_MONOTONIC", "1"),
+    ] {
+        daemon.set_env(name, value);
+    }
+    set_clock(&daemon, LOST);
+    daemon.launch();
+    daemon
+}
+
+fn set_clock(daemon: &Daemon, offset: &str) {
+    let (new, file) = (daemon.file("time.new"), daemon.file("time"));
+    std::fs::write(&new, format!("{offset}\n")).unwrap();
+    std::fs::rename(new, file).unwrap();
+}
+
+fn sensor() -> Sensor {
+    Sensor {
+        device: "dev".into(),
+        metrics: vec!["temperature".into()],
+        version: Version::V5,
+        sequence: true,
+        interval: Duration::from_millis(20),
+        disorder_ms: 100,
+        seed: 1,
+    }
+}
+
+/// Readings that came while the clock was in 1970 are acknowledged and held, through a SIGKILL; when the time is known each
+/// is in the window that it belongs to. Here an operator says that it is known: no test can make the kernel say so.
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn what_came_in_1970_is_counted_where_it_belongs() {
+    let (port, function) = (port::reserve(), Function::start());
+    let (stream, summary) =
+        ("time = { at = \"/ts\", format = \"ms\" }", "window = \"1s\"\nlateness = \"1s\"");
+    let configuration = |clock| configuration(port, &function.url(), clock, stream, summary);
+    let mut daemon = lost(&configuration("hold"));
+    if daemon.status().0["clock"]["vouched_by"].is_string() {
+        eprintln!("not checked: this machine's kernel vouches for the clock, whatever it says");
+        return;
+    }
+    let sensors = sensor().start(port);
+    let held = |daemon: &Daemon, count: u64| {
+        daemon.wait_for("held readings", |s| s.0["clock"]["held_readings"].as_u64() >= Some(count))
+    };
+    let status = held(&daemon, 50);
+    assert_eq!((status.ledger("counted"), status.state()), (0, "degraded"), "{}", status.0);
+    assert!(status.problems().contains("not synchronised"), "{}", status.problems());
+    assert!(sensors.acknowledged() > 0, "on disk, and so acknowledged");
+    daemon.kill();
+    daemon.launch();
+    held(&daemon, 100);
+    set_clock(&daemon, RIGHT);
+    daemon.configure(&configuration("trust"));
+    daemon.reload();
+    daemon.wait_for("nothing held", |s| s.0["clock"]["held_readings"] == 0 && s.ledger("counted") > 100);
+    let readings = sensors.finish();
+    let expected = oracle::windows(&readings, 1_000);
+    wait::until("every window", PATIENCE, || events::compare(&function.events(), &expected));
+    let status = daemon.wait_for("all counted", |s| s.ledger("pending") == 0);
+    assert_eq!(status.ledger("counted"), readings.len() as u64, "{}", status.0["ledger"]);
+    assert_eq!(
+        status.ledger("received"),
+        status.ledger("counted") + status.ledger("duplicate"),
+        "{}",
+        status.0["ledger"]
+    );
+    assert_eq!(status.state(), "ok", "{}", status.problems());
+}
+
+/// A believed clock that steps by decades: what was stamped by arrival closes at once, under the old time.
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn a_step_closes_what_was_stamped_by_arrival() {
+    let (port, function) = (port::reserve(), Function::start());
+    let daemon = lost(&configuration(port, &function.url(), "trust", "", "window = \"1d\""));
+    let sensors = sensor().start(port);
+    daemon.wait_for("a reading", |s| s.ledger("counted") > 0);
+    assert!(!sensors.finish().is_empty());
+    assert_eq!(function.event_count(), 0, "its window lasts a day");
+    set_clock(&daemon, RIGHT);
+    wait::until_true("its summary", PATIENCE, || function.event_count() > 0);
+    let id = function.events()[0].event["id"].to_string();
+    assert!(id.contains("/1970-"), "{id}");
+    let status = daemon.wait_for("a new epoch", |s| s.0["clock"]["epoch"] == 1);
+    assert_eq!(status.0["clock"]["state"], "synchronised", "{}", status.0);
+}
