@@ -53,6 +53,8 @@ pub const CONNECTING_MAX: usize = 64;
 pub const FILTERS_PER_PACKET_MAX: usize = 64;
 /// How long stopping waits for what was received to be committed and acknowledged.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Devices whose clocks the status document shows; it says how many there are.
+pub const CLOCKS_SHOWN_MAX: usize = 100;
 /// Connections of the status endpoint.
 pub const STATUS_CONNECTIONS_MAX: usize = 64;
 /// After this long a connection of the status endpoint is closed when its request is answered. A `tap` may stay.

@@ -1,12 +1,16 @@
 //! Every decoder of the pipeline behind one function, for fuzzers.
 
+use crc::{CRC_32_ISO_HDLC, Crc};
 use tidegate_pipeline::message::Message;
 use tidegate_pipeline::plan::{
-    Csv, Fields, Format, MetricPlan, Plan, Pointer, PointerPattern, StreamPlan, TagPlan, TimeFormat, Unique,
+    Csv, Fields, Format, MetricPlan, Plan, Pointer, PointerPattern, StreamPlan, TagPlan, TickPlaces,
+    TicksPlan, TimeFormat, Unique,
 };
+use tidegate_pipeline::ticks::TickUnit;
 use tidegate_pipeline::time::Time;
 use tidegate_pipeline::topic::TopicPattern;
 use tidegate_pipeline::{Loaded, Pipeline, journal};
+use tidegate_wire::MAGIC;
 
 /// 2026-11-22T10:00:00Z: when every message arrives.
 const ARRIVAL: Time = Time::from_millis(1_795_341_600_000);
@@ -39,6 +43,7 @@ impl Default for Decoders {
             Format::Senml,
             Format::Influx { unit: TimeFormat::Nanos },
             Format::Sparkplug,
+            Format::Tidegate,
         ];
         let single = documents.iter().cloned().chain(others).map(|format| greedy(format, None));
         let listed = documents.iter().cloned().map(|format| greedy(format, Some("/readings")));
@@ -64,8 +69,20 @@ fn greedy(format: Format, each: Option<&str>) -> StreamPlan {
         at: Some(PointerPattern::parse(at).unwrap()),
         ..MetricPlan::default()
     };
+    let unique = match format {
+        Format::Tidegate => Unique::Numbered { per: None },
+        _ => Unique::Sequence { at: pointer("/seq"), boot: None, per: None },
+    };
+    // Documents say their uptime here, or nothing that could be one.
+    let places = || TickPlaces { at: pointer("/t"), boot: pointer("/seq"), unit: TickUnit::Millis };
+    let uptime = match format {
+        Format::Tidegate => Some(TicksPlan::default()),
+        Format::Cbor | Format::Json => Some(TicksPlan { places: Some(places()), per: None }),
+        _ => None,
+    };
     StreamPlan {
         sources: vec![0],
+        ticks: uptime,
         format,
         each: each.map(pointer),
         numbers_as_text: true,
@@ -73,7 +90,7 @@ fn greedy(format: Format, each: Option<&str>) -> StreamPlan {
             listed: vec![metric("a", "/t"), metric("b", "/{x}/{y}"), metric("c", "/a{x}")],
             rest: true,
         },
-        unique: Unique::Sequence { at: pointer("/seq"), boot: None, per: None },
+        unique,
         tags: vec![("room".into(), TagPlan::At(pointer("/room")))],
         ..StreamPlan::default()
     }
@@ -85,6 +102,15 @@ impl Decoders {
     /// # Panics
     /// When one of them does, or the journal cannot be read back.
     pub fn read(&mut self, payload: &[u8]) {
+        self.read_as_it_is(payload);
+        // Behind the checksum, too.
+        if let Some((body, _)) = payload.split_last_chunk::<4>().filter(|_| payload.starts_with(&MAGIC)) {
+            let checksum = Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(body);
+            self.read_as_it_is(&[body, &checksum.to_le_bytes()].concat());
+        }
+    }
+
+    fn read_as_it_is(&mut self, payload: &[u8]) {
         let mut step = self.pipeline.step();
         for topic in self.topics.iter().chain(&self.topics) {
             step.message(&Message {

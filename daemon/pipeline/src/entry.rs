@@ -7,7 +7,8 @@ use crate::alert::Move;
 use crate::clock::{ClockState, Held};
 use crate::decode::sparkplug;
 use crate::dedupe::{CounterKind, Mark, content::Print};
-use crate::time::Time;
+use crate::ticks::Tick;
+use crate::time::{Span, Time};
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,22 @@ pub enum Event {
         name: String,
         /// What it does with the numbers.
         kind: CounterKind,
+    },
+    /// A device that says its uptime was met; it gets the number `slot`, which may have been another's.
+    Clock {
+        /// Its number.
+        slot: u32,
+        /// Its name.
+        name: String,
+        /// How finely its clock counts.
+        resolution: Span,
+    },
+    /// Such a device said its uptime.
+    Tick {
+        /// Its number.
+        clock: u32,
+        /// What it said, and when that arrived.
+        tick: Tick,
     },
     /// A Sparkplug node or device was born or died.
     Sparkplug(sparkplug::Change),

@@ -108,7 +108,8 @@ pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32,
         }
     }
     // A reading that is stamped on arrival and comes out of a backlog is older than it seems.
-    let stamped = reading.time == arrival && core.plan.streams[usize::from(series.stream)].time.is_none();
+    let stream = &core.plan.streams[usize::from(series.stream)];
+    let stamped = reading.time == arrival && stream.time.is_none() && stream.ticks.is_none();
     let source = core.state.sources.get(usize::from(core.heard.source));
     let backlog = stamped && source.is_some_and(|source| source.backlog);
     let sample = Sample { time: reading.time, value, gap, fate, backlog };

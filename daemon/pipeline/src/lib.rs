@@ -23,6 +23,7 @@ pub mod clean;
 pub mod rejections;
 pub mod series;
 pub mod presence;
+pub mod ticks;
 mod fold;
 mod take;
 pub mod window;

@@ -28,6 +28,8 @@ pub const SEQUENCES_REMEMBERED: usize = 1_024;
 pub const BOOT_WINDOW: u64 = 1_024;
 /// Boots of one sensor that stay live (promise 2).
 pub const BOOTS_MAX: usize = 4;
+/// Devices whose clocks are known; the longest unheard makes room.
+pub const CLOCKS_MAX: usize = 10_000;
 /// Time stamps that are remembered per series where `unique = "time"`.
 pub const TIMES_REMEMBERED_MAX: usize = 16_384;
 /// Closed sessions per series and summary that what comes late can still touch.

@@ -8,7 +8,7 @@ use crate::alert::Watch;
 use crate::pipeline::{Pipeline, number};
 use crate::plan::{Plan, SummaryPlan};
 use crate::rejections::Worst;
-use crate::state::{Heard, KnownCounter, KnownSession, NumberedGroup, SourceState, State};
+use crate::state::{Heard, KnownClock, KnownCounter, KnownSession, NumberedGroup, SourceState, State};
 use crate::time::Span;
 use crate::verdict::{Reason, Verdict};
 
@@ -66,6 +66,11 @@ impl Pipeline {
             let name = format!("{stream}\u{1}{rest}");
             Some(KnownCounter { name, heard: heard(known.heard), ..known.clone() })
         });
+        let clocks = self.state.clocks.iter().filter_map(|known| {
+            let (stream, rest) = known.name.split_once('\u{1}')?;
+            let stream = streams.get(stream.parse::<usize>().ok()?).copied().flatten()?;
+            Some(KnownClock { name: format!("{stream}\u{1}{rest}"), ..known.clone() })
+        });
         let watches = self.state.watches.iter().filter(|watch| !watch.is_vacant()).filter_map(|watch| {
             let streams = watch.streams.iter().filter_map(|&at| streams[usize::from(at)]).collect();
             let alert = self.heir(watch.alert, &new)?;
@@ -82,6 +87,7 @@ impl Pipeline {
         let state = State {
             sources: known,
             watches: watches.collect(),
+            clocks: clocks.collect(),
             groups: groups.collect(),
             next_group: self.state.next_group,
             counters: counters.collect(),

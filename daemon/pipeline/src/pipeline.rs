@@ -42,6 +42,7 @@ pub struct Pipeline {
     pub(crate) presence_index: Index,
     pub(crate) counter_index: Index,
     pub(crate) session_index: Index,
+    pub(crate) clock_index: Index,
     /// Groups by their number.
     pub(crate) group_places: Numbers,
     /// Per summary.
@@ -161,6 +162,7 @@ impl Pipeline {
             presence_index: Index::default(),
             counter_index: Index::default(),
             session_index: Index::default(),
+            clock_index: Index::default(),
             group_places: Numbers::default(),
             cutters,
             due: BTreeSet::new(),
@@ -304,6 +306,12 @@ impl Pipeline {
                 self.add_series(*stream, metric, tags);
             }
             Event::Counter { name, kind } => self.add_counter(name, *kind),
+            Event::Clock { slot, name, resolution } => self.add_clock(*slot, name, *resolution),
+            Event::Tick { clock, tick } => {
+                if let Some(known) = self.state.clocks.get_mut(*clock as usize) {
+                    known.clock.note(tick);
+                }
+            }
             Event::Sparkplug(change) => self.state.births.note(change),
             Event::ForgetSeries { series } => self.forget_series(*series),
             Event::ForgetCounter { counter } => self.forget_counter(*counter),

@@ -8,8 +8,9 @@ use crate::pipeline::{Due, Pipeline, number};
 use crate::plan::{Layout, SummaryPlan, Unique};
 use crate::rejections::{Rejections, Worst};
 use crate::series::{self, Extra, Group, Series};
-use crate::state::{Heard, KnownCounter, NumberedGroup};
-use crate::time::Time;
+use crate::state::{Heard, KnownClock, KnownCounter, NumberedGroup};
+use crate::ticks::Clock;
+use crate::time::{Span, Time};
 use crate::window::Cutter;
 use std::sync::Arc;
 
@@ -229,6 +230,19 @@ impl Pipeline {
         series::name_epoch(&mut self.name, group.epoch);
     }
 
+    /// Gives a device's clock its number, which may have been another's.
+    pub(crate) fn add_clock(&mut self, slot: u32, name: &str, resolution: Span) {
+        let known = KnownClock { name: name.to_owned(), clock: Clock::new(resolution) };
+        match self.state.clocks.get_mut(slot as usize) {
+            Some(place) => {
+                self.clock_index.remove(place.name.as_str());
+                *place = known;
+            }
+            None => self.state.clocks.push(known),
+        }
+        self.clock_index.insert(name.into(), slot);
+    }
+
     /// Rebuilds what is derived from the state.
     pub(crate) fn index(&mut self) {
         self.worst = Worst::of(&self.state);
@@ -265,6 +279,9 @@ impl Pipeline {
         for (at, known) in self.state.counters.iter().enumerate().filter(|(_, known)| !known.name.is_empty())
         {
             self.counter_index.insert(known.name.as_str().into(), number(at));
+        }
+        for (at, known) in self.state.clocks.iter().enumerate() {
+            self.clock_index.insert(known.name.as_str().into(), number(at));
         }
         for (at, known) in self.state.sessions.iter().enumerate() {
             self.session_index.insert(known.name.as_str().into(), number(at));

@@ -7,6 +7,7 @@ use crate::dedupe::{Counter, content::Session};
 use crate::ledger::Ledger;
 use crate::presence::Presence;
 use crate::series::{Group, Series};
+use crate::ticks::Clock;
 use crate::time::{Span, Time};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,8 @@ pub struct State {
     pub vacant_counters: Vec<u32>,
     /// By session number.
     pub sessions: Vec<KnownSession>,
+    /// Clocks of devices, by number.
+    pub clocks: Vec<KnownClock>,
     /// What Sparkplug nodes and devices call their metrics.
     pub births: Births,
     /// What became of all readings.
@@ -92,6 +95,15 @@ pub struct KnownCounter {
     pub heard: Heard,
     /// What is remembered.
     pub counter: Counter,
+}
+
+/// A device whose uptime says the time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KnownClock {
+    /// Stream and topic or tags.
+    pub name: String,
+    /// What is known of it.
+    pub clock: Clock,
 }
 
 /// A session of a broker or client.

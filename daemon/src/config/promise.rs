@@ -133,7 +133,7 @@ fn recognition(config: &Config, stream: &StreamPlan) -> (Promise, String) {
         None => "per topic".to_owned(),
     };
     match &stream.unique {
-        Unique::Sequence { boot: Some(_), per: by, .. } => (
+        Unique::Sequence { boot: Some(_), per: by, .. } | Unique::Numbered { per: by } => (
             Promise::ExactlyOnce,
             format!(
                 "exactly once, by boot and sequence {} (the last four boots stay live; below the remembered window a \

@@ -89,7 +89,8 @@ pub(super) static STREAM: Schema = at(
 pub(super) static CSV: Schema = at("streams.NAME.csv", &["delimiter", "decimal", "columns", "header"]);
 pub(super) static AVAILABILITY: Schema =
     at("streams.NAME.availability", &["topic", "online", "offline", "at"]);
-pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
+pub(super) static TIME: Schema =
+    at("streams.NAME.time", &["at", "format", "zone", "uptime", "unit", "boot", "per"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
 pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit", "kind"]);
@@ -196,7 +197,6 @@ static LATER: &[(&str, &[&str])] = &[
     ("alerts.NAME", &["capture"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
-    ("streams.NAME.format", &["tidegate"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),
 ];

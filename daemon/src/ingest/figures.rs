@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tidegate_pipeline::alert::Active;
 use tidegate_pipeline::ledger::Ledger;
 use tidegate_pipeline::rejections::SeriesRejections;
+use tidegate_pipeline::ticks::Device;
 
 /// What became of all readings: what the pipeline decided, and what became of dead letters afterwards. The two change
 /// together when a dead letter is retried, so they are published together.
@@ -49,6 +50,8 @@ pub struct Figures {
     pub windows: AtomicU64,
     /// More flash is written than the budget allows: 0 or 1.
     pub overspent: AtomicU64,
+    /// Devices that say their uptime: how many, and the first of them.
+    clocks: Mutex<(usize, Vec<Device>)>,
     /// Not the wall clock: a step of it is no sign of life or death.
     turned: Mutex<Option<Instant>>,
 }
@@ -65,6 +68,16 @@ impl Figures {
         let mut published = self.lock();
         *published = account;
         intake.release(messages);
+    }
+
+    /// Tells what is known of the clocks of devices.
+    pub(super) fn publish_clocks(&self, count: usize, devices: Vec<Device>) {
+        *self.clocks.lock().unwrap_or_else(PoisonError::into_inner) = (count, devices);
+    }
+
+    /// Devices that say their uptime: how many, and how the clocks of the first of them stand to ours.
+    pub fn clocks(&self) -> (usize, Vec<Device>) {
+        self.clocks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The series with the most rejections, the most first.

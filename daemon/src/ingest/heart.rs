@@ -15,7 +15,8 @@ use super::pace::{MANY, Pace};
 use crate::clock::{Sight, Timekeeper};
 use crate::health::Health;
 use crate::limits::{
-    ALERTS_SHOWN_MAX, BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, DISK_RETRY_MAX, INTAKE_BYTES_MAX, RETRY_MIN,
+    ALERTS_SHOWN_MAX, BACKLOG_HOLD_MAX, CLOCKS_SHOWN_MAX, COMMIT_MESSAGES_MAX, DISK_RETRY_MAX,
+    INTAKE_BYTES_MAX, RETRY_MIN,
 };
 use crate::store::{Commit, HistorySender, LetterRequest, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -450,6 +451,10 @@ impl Heart {
         }
         figures.series.store(self.parts.pipeline.series() as u64, Ordering::Relaxed);
         figures.windows.store(self.parts.pipeline.open_windows() as u64, Ordering::Relaxed);
+        figures.publish_clocks(
+            self.parts.pipeline.state().clocks.len(),
+            self.parts.pipeline.devices(CLOCKS_SHOWN_MAX),
+        );
         figures.overspent.store(u64::from(self.pace.is_overspent()), Ordering::Relaxed);
     }
 

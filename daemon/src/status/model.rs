@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate_pipeline::alert::Active;
 use tidegate_pipeline::rejections::SeriesRejections;
+use tidegate_pipeline::ticks::Device;
 use tidegate_pipeline::verdict::Reason;
 
 /// Everything that there is to say at one moment.
@@ -45,6 +46,8 @@ pub struct Document {
     pub series: u64,
     /// Windows open.
     pub open_windows: u64,
+    /// Clocks of devices that say their uptime.
+    pub clocks: ClocksEntry,
     /// The series with the most rejections, the most first.
     pub rejections: Vec<RejectionsEntry>,
 }
@@ -62,6 +65,34 @@ pub struct RejectionsEntry {
     pub total: u64,
     /// By reason.
     pub reasons: BTreeMap<&'static str, u32>,
+}
+
+/// Clocks of devices.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ClocksEntry {
+    /// How many are known.
+    pub known: usize,
+    /// The first of them, in the order in which they were met.
+    pub devices: Vec<DeviceClockEntry>,
+}
+
+/// How the clock of a device stands to ours.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeviceClockEntry {
+    /// The stream.
+    pub stream: String,
+    /// Its topic, or the tags that make it.
+    pub sender: String,
+    /// Of its latest boot.
+    pub boot: u64,
+    /// Milliseconds since 1970 at which its uptime was 0.
+    pub offset_ms: i64,
+    /// By how much our clock gains on its, in parts per million.
+    pub drift_ppm: f64,
+    /// How far the time of what it sends now can be off.
+    pub uncertainty_ms: f64,
+    /// Milliseconds since 1970 at which it was heard last.
+    pub heard_ms: i64,
 }
 
 /// This machine's clock.
@@ -242,6 +273,8 @@ pub struct Inputs {
     pub series: u64,
     /// Windows open.
     pub open_windows: u64,
+    /// Clocks of devices that say their uptime: how many, and the first of them.
+    pub clocks: (usize, Vec<Device>),
     /// The series with the most rejections.
     pub rejections: Vec<SeriesRejections>,
 }
@@ -265,6 +298,7 @@ pub fn assemble(inputs: Inputs) -> Document {
         store: inputs.store,
         series: inputs.series,
         open_windows: inputs.open_windows,
+        clocks: clocks(inputs.clocks),
         rejections: inputs.rejections.into_iter().map(rejections).collect(),
     }
 }
@@ -277,6 +311,21 @@ fn rejections(series: SeriesRejections) -> RejectionsEntry {
         tags: series.tags.into_iter().collect(),
         reasons: series.reasons.iter().map(|(reason, count)| (reason.name(), *count)).collect(),
     }
+}
+
+fn clocks((known, devices): (usize, Vec<Device>)) -> ClocksEntry {
+    let rounded = |number: f64| (number * 1e3).round() / 1e3;
+    let entry = |Device { stream, sender, estimate }: Device| DeviceClockEntry {
+        stream,
+        sender,
+        boot: estimate.boot,
+        offset_ms: estimate.booted.as_millis(),
+        drift_ppm: rounded(estimate.drift_ppm),
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        uncertainty_ms: rounded(estimate.uncertainty.0 as f64 / 1e3),
+        heard_ms: estimate.heard.as_millis(),
+    };
+    ClocksEntry { known, devices: devices.into_iter().map(entry).collect() }
 }
 
 fn alerts(alerts: Alerts) -> AlertsEntry {

@@ -57,6 +57,7 @@ fn formats() -> Vec<Format> {
         Format::Msgpack,
         Format::Senml,
         Format::Sparkplug,
+        Format::Tidegate,
         Format::Influx { unit: TimeFormat::Nanos },
     ]
 }
@@ -72,6 +73,7 @@ const SEEDS: &[&[u8]] = &[
     include_bytes!("../../../../tests/fuzz/corpus/msgpack/map"),
     include_bytes!("../../../../tests/fuzz/corpus/sparkplug/birth"),
     include_bytes!("../../../../tests/fuzz/corpus/sparkplug/data"),
+    include_bytes!("../../../../tests/fuzz/corpus/tidegate/channels"),
 ];
 
 fn all(payload: &[u8]) {

@@ -22,9 +22,10 @@ mod stamp;
 #[cfg(test)]
 mod table;
 mod text;
+mod tidegate;
 mod walk;
 
-pub(crate) use found::{Candidate, Cycle};
+pub(crate) use found::{Candidate, Cycle, Sent};
 pub use found::{Found, Record};
 pub(crate) use influx::LABELS;
 pub(crate) use senml::NAME;
@@ -114,6 +115,7 @@ impl<'p> Found<'p> {
             Format::Msgpack => msgpack::decode(shape, payload, self),
             Format::Senml => senml::decode(shape, payload, input.arrival, self),
             Format::Sparkplug => sparkplug::decode(shape, input, births, self),
+            Format::Tidegate => tidegate::decode(shape, payload, self),
             Format::Influx { unit } => influx::decode(&Stamp::of(unit), shape, payload, self),
         };
         decoded.and_then(|()| self.check_size(shape))

@@ -4,6 +4,7 @@ use super::Scalar;
 use super::stamp::Stamp;
 use crate::clean::Maps;
 use crate::plan::{Fields, MetricPlan, Pointer, PointerPattern, StreamPlan, TagPlan, Token, Unique};
+use crate::ticks::TickUnit;
 use crate::verdict::Reason;
 
 /// Index of a slot among those of a record.
@@ -28,6 +29,8 @@ pub struct Shape {
     pub values: Vec<Option<Slot>>,
     /// The slot of the time stamp, and how it is written.
     pub time: Option<(Slot, Stamp)>,
+    /// The slots of uptime and boot that the time follows from, and what the uptime counts.
+    pub ticks: Option<(Slot, Slot, TickUnit)>,
     /// The slot of the sequence number.
     pub sequence: Option<Slot>,
     /// The slot of the boot number.
@@ -76,6 +79,8 @@ impl Shape {
         shape.names = stream.fields.listed().iter().map(|metric| metric.name.clone()).collect();
         shape.add_fields(&stream.fields);
         shape.time = stream.time.as_ref().map(|time| (shape.add(&time.at), Stamp::of(&time.format)));
+        let places = stream.ticks.as_ref().and_then(|ticks| ticks.places.as_ref());
+        shape.ticks = places.map(|places| (shape.add(&places.at), shape.add(&places.boot), places.unit));
         if let Unique::Sequence { at, boot, .. } = &stream.unique {
             shape.sequence = Some(shape.add(at));
             shape.boot = boot.as_ref().map(|boot| shape.add(boot));

@@ -23,6 +23,8 @@ pub enum Format {
     Senml,
     /// Sparkplug B 3.0.
     Sparkplug,
+    /// Frames of firmware that uses the package `tidegate-wire`.
+    Tidegate,
     /// Line protocol of InfluxDB.
     Influx {
         /// What its time stamps count.
@@ -64,11 +66,11 @@ impl Format {
 
     /// Whether its readings bring along when they were taken.
     pub fn has_time(&self) -> bool {
-        matches!(self, Format::Influx { .. } | Format::Senml | Format::Sparkplug)
+        matches!(self, Format::Influx { .. } | Format::Senml | Format::Sparkplug | Format::Tidegate)
     }
 
     /// Whether its readings bring their names along, so that a topic cannot name them.
     pub fn names_metrics(&self) -> bool {
-        matches!(self, Format::Influx { .. } | Format::Senml | Format::Sparkplug)
+        matches!(self, Format::Influx { .. } | Format::Senml | Format::Sparkplug | Format::Tidegate)
     }
 }

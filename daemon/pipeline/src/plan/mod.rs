@@ -13,7 +13,8 @@ pub use alert::AlertPlan;
 pub use fields::{Fields, Kind, MetricPlan, Pointer, PointerPattern, Token};
 pub use format::{Csv, Format};
 pub use stream::{
-    Availability, CleanStep, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique,
+    Availability, CleanStep, METRIC, Retained, StreamPlan, TagPlan, TickPlaces, TicksPlan, TimeFormat,
+    TimePlan, Unique,
 };
 pub use summary::{CalendarUnit, Layout, SummaryPlan, Window};
 

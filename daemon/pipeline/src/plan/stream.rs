@@ -3,6 +3,7 @@
 use super::fields::{Fields, Pointer};
 use super::format::Format;
 use crate::clean::Step;
+use crate::ticks::TickUnit;
 use crate::time::Span;
 use crate::topic::TopicPattern;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub struct StreamPlan {
     pub fields: Fields,
     /// Where the reading's own time is; `None`: the time of arrival.
     pub time: Option<TimePlan>,
+    /// Its time follows from the uptime of its sender.
+    pub ticks: Option<TicksPlan>,
     /// How a redelivered reading is told from a new one.
     pub unique: Unique,
     /// What to do with messages that the broker replays at subscription.
@@ -74,7 +77,7 @@ impl StreamPlan {
 
     /// Whether its readings carry their own time.
     pub fn has_time(&self) -> bool {
-        self.time.is_some() || self.format.has_time()
+        self.time.is_some() || self.ticks.is_some() || self.format.has_time()
     }
 
     /// What `value` of the tag `name` is called here.
@@ -112,6 +115,26 @@ pub struct TimePlan {
     pub at: Pointer,
     /// How it is written.
     pub format: TimeFormat,
+}
+
+/// What the uptimes of senders are read from: see [`crate::ticks`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TicksPlan {
+    /// Where they stand; `None`: the format has a place for them.
+    pub places: Option<TickPlaces>,
+    /// The tags that make one sender; `None`: the whole topic.
+    pub per: Option<Vec<String>>,
+}
+
+/// Where an uptime stands in a document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TickPlaces {
+    /// The uptime.
+    pub at: Pointer,
+    /// The number of the sensor's restart.
+    pub boot: Pointer,
+    /// What it counts.
+    pub unit: TickUnit,
 }
 
 /// How a time stamp is written.
@@ -158,6 +181,11 @@ pub enum Unique {
     },
     /// By the reading's own time, per series.
     Time,
+    /// By the numbers that the format gives each reading, with a boot.
+    Numbered {
+        /// The tags that make one counter; `None`: the whole topic.
+        per: Option<Vec<String>>,
+    },
 }
 
 /// What a message with the retain flag means at subscription.

@@ -10,6 +10,7 @@ mod message;
 mod number;
 mod readings;
 mod record;
+mod uptime;
 
 use crate::clock::ClockNow;
 use crate::entry::Event;

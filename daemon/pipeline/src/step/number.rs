@@ -2,7 +2,7 @@
 
 use super::Step;
 use super::message::Origin;
-use crate::decode::{Cycle, Record};
+use crate::decode::{Cycle, Record, Sent};
 use crate::dedupe::{CounterKind, Mark, Seen, content};
 use crate::entry::Event;
 use crate::plan::Unique;
@@ -39,25 +39,31 @@ impl Step<'_> {
         unique: &Unique,
         tags: &[(String, String)],
         record: &Record<'_, '_>,
-        cycle: Option<&Cycle>,
+        (cycle, sent): (Option<&Cycle>, Option<&Sent>),
     ) -> Numbered {
         if let Some(cycle) = cycle {
             return self.cycle(part, cycle);
         }
-        let Unique::Sequence { per, .. } = unique else { return Numbered::No };
         let shape = &self.core.shapes[usize::from(part.stream)];
-        let (with_boot, from_payload) = (shape.boot.is_some(), !shape.tags.is_empty());
+        let from_payload = !shape.tags.is_empty();
         let whole = |slot: Option<usize>| slot.and_then(|slot| record.slot(slot).whole());
-        let (Some(sequence), boot) = (whole(shape.sequence), whole(shape.boot)) else {
-            return Numbered::Unreadable;
+        let (per, with_boot, sequence, boot) = match unique {
+            Unique::Sequence { per, .. } => {
+                (per, shape.boot.is_some(), whole(shape.sequence), whole(shape.boot))
+            }
+            Unique::Numbered { per } => {
+                (per, true, record.numbered().map(|own| own.sequence), sent.map(|sent| sent.boot))
+            }
+            Unique::Content | Unique::Time => return Numbered::No,
         };
+        let Some(sequence) = sequence else { return Numbered::Unreadable };
         if with_boot && boot.is_none() {
             return Numbered::Unreadable;
         }
         let kind = if with_boot { CounterKind::Boots } else { CounterKind::Recent };
         let counter = part.counter.or_else(|| {
             let mut name = std::mem::take(&mut self.core.name);
-            counter_name(&mut name, part.stream, per.as_deref(), origin, tags);
+            sender_name(&mut name, part.stream, per.as_deref(), origin, tags);
             self.counter(name, kind)
         });
         let Some(counter) = counter else { return Numbered::Full };
@@ -101,7 +107,8 @@ impl Step<'_> {
     }
 }
 
-fn counter_name(
+/// Who counts: the sender that some tags or the topic make.
+pub(super) fn sender_name(
     name: &mut String,
     stream: u16,
     per: Option<&[String]>,

@@ -4,7 +4,7 @@ use super::Step;
 use super::message::Origin;
 use super::number::Numbered;
 use super::readings::Context;
-use crate::decode::{Cycle, Found, Record, Shape};
+use crate::decode::{Found, Record, Shape};
 use crate::dedupe::Seen;
 use crate::entry::Event;
 use crate::limits::NAME_BYTES_MAX;
@@ -35,19 +35,26 @@ impl Step<'_> {
         let from_topic = std::mem::take(&mut part.tags);
         // What the whole message said of its number, and became for it.
         let mut common: Option<Option<Verdict>> = None;
+        let mut told = None;
         for record in found.records(shape) {
             let cache = shape.tags.is_empty() && record.tags().next().is_none();
             let tags =
                 if cache { &from_topic } else { all_tags(&mut tags, &from_topic, stream, shape, &record) };
-            let time = record_time(&record, shape, origin.message.arrival);
+            let time = match &stream.ticks {
+                Some(ticks) if !is_unwanted(origin, stream) => {
+                    self.time_by_uptime(origin, part.stream, ticks, tags, (found, &record), &mut told)
+                }
+                _ => record_time(&record, shape, origin.message.arrival),
+            };
             let time = time.and_then(|time| if time > latest { Err(Reason::Future) } else { Ok(time) });
-            let own = shape.sequence.is_some_and(|slot| record.has_own(slot));
+            let own = shape.sequence.is_some_and(|slot| record.has_own(slot)) || record.numbered().is_some();
             let (overruled, mark) = match common {
                 Some(verdict) if !own => (verdict, None),
                 _ => {
-                    let numbered = self.numbered(origin, part, stream, tags, &record, found.cycle.as_ref());
+                    let numbered = self.numbered(origin, part, stream, tags, &record, found);
                     let verdict = overruled(origin, stream, numbered).or_else(|| {
-                        let stamped = record.time().is_none() && shape.time.is_none();
+                        let stamped =
+                            record.time().is_none() && shape.time.is_none() && stream.ticks.is_none();
                         let unwanted = stamped && self.rejects_backlog(origin.message.source);
                         unwanted.then_some(Verdict::Rejected(Reason::Backlog))
                     });
@@ -92,14 +99,15 @@ impl Step<'_> {
         stream: &StreamPlan,
         tags: &[(String, String)],
         record: &Record<'_, '_>,
-        cycle: Option<&Cycle>,
+        found: &Found<'_>,
     ) -> Numbered {
+        let cycle = found.cycle.as_ref();
         // A number that only shows gaps says nothing in a message that came again.
         let again = origin.cancelled && cycle.is_some();
         if is_unwanted(origin, stream) || self.retrying.is_some() || again {
             return Numbered::No;
         }
-        self.number(origin, part, &stream.unique, tags, record, cycle)
+        self.number(origin, part, &stream.unique, tags, record, (cycle, found.sent.as_ref()))
     }
 
     /// Whether the source is delivering what waited for us, and nobody wants that stamped with the time of now.

@@ -19,6 +19,7 @@ mod records;
 mod samples;
 mod script;
 mod uniqueness;
+mod uptime;
 mod verdicts;
 mod windows;
 mod world;

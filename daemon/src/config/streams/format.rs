@@ -16,6 +16,7 @@ const FORMATS: &[(&str, Word)] = &[
     ("cbor", Word::Cbor),
     ("msgpack", Word::Msgpack),
     ("sparkplug", Word::Sparkplug),
+    ("tidegate", Word::Tidegate),
 ];
 
 #[derive(Clone, Copy, Default)]
@@ -30,6 +31,7 @@ enum Word {
     Cbor,
     Msgpack,
     Sparkplug,
+    Tidegate,
 }
 
 /// What the time stamps of line protocol can count.
@@ -60,6 +62,7 @@ pub(super) fn read(section: &Section<'_>, stream: &mut StreamPlan) {
         Word::Cbor => Format::Cbor,
         Word::Msgpack => Format::Msgpack,
         Word::Sparkplug => Format::Sparkplug,
+        Word::Tidegate => Format::Tidegate,
     };
     stream.each = section.get("each").and_then(|field| field.pointer());
     stream.numbers_as_text =
@@ -125,7 +128,9 @@ fn check_columns(field: &Field<'_>, columns: &[String]) {
 /// `time = { format = "ms" }` of line protocol.
 fn unit(field: &Field<'_>) -> Option<TimeFormat> {
     let section = field.section(&schema::TIME, "time = { format = \"ms\" }")?;
-    for field in ["at", "zone"].into_iter().filter_map(|key| section.get(key)) {
+    for field in
+        ["at", "zone", "uptime", "unit", "boot", "per"].into_iter().filter_map(|key| section.get(key))
+    {
         field.bad(
             "has no meaning with line protocol, which has its time stamps at the end of each line",
             "remove it",
@@ -157,6 +162,11 @@ fn refuse(section: &Section<'_>, stream: &StreamPlan) {
         Format::Senml => {
             (&["each", "value", "time", "numbers_as_text"], own, "remove it; [streams.NAME.metrics] selects")
         }
+        Format::Tidegate => (
+            &["each", "value", "time", "unique", "numbers_as_text"],
+            "is not needed: a frame says itself what its readings are, when they were taken and which they are",
+            "remove it; [streams.NAME.metrics] names channels: temperature = { at = \"/channel/0\" }",
+        ),
         Format::Sparkplug => (
             &["each", "value", "time", "sequence", "numbers_as_text"],
             own,

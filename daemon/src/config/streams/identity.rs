@@ -27,6 +27,12 @@ pub(super) fn time(field: &Field<'_>, zone: &str) -> Option<TimePlan> {
     let own_zone = section.get("zone");
     let zone = own_zone.as_ref().and_then(|field| field.zone()).unwrap_or_else(|| zone.to_owned());
     let format = format.and_then(|field| time_format(&field, zone));
+    for field in ["uptime", "unit", "boot", "per"].into_iter().filter_map(|key| section.get(key)) {
+        field.bad(
+            "goes with `uptime`",
+            "remove it, or write time = { uptime = \"/uptime\", unit = \"ms\", boot = \"/boot\" }",
+        );
+    }
     if let (Some(own), Some(format)) = (own_zone, &format)
         && !matches!(format, TimeFormat::Local { .. } | TimeFormat::Pattern { .. })
     {
@@ -85,6 +91,13 @@ pub(super) fn unique(section: &Section<'_>, tags: &[&str], has_time: bool) -> Un
     }
 }
 
+/// The tags that make one sender.
+pub(super) fn per(field: &Field<'_>, tags: &[&str]) -> Vec<String> {
+    let words = field.words();
+    let known = |(word, span)| field.cx.resolve(word, span, tags, "tag").map(|_| word.to_owned());
+    words.into_iter().filter_map(known).collect()
+}
+
 fn read_sequence(field: &Field<'_>, tags: &[&str]) -> Option<Unique> {
     if field.value.as_table().is_none() {
         return Some(Unique::Sequence { at: field.pointer()?, boot: None, per: None });
@@ -94,11 +107,7 @@ fn read_sequence(field: &Field<'_>, tags: &[&str]) -> Option<Unique> {
     section.require("at", example);
     let at = section.get("at").and_then(|field| field.pointer());
     let boot = section.get("boot").and_then(|field| field.pointer());
-    let per = section.get("per").map(|field| {
-        let words = field.words();
-        let known = |(word, span)| field.cx.resolve(word, span, tags, "tag").map(|_| word.to_owned());
-        words.into_iter().filter_map(known).collect()
-    });
+    let per = section.get("per").map(|field| per(&field, tags));
     section.finish();
     Some(Unique::Sequence { at: at?, boot, per })
 }

@@ -6,6 +6,7 @@ mod fields;
 mod format;
 mod identity;
 mod rename;
+mod uptime;
 
 use super::buffer::span;
 use super::context::Context;
@@ -15,7 +16,9 @@ use super::reader::{Named, Section};
 use super::schema;
 use std::time::Duration;
 use tidegate_pipeline::clean::Step;
-use tidegate_pipeline::plan::{CleanStep, Fields, METRIC, Retained, StreamPlan, TagPlan};
+use tidegate_pipeline::plan::{
+    CleanStep, Fields, Format, METRIC, Retained, StreamPlan, TagPlan, TicksPlan, Unique,
+};
 use tidegate_pipeline::topic::TopicPattern;
 
 /// The longest topic filter that MQTT can carry (MQTT 5, 1.5.4), in bytes.
@@ -49,12 +52,21 @@ fn one(entry: &Named<'_>, names: &[&str], sources: &[Source], timezone: &str) ->
     format::read(&section, &mut stream);
     stream.fields = fields::read(&section, &stream.topics, &stream.format);
     stream.tags = section.get("tags").map(|field| tags(&field, &stream)).unwrap_or_default();
-    if !stream.format.has_time() {
-        stream.time = section.get("time").and_then(|field| identity::time(&field, timezone));
+    if let Some(field) = section.get("time").filter(|_| !stream.format.has_time()) {
+        match uptime::is_uptime(&field) {
+            true => stream.ticks = uptime::read(&field, &stream.tag_names()),
+            false => stream.time = identity::time(&field, timezone),
+        }
     }
     let rename = section.get("rename");
     stream.rename = rename.map(|field| rename::read(&field, &stream.tag_names())).unwrap_or_default();
-    stream.unique = identity::unique(&section, &stream.tag_names(), stream.format.has_time());
+    if stream.format == Format::Tidegate {
+        let per = uptime::sender(&section, &stream.tag_names());
+        stream.ticks = Some(TicksPlan { places: None, per: per.clone() });
+        stream.unique = Unique::Numbered { per };
+    } else {
+        stream.unique = identity::unique(&section, &stream.tag_names(), stream.format.has_time());
+    }
     let retained = [("latest", Retained::Latest), ("ignore", Retained::Ignore), ("count", Retained::Count)];
     stream.retained = section.choice("retained", &retained).unwrap_or_default();
     let every =

@@ -259,7 +259,6 @@ fn what_later_versions_bring() {
         ("[alerts.hot]\nsilent_for = \"5m\"\ncapture = \"60s\"\n", 3, "capture"),
         ("[sources.b]\ntype = \"kafka\"\nbrokers = 1\n", 2, "kafka"),
         ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
-        ("[streams.s]\ntopic = \"t\"\nformat = \"tidegate\"\n", 3, "tidegate"),
         ("[outputs.s]\ntype = \"aws-lambda\"\nfunction = \"x\"\n", 2, "aws-lambda"),
         ("[outputs.s]\nurl = \"mqtt://h\"\n", 2, "mqtt"),
         ("[buffer]\nwhen_full = \"roll-up\"\n", 2, "when_full"),
@@ -381,6 +380,28 @@ fn streams() {
         ),
         ("topic = \"a\"\ntime = \"/ts\"", "3: `time` has to be a table: this is text"),
         ("topic = \"a\"\ntime = { at = \"/ts\" }", "3: `format` is missing: needs `format`"),
+        ("topic = \"a\"\ntime = { uptime = \"/up\", boot = \"/b\" }", "3: `unit` is missing: needs `unit`"),
+        ("topic = \"a\"\ntime = { uptime = \"/up\", unit = \"ms\" }", "3: `boot` is missing: needs `boot`"),
+        (
+            "topic = \"a\"\ntime = { uptime = \"/up\", unit = \"ms\", boot = \"/b\", format = \"ms\" }",
+            "3: `format` is for times of day, and `uptime` is none",
+        ),
+        (
+            "topic = \"a\"\ntime = { uptime = \"/up\", unit = \"min\", boot = \"/b\" }",
+            "3: unknown `unit`: `min`: not known here",
+        ),
+        (
+            "topic = \"a\"\ntime = { at = \"/ts\", format = \"ms\", boot = \"/b\" }",
+            "3: `boot` goes with `uptime`",
+        ),
+        (
+            "topic = \"a\"\nformat = \"tidegate\"\ntime = { at = \"/ts\", format = \"ms\" }",
+            "4: `time` is not needed: a frame says itself what its readings are, when they were taken and which they are",
+        ),
+        (
+            "topic = \"a/{device}\"\nformat = \"tidegate\"\nsequence = { at = \"/s\", per = [\"device\"] }",
+            "4: `at` is not needed: a frame numbers its readings itself",
+        ),
         ("topic = \"a\"\nunique = \"time\"", "3: `unique` needs `time`"),
         ("topic = \"a\"\nunique = \"tiem\"", "3: unknown `unique`: `tiem`: did you mean `time`?"),
         (

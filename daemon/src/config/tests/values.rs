@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::plan::{
-    CalendarUnit, Csv, Fields, Format, Kind, MetricPlan, Pointer, PointerPattern, TagPlan, TimeFormat,
-    Unique, Window,
+    CalendarUnit, Csv, Fields, Format, Kind, MetricPlan, Pointer, PointerPattern, TagPlan, TickPlaces,
+    TicksPlan, TimeFormat, Unique, Window,
 };
+use tidegate_pipeline::ticks::TickUnit;
 use tidegate_pipeline::time::Span;
 
 const OUTPUT: &str = "[outputs.ingest]\nurl = \"https://f.example/\"\n";
@@ -224,6 +225,33 @@ fn formats() {
 }
 
 #[test]
+fn times_from_uptimes() {
+    let check = |text: &str, expected: Option<TicksPlan>| {
+        let stream = stream(&format!("topic = \"a/{{d}}\"\n{text}"));
+        assert_eq!((stream.ticks.clone(), stream.time.clone()), (expected, None), "{text}");
+        assert!(text.is_empty() || stream.has_time());
+    };
+    let places = |unit| {
+        let at = |text| Pointer::parse(text).unwrap();
+        Some(TickPlaces { at: at("/up"), boot: at("/b"), unit })
+    };
+    check("", None);
+    check(
+        "time = { uptime = \"/up\", unit = \"ms\", boot = \"/b\" }",
+        Some(TicksPlan { places: places(TickUnit::Millis), per: None }),
+    );
+    check(
+        "time = { uptime = \"/up\", unit = \"s\", boot = \"/b\", per = [\"d\"] }",
+        Some(TicksPlan { places: places(TickUnit::Seconds), per: Some(vec!["d".into()]) }),
+    );
+    check("format = \"tidegate\"", Some(TicksPlan::default()));
+    check(
+        "format = \"tidegate\"\nsequence = { per = \"d\" }",
+        Some(TicksPlan { places: None, per: Some(vec!["d".into()]) }),
+    );
+}
+
+#[test]
 fn how_a_reading_is_recognised() {
     let sequence = |boot: Option<&str>, per: Option<Vec<String>>| Unique::Sequence {
         at: Pointer::parse("/s").unwrap(),
@@ -238,6 +266,11 @@ fn how_a_reading_is_recognised() {
     check("sequence = { at = \"/s\", boot = \"/b\" }", sequence(Some("/b"), None));
     check("sequence = { at = \"/s\", per = \"d\" }", sequence(None, Some(vec!["d".into()])));
     check("unique = \"time\"\ntime = { at = \"/t\", format = \"ns\" }", Unique::Time);
+    check("format = \"tidegate\"", Unique::Numbered { per: None });
+    check(
+        "format = \"tidegate\"\nsequence = { per = [\"d\"] }",
+        Unique::Numbered { per: Some(vec!["d".into()]) },
+    );
     let stamped = stream("topic = \"a\"\ntime = { at = \"/t\", format = \"rfc3339\" }");
     assert_eq!(stamped.time.map(|time| time.format), Some(TimeFormat::Rfc3339));
     let zoned =

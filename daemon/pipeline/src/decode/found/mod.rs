@@ -8,7 +8,7 @@ pub(super) use self::record::keep_match;
 use super::sparkplug::Change;
 use super::{DecodeError, ROOT_NAME, Scalar, Shape};
 use crate::limits::{NAME_BYTES_MAX, READINGS_PER_MESSAGE_MAX};
-use crate::time::Time;
+use crate::time::{Span, Time};
 use crate::verdict::Reason;
 
 /// What decoding one payload gave. Reused from message to message.
@@ -34,6 +34,8 @@ pub struct Found<'p> {
     pub(crate) cycle: Option<Cycle>,
     /// What the message changes about the births that are known.
     pub(crate) change: Option<Change>,
+    /// When and by whom the message was sent, where the format says.
+    pub(crate) sent: Option<Sent>,
     pub(super) scratch: Scratch,
 }
 
@@ -45,6 +47,27 @@ struct End {
     leaves: usize,
     tags: usize,
     time: Option<Result<Time, Reason>>,
+    own: Option<Own>,
+}
+
+/// The uptime of a sender when it sent a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// The boot that it counts from.
+    pub(crate) boot: u64,
+    /// In microseconds.
+    pub(crate) uptime: i64,
+    /// How finely it counts.
+    pub(crate) resolution: Span,
+}
+
+/// What a format says of one record, where it numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Own {
+    /// Its number since the boot.
+    pub(crate) sequence: u64,
+    /// The uptime of its sender when it was taken, in microseconds.
+    pub(crate) uptime: i64,
 }
 
 /// A number that goes from 255 to 0.
@@ -119,6 +142,7 @@ impl<'p> Found<'p> {
             records: self.records,
             cycle: None,
             change: None,
+            sent: None,
             scratch: self.scratch,
         }
     }
@@ -135,6 +159,7 @@ impl<'p> Found<'p> {
         self.records.clear();
         self.cycle = None;
         self.change = None;
+        self.sent = None;
         self.scratch.clear();
     }
 
@@ -159,7 +184,7 @@ impl<'p> Found<'p> {
     pub(super) fn extend(&mut self) {
         let end = self.end();
         if let Some(last) = self.records.last_mut() {
-            *last = End { time: last.time, ..end };
+            *last = End { time: last.time, own: last.own, ..end };
         }
     }
 
@@ -170,6 +195,14 @@ impl<'p> Found<'p> {
             leaves: self.values.len(),
             tags: self.tags.len(),
             time: None,
+            own: None,
+        }
+    }
+
+    /// The present record's own number and uptime.
+    pub(super) fn set_own(&mut self, own: Own) {
+        if let Some(last) = self.records.last_mut() {
+            last.own = Some(own);
         }
     }
 

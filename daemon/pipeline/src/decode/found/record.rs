@@ -2,7 +2,7 @@
 
 use super::super::shape::Goal;
 use super::super::{Scalar, Shape};
-use super::{End, Found, Texts};
+use super::{End, Found, Own, Texts};
 use crate::plan::{Fields, MetricPlan, PointerPattern, StreamPlan};
 use crate::time::Time;
 use crate::verdict::Reason;
@@ -64,6 +64,11 @@ impl<'f, 'p> Record<'f, 'p> {
     /// The time that the format gives it.
     pub fn time(&self) -> Option<Result<Time, Reason>> {
         self.end.time
+    }
+
+    /// The number and uptime that the format gives it.
+    pub(crate) fn numbered(&self) -> Option<Own> {
+        self.end.own
     }
 
     /// The tags that the format gives it.

@@ -5,6 +5,7 @@
 mod visitor;
 
 use self::visitor::At;
+pub(super) use self::visitor::with_digits;
 use super::found::keep_match;
 use super::shape::{Goal, Shape};
 use super::{DecodeError, Found, ROOT_NAME, Scalar};

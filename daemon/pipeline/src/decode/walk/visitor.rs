@@ -215,7 +215,7 @@ impl<'p> Visitor<'p> for Key<'_, '_, 'p> {
 }
 
 /// Calls `then` with the decimal digits of `whole`, without an allocation.
-fn with_digits<T>(whole: i128, then: impl FnOnce(&str) -> T) -> T {
+pub(in crate::decode) fn with_digits<T>(whole: i128, then: impl FnOnce(&str) -> T) -> T {
     let mut digits = [0u8; 40];
     let mut rest = digits.as_mut_slice();
     // A number of 128 bits has at most 40 characters.
