@@ -67,6 +67,8 @@ pub const TAPS_MAX: usize = 8;
 pub const TAP_LINES_MAX: usize = 2_048;
 /// A `tap` with nothing to say sends an empty line so often, to notice readers that are gone.
 pub const TAP_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Raised alerts that status lists.
+pub const ALERTS_SHOWN_MAX: usize = 100;
 /// Dead letters listed on one page.
 pub const LETTERS_PER_PAGE_MAX: usize = 100;
 /// Dead letters retried or dropped in one transaction: few enough that those that fail again find room in it (see

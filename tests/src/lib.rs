@@ -1,5 +1,5 @@
-//! What the end-to-end tests and the load tools share. Nothing here uses the daemon's code: it sees the daemon as a
-//! user does, through its configuration, its sockets and its status.
+//! What the end-to-end tests and the load tools share. Nothing here but `decoders` uses the daemon's code: it sees the
+//! daemon as a user does, through its configuration, its sockets and its status.
 //!
 //! In the order in which data meets them: readings are published, a broker may pass them on, the daemon folds them, a
 //! function receives events, and an oracle says what those should have been.
@@ -16,7 +16,9 @@
 
 pub mod bare;
 pub mod broker;
+pub mod client;
 pub mod daemon;
+pub mod decoders;
 pub mod events;
 pub mod function;
 pub mod http;

@@ -6,66 +6,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 use tidegate_tests::broker::Broker;
+use tidegate_tests::client::Client;
 use tidegate_tests::daemon::Daemon;
 use tidegate_tests::function::{Function, now_ms};
-use tidegate_tests::packet::{self, Connect, Publish, Version, kind};
+use tidegate_tests::packet::{self, Connect, Version};
 use tidegate_tests::{port, usage};
 
 /// Resident memory that the daemon may use with as many series as it takes, in KiB.
 const RSS_KIB_MAX: u64 = 400 << 10;
-
-/// A client that waits for every acknowledgement.
-struct Client {
-    stream: TcpStream,
-    read: Vec<u8>,
-    id: u16,
-}
-
-impl Client {
-    fn connect(port: u16) -> Client {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let mut out = Vec::new();
-        let ask = Connect { version: Version::V4, client: "bad-input", clean: true, receive_max: 100 };
-        packet::connect(&mut out, &ask);
-        stream.write_all(&out).unwrap();
-        let mut client = Client { stream, read: Vec::new(), id: 0 };
-        client.wait_for(kind::CONNACK, 1);
-        client
-    }
-
-    /// Publishes at QoS 1 and waits for the acknowledgement, as for anything that ends in the ledger.
-    fn publish(&mut self, topic: &[u8], payload: &[u8]) {
-        self.publish_all(&[(topic, payload)]);
-    }
-
-    fn publish_all(&mut self, messages: &[(&[u8], &[u8])]) {
-        let mut out = Vec::new();
-        for (topic, payload) in messages {
-            self.id = if self.id == u16::MAX { 1 } else { self.id + 1 };
-            let message = Publish { topic, payload, id: Some(self.id), ..Publish::default() };
-            packet::publish(&mut out, Version::V4, &message);
-        }
-        self.stream.write_all(&out).unwrap();
-        self.wait_for(kind::PUBACK, messages.len());
-    }
-
-    fn wait_for(&mut self, wanted: u8, count: usize) {
-        let mut seen = 0;
-        let mut chunk = [0; 16 << 10];
-        while seen < count {
-            let len = self.stream.read(&mut chunk).unwrap();
-            assert!(len > 0, "the listener closed the connection");
-            self.read.extend_from_slice(&chunk[..len]);
-            let mut at = 0;
-            while let Some(frame) = packet::next(&self.read[at..]).unwrap() {
-                seen += usize::from(frame.kind() == wanted);
-                at += frame.len;
-            }
-            self.read.drain(..at);
-        }
-    }
-}
 
 const STREAMS: &str = r#"
 [streams.climate]
@@ -134,7 +82,7 @@ fn cases() -> Vec<Case> {
 fn each_bad_message_has_a_reason() {
     let (port, function) = (port::reserve(), Function::start());
     let daemon = Daemon::start(&on_the_listener(port, &function));
-    let mut client = Client::connect(port);
+    let mut client = Client::connect(port, "bad-input");
     let good =
         |sequence: u32| format!(r#"{{"value":{sequence},"seq":{sequence},"ts":{}}}"#, now_ms()).into_bytes();
     client.publish(b"sensors/good/t", &good(1));
@@ -175,7 +123,7 @@ fn a_hundred_thousand_device_names() {
     let daemon = Daemon::start(&format!(
         "[sources.field]\ntype = \"listen\"\nlisten = \"127.0.0.1:{port}\"\n\n{streams}\n[outputs.function]\nurl = \"{url}\"\n"
     ));
-    let mut client = Client::connect(port);
+    let mut client = Client::connect(port, "bad-input");
     client.publish(b"words/first/t", b"1");
     let names: u64 = 101_000;
     for start in (0..names).step_by(1_000) {
@@ -202,19 +150,9 @@ fn a_hundred_thousand_device_names() {
 #[ignore = "end to end: ./tests/run e2e"]
 fn retained_messages_are_not_counted() {
     let (broker, function) = (Broker::start(), Function::start());
-    let mut client = Client::connect(broker.port());
-    let mut out = Vec::new();
+    let mut client = Client::connect(broker.port(), "bad-input");
     let payload = format!(r#"{{"value":1,"seq":1,"ts":{}}}"#, now_ms()).into_bytes();
-    let message = Publish {
-        topic: b"sensors/old/t",
-        payload: &payload,
-        id: Some(1),
-        retain: true,
-        ..Publish::default()
-    };
-    packet::publish(&mut out, Version::V4, &message);
-    client.stream.write_all(&out).unwrap();
-    client.wait_for(kind::PUBACK, 1);
+    client.publish_retained(b"sensors/old/t", &payload);
     let url = function.url();
     let mut daemon = Daemon::start(&format!(
         "[sources.field]\nurl = \"{}\"\n{STREAMS}\n[outputs.function]\nurl = \"{url}\"\n",
@@ -235,7 +173,7 @@ fn retained_messages_are_not_counted() {
 fn garbage_on_the_socket() {
     let (port, function) = (port::reserve(), Function::start());
     let daemon = Daemon::start(&on_the_listener(port, &function));
-    let mut good = Client::connect(port);
+    let mut good = Client::connect(port, "bad-input");
     let mut rng = fastrand::Rng::with_seed(7);
     for round in 0..200 {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();

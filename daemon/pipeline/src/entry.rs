@@ -3,6 +3,7 @@
 //! Readings stand in it as decoded, before cleaning, each with its verdict. Replaying the entries after a checkpoint
 //! gives the state that the daemon had, without deciding anything again.
 
+use crate::alert::Move;
 use crate::clock::{ClockState, Held};
 use crate::decode::sparkplug;
 use crate::dedupe::{CounterKind, Mark, content::Print};
@@ -69,6 +70,22 @@ pub enum Event {
         session: u32,
         /// How many of its last deliveries can be in doubt.
         doubt_max: u32,
+    },
+    /// An alert's watch made a move. What a reading moves stands behind the part of that reading.
+    Alert {
+        /// Its number.
+        watch: u32,
+        /// What it did.
+        change: Move,
+    },
+    /// Sensors went offline or came back.
+    Presence {
+        /// The number of what is known of them.
+        presence: u32,
+        /// Whether they are there.
+        online: bool,
+        /// By the gateway's clock.
+        at: Time,
     },
     /// A source begins or ends to deliver what waited for us.
     Backlog {

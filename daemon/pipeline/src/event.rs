@@ -11,7 +11,6 @@ use crate::time::Time;
 use crate::window::{Completeness, Content, Lane};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// A window that closed, for the store and the outputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,14 +105,7 @@ impl<'r> Naming<'r> {
             // No metric is written so.
             Layout::Wide => subject.push('*'),
         }
-        for tag in &self.group.tags {
-            subject.push('/');
-            match tag.as_deref() {
-                None => subject.push('-'),
-                Some("-") => subject.push_str("%2D"),
-                Some(value) => escape(&mut subject, value),
-            }
-        }
+        tags_of_subject(&mut subject, &self.group.tags);
         subject
     }
 
@@ -124,27 +116,25 @@ impl<'r> Naming<'r> {
     }
 
     fn streams(&self) -> String {
-        let names: Vec<_> =
-            self.group.streams.iter().map(|&s| self.plan.streams[usize::from(s)].name.as_str()).collect();
-        names.join(",")
+        self.plan.stream_names(&self.group.streams)
     }
 
     fn unit(&self, metric: &str) -> Option<&'r str> {
-        let streams = self.group.streams.iter().map(|&s| &self.plan.streams[usize::from(s)]);
-        streams
-            .flat_map(|stream| stream.fields.listed())
-            .find_map(|plan| (plan.name == metric).then_some(plan.unit.as_deref()).flatten())
+        self.plan.unit(&self.group.streams, metric)
     }
 
-    /// How many readings a window should have: known when all its streams say how often they report.
-    fn expected(&self) -> Option<u64> {
+    /// How many readings a window should have: known when all its streams say how often they report. Nobody expects one of
+    /// a sensor that is `offline`, in seconds.
+    fn expected(&self, offline: u32) -> Option<u64> {
         if matches!(self.summary().window, Cut::Session { .. } | Cut::Count { .. } | Cut::State { .. }) {
             return None; // they end by what was read
         }
         let streams = self.group.streams.iter().map(|&s| &self.plan.streams[usize::from(s)]);
         let every = streams.map(|stream| stream.expected_every).min()??;
         let length = self.end.since(self.start).0;
-        u64::try_from(length / every.0.max(1)).ok().map(|each| each * self.group.members.len() as u64)
+        let each = u64::try_from(length / every.0.max(1)).ok()?;
+        let missing = i64::from(offline).saturating_mul(1_000_000) / every.0.max(1);
+        Some((each * self.group.members.len() as u64).saturating_sub(missing.unsigned_abs()))
     }
 }
 
@@ -178,9 +168,12 @@ impl<'r> Rendering<'r> {
                 window: Window { start: naming.start.rfc3339(), end: naming.end.rfc3339() },
                 values: AllValues { lanes: &lanes, wide },
                 approximate: lanes.iter().flat_map(|lane| lane.approximate(wide)).collect(),
-                completeness: Complete::new(self.content.completeness, naming.expected()),
+                completeness: Complete::new(
+                    self.content.completeness,
+                    naming.expected(self.content.completeness.offline),
+                ),
                 clock: if self.naming.group.epoch.is_some() { "unsynchronised" } else { "synchronised" },
-                state: naming.summary().state.then(|| self.states(wide)),
+                state: naming.summary().state.then(|| self.state(&lanes)),
             },
         };
         // Serialising to memory fails only where a map key is not text, and there is none.
@@ -195,17 +188,10 @@ impl<'r> Rendering<'r> {
         (Record { start: naming.start, subject, unit, values }, id, event)
     }
 
-    /// The mergeable content, by metric where there are several.
-    fn states(&self, wide: bool) -> States {
-        let naming = &self.naming;
-        let completeness = &self.content.completeness;
-        let text = |lane: &Lane| Partial::encode(naming.start, naming.end, completeness, lane);
-        let metric = |lane: &Lane| naming.group.metrics.get(usize::from(lane.metric)).cloned();
-        let mut lanes = self.content.lanes.iter();
-        match wide {
-            true => States::Wide(lanes.map(|lane| (metric(lane).unwrap_or_default(), text(lane))).collect()),
-            false => States::Narrow(lanes.next().map(text).unwrap_or_default()),
-        }
+    /// The mergeable content. `told` has the names of its lanes.
+    fn state(&self, told: &[LaneValues<'_>]) -> String {
+        let lanes = told.iter().zip(&self.content.lanes).map(|(told, lane)| (told.metric, lane));
+        Partial::encode(self.naming.start, self.naming.end, self.content.completeness, lanes)
     }
 
     /// What is told of one metric.
@@ -252,8 +238,20 @@ pub fn escaped(text: &str) -> String {
     into
 }
 
+/// The tags of a series as they stand in a subject, each behind a slash; `-` for one that it does not have.
+pub(crate) fn tags_of_subject(into: &mut String, tags: &[Option<String>]) {
+    for tag in tags {
+        into.push('/');
+        match tag.as_deref() {
+            None => into.push('-'),
+            Some("-") => into.push_str("%2D"),
+            Some(value) => escape(into, value),
+        }
+    }
+}
+
 /// See [`escaped`].
-fn escape(into: &mut String, text: &str) {
+pub(crate) fn escape(into: &mut String, text: &str) {
     use std::fmt::Write;
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
@@ -297,7 +295,7 @@ struct Data<'e> {
     completeness: Complete,
     clock: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<States>,
+    state: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -306,20 +304,12 @@ struct Window {
     end: String,
 }
 
-struct Tags(Vec<(String, String)>);
+pub(crate) struct Tags(pub(crate) Vec<(String, String)>);
 
 impl Serialize for Tags {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
-}
-
-/// Mergeable content as text.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum States {
-    Narrow(String),
-    Wide(BTreeMap<String, String>),
 }
 
 /// Units by metric, where a summary has several.
@@ -383,6 +373,8 @@ struct Complete {
     gaps: u32,
     #[serde(skip_serializing_if = "is_zero")]
     backlog: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    offline: u32,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -392,7 +384,7 @@ fn is_zero(count: &u32) -> bool {
 
 impl Complete {
     fn new(counts: Completeness, expected: Option<u64>) -> Complete {
-        let Completeness { received, rejected, duplicates, late, gaps, backlog } = counts;
-        Complete { received, expected, rejected, duplicates, late, gaps, backlog }
+        let Completeness { received, rejected, duplicates, late, gaps, backlog, offline } = counts;
+        Complete { received, expected, rejected, duplicates, late, gaps, backlog, offline }
     }
 }

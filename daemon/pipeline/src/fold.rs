@@ -94,6 +94,11 @@ pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32,
     let mut moved = false;
     if fate == Fate::Counted {
         moved = series.note_time(reading.time);
+        for &at in &series.watches {
+            if core.state.watches[at as usize].note(reading.time, value, arrival, core.heard.source) {
+                core.timers.soon(at);
+            }
+        }
         if let Some(times) = &mut series.times {
             // As long as a window can take a reading, its time must be known: also while it is held open.
             let open =

@@ -4,6 +4,7 @@
 //! missed by anything that can still come: the windows of a series are closed and past their amendment, and what a broker
 //! kept for us was delivered when it connected.
 
+use crate::alert::Watch;
 use crate::entry::Event;
 use crate::pipeline::Pipeline;
 use crate::series::{Group, Series};
@@ -31,7 +32,10 @@ impl Step<'_> {
             let series = core.state.series.get(at).filter(|series| !series.is_vacant());
             series.is_some_and(|series| {
                 let group = |at: &u32| &core.state.groups[*at as usize].group;
+                let watch = |at: &u32| &core.state.watches[*at as usize];
+                let alert = |at: &u32| &core.plan.alerts[usize::from(watch(at).alert)];
                 idle(&series.heard)
+                    && series.watches.iter().all(|at| watch(at).lets_go(alert(at)))
                     && series.groups.iter().all(|at| group(at).members.len() > 1 || group(at).is_idle())
             })
         });
@@ -48,10 +52,17 @@ impl Step<'_> {
 
 impl Pipeline {
     pub(crate) fn forget_series(&mut self, at: u32) {
+        if let Some(since) = self.offline_since(at) {
+            self.mark_watches(at, false, since);
+        }
+        if let Some(presence) = self.state.series[at as usize].presence {
+            self.leave_presence(at, presence);
+        }
         let series = std::mem::replace(&mut self.state.series[at as usize], Series::vacant());
         self.name_series(series.stream, &series.metric, &series.tags);
         self.series_index.remove(self.name.as_str());
         self.state.vacant_series.push(at);
+        self.worst.forget(at, &self.state);
         for group in series.groups {
             let members = &mut self.state.groups[group as usize].group.members;
             members.retain(|member| *member != at);
@@ -59,8 +70,24 @@ impl Pipeline {
                 self.forget_group(group);
             }
         }
+        for watch in series.watches {
+            let known = &mut self.state.watches[watch as usize];
+            known.members -= 1;
+            if known.members == 0 {
+                self.forget_watch(watch);
+            }
+        }
         // Routes remember series and counters by number.
         self.routes = Default::default();
+    }
+
+    pub(crate) fn forget_watch(&mut self, at: u32) {
+        let watch = std::mem::replace(&mut self.state.watches[at as usize], Watch::vacant());
+        self.name_watch(&watch);
+        self.watch_index.remove(self.name.as_str());
+        self.timers.set(at, None);
+        self.raised.remove(&at);
+        self.state.vacant_watches.push(at);
     }
 
     pub(crate) fn forget_group(&mut self, at: u32) {

@@ -20,13 +20,16 @@ mod tags;
 pub mod decode;
 pub mod dedupe;
 pub mod clean;
+pub mod rejections;
 pub mod series;
+pub mod presence;
 mod fold;
 mod take;
 pub mod window;
 pub mod aggregate;
 pub mod partial;
 pub mod event;
+pub mod alert;
 pub mod ledger;
 
 pub mod state;

@@ -65,3 +65,11 @@ pub const EXCERPT_BYTES_MAX: usize = 200;
 pub const EXPRESSION_BYTES_MAX: usize = 4 << 10;
 /// Words and signs of an expression: bounds its depth, its memory and the work of evaluating it.
 pub const EXPRESSION_TOKENS_MAX: usize = 256;
+/// Series whose rejections are shown by status: those with the most.
+pub const REJECTING_SERIES_SHOWN: usize = 20;
+/// Values that a cleaning step `spike` looks at, the present one included.
+pub const SPIKE_WINDOW_MAX: usize = 99;
+/// Bytes of a payload on an availability topic; a longer one is no availability.
+pub const AVAILABILITY_BYTES_MAX: usize = 4 << 10;
+/// Times of being offline that are remembered of a sensor, for completeness.
+pub const OFFLINE_SPANS_MAX: usize = 8;

@@ -4,8 +4,10 @@
 //! the old plan first, and what still comes for them amends. A summary whose keys change, or that is gone, closes its
 //! windows under the old plan. So no reading is counted in both, and none in neither.
 
-use crate::pipeline::Pipeline;
+use crate::alert::Watch;
+use crate::pipeline::{Pipeline, number};
 use crate::plan::{Plan, SummaryPlan};
+use crate::rejections::Worst;
 use crate::state::{Heard, KnownCounter, KnownSession, NumberedGroup, SourceState, State};
 use crate::time::Span;
 use crate::verdict::{Reason, Verdict};
@@ -71,8 +73,15 @@ impl Pipeline {
         if gone > 0 {
             ledger.add(Verdict::Rejected(Reason::Unmatched), gone);
         }
+        let watches = self.state.watches.iter().filter(|watch| !watch.is_vacant()).filter_map(|watch| {
+            let streams = watch.streams.iter().filter_map(|&at| streams[usize::from(at)]).collect();
+            let alert = self.heir(watch.alert, &new)?;
+            let sources = watch.sources.iter().filter_map(|&at| source(at)).collect();
+            Some(Watch { alert, streams, sources, members: 0, offline: 0, ..watch.clone() })
+        });
         let state = State {
             sources: known,
+            watches: watches.collect(),
             groups: groups.collect(),
             next_group: self.state.next_group,
             counters: counters.collect(),
@@ -91,8 +100,23 @@ impl Pipeline {
             let moved = &mut pipeline.state.series[at];
             moved.heard = heard(series.heard);
             moved.latest = series.latest;
+            moved.rejections.clone_from(&series.rejections);
+            // What other steps remember means nothing to new ones.
+            if pipeline.plan.streams[usize::from(stream)].clean
+                == old.streams[usize::from(series.stream)].clean
+            {
+                moved.cleaning.clone_from(&series.cleaning);
+            }
+            pipeline.keep_presence(number(at), series.presence.map(|at| &self.state.presences[at as usize]));
+            let moved = &mut pipeline.state.series[at];
             if moved.times.is_some() && series.times.is_some() {
                 moved.times.clone_from(&series.times);
+            }
+        }
+        pipeline.worst = Worst::of(&pipeline.state);
+        for at in 0..pipeline.state.watches.len() {
+            if pipeline.state.watches[at].members == 0 {
+                pipeline.forget_watch(number(at));
             }
         }
         pipeline

@@ -1,5 +1,6 @@
 //! The mergeable content of a window on the wire: `data.state`. docs/state.md describes it byte by byte.
 
+use crate::aggregate::State;
 use crate::time::Time;
 use crate::window::{Completeness, Lane};
 use base64::Engine;
@@ -13,10 +14,10 @@ pub struct Partial {
     pub start: Time,
     /// Where it ends.
     pub end: Time,
-    /// How complete it is.
+    /// How complete.
     pub completeness: Completeness,
-    /// What it holds of one metric.
-    pub lane: Lane,
+    /// What it holds, by metric, in the order of the names.
+    pub lanes: Vec<(String, Lane)>,
 }
 
 /// Of the layout. What changes any byte changes this.
@@ -38,7 +39,7 @@ pub enum PartialError {
 
 /// The layout behind the version. Written out here, so that what is kept elsewhere can change without it.
 #[derive(Serialize, Deserialize)]
-struct Layout<S> {
+struct Layout<L> {
     start: Time,
     end: Time,
     received: u32,
@@ -47,17 +48,35 @@ struct Layout<S> {
     late: u32,
     gaps: u32,
     backlog: u32,
+    offline: u32,
+    lanes: L,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LaneLayout<N, S> {
+    metric: N,
     opening: Option<(Time, f64)>,
     states: S,
 }
 
 impl Partial {
-    /// The base64 text of what a window holds of one metric.
-    pub fn encode(start: Time, end: Time, completeness: &Completeness, lane: &Lane) -> String {
-        let Completeness { received, rejected, duplicates, late, gaps, backlog } = *completeness;
-        let (opening, states) = (lane.opening, &lane.states);
+    /// The base64 text of a window with what it holds, by metric.
+    pub fn encode<'l>(
+        start: Time,
+        end: Time,
+        completeness: Completeness,
+        lanes: impl IntoIterator<Item = (&'l str, &'l Lane)>,
+    ) -> String {
+        let Completeness { received, rejected, duplicates, late, gaps, backlog, offline } = completeness;
+        let lane = |(metric, lane): (&'l str, &'l Lane)| LaneLayout {
+            metric,
+            opening: lane.opening,
+            states: &lane.states,
+        };
+        let mut lanes: Vec<_> = lanes.into_iter().map(lane).collect();
+        lanes.sort_by_key(|lane| lane.metric);
         let layout =
-            Layout { start, end, received, rejected, duplicates, late, gaps, backlog, opening, states };
+            Layout { start, end, received, rejected, duplicates, late, gaps, backlog, offline, lanes };
         // Writing to memory does not fail.
         let bytes = postcard::to_extend(&layout, vec![VERSION]).unwrap_or_default();
         STANDARD.encode(bytes)
@@ -73,18 +92,29 @@ impl Partial {
         if *version != VERSION {
             return Err(PartialError::Version(Some(*version)));
         }
-        let layout: Layout<Box<[_]>> = postcard::from_bytes(rest)?;
-        let Layout { start, end, received, rejected, duplicates, late, gaps, backlog, opening, states } =
+        let layout: Layout<Vec<LaneLayout<String, Box<[State]>>>> = postcard::from_bytes(rest)?;
+        let Layout { start, end, received, rejected, duplicates, late, gaps, backlog, offline, lanes } =
             layout;
-        let completeness = Completeness { received, rejected, duplicates, late, gaps, backlog };
-        Ok(Partial { start, end, completeness, lane: Lane { metric: 0, opening, states } })
+        let completeness = Completeness { received, rejected, duplicates, late, gaps, backlog, offline };
+        let lane = |LaneLayout { metric, opening, states }| (metric, Lane { metric: 0, opening, states });
+        Ok(Partial { start, end, completeness, lanes: lanes.into_iter().map(lane).collect() })
     }
 
-    /// Merges another part. What only one of them holds is not known of the whole.
+    /// What it holds of a metric.
+    pub fn lane(&self, metric: &str) -> Option<&Lane> {
+        self.lanes.iter().find(|(name, _)| name == metric).map(|(_, lane)| lane)
+    }
+
+    /// Merges another part.
     pub fn merge(&mut self, other: &Partial) {
         (self.start, self.end) = (self.start.min(other.start), self.end.max(other.end));
         self.completeness.merge(&other.completeness);
-        self.lane.merge(&other.lane);
+        for (metric, from) in &other.lanes {
+            match self.lanes.iter_mut().find(|(name, _)| name == metric) {
+                Some((_, into)) => into.merge(from),
+                None => self.lanes.push((metric.clone(), from.clone())),
+            }
+        }
     }
 }
 
@@ -93,7 +123,7 @@ mod tests {
     use super::*;
     use crate::aggregate::Aggregate;
 
-    fn example() -> (Completeness, Lane) {
+    fn example() -> Lane {
         let aggregates = [
             Aggregate::Mean,
             Aggregate::Max,
@@ -111,19 +141,20 @@ mod tests {
         lane.fold(Time::from_millis(1_795_341_600_500), 1.5);
         lane.break_at(Time::from_millis(1_795_341_601_000));
         lane.fold(Time::from_millis(1_795_341_602_500), 2.5);
-        (Completeness { received: 2, rejected: 1, gaps: 2, ..Completeness::default() }, lane)
+        lane
     }
 
     /// The bytes are promised: functions in other languages read them. What fails here needs a new version.
     #[test]
     fn the_layout_is_as_documented() {
         let (start, end) = (Time::from_millis(1_795_341_600_000), Time::from_millis(1_795_341_660_000));
-        let (completeness, lane) = example();
-        let text = Partial::encode(start, end, &completeness, &lane);
+        let completeness = Completeness { received: 2, rejected: 1, gaps: 2, ..Completeness::default() };
+        let text = Partial::encode(start, end, completeness, [("power", &example())]);
         let document = include_str!("../../../docs/state.md");
         assert!(document.contains(&text), "docs/state.md does not show {text}");
         let read = Partial::decode(&text).unwrap();
-        assert_eq!(read, Partial { start, end, completeness, lane });
+        let lanes = vec![("power".to_owned(), example())];
+        assert_eq!(read, Partial { start, end, completeness, lanes });
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The pipeline: plan and state together, with what is derived from them to be fast.
 
+use crate::alert::{Outgoing, Timers};
+use crate::clean;
 use crate::decode::{Found, Shape};
 use crate::dedupe::content::Session;
 use crate::entry::{Entry, Event, Part, Reading};
@@ -8,15 +10,17 @@ use crate::ledger::Ledger;
 use crate::limits::SESSIONS_MAX;
 use crate::message::DeadLetter;
 use crate::plan::Plan;
+use crate::rejections::{SeriesRejections, Worst};
 use crate::route::Routes;
-use crate::series::{Index, Numbers};
+use crate::series::{Index, Numbers, Series};
 use crate::state::{Heard, KnownSession, SourceState, State};
 use crate::step::Step;
 use crate::tags::Tags;
 use crate::take::Taken;
 use crate::time::{Span, Time};
-use crate::verdict::Reason;
+use crate::verdict::{Reason, Verdict};
 use crate::window::{Content, Cutter};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,6 +38,8 @@ pub struct Pipeline {
     pub(crate) routes: Routes,
     pub(crate) series_index: Index,
     pub(crate) group_index: Index,
+    pub(crate) watch_index: Index,
+    pub(crate) presence_index: Index,
     pub(crate) counter_index: Index,
     pub(crate) session_index: Index,
     /// Groups by their number.
@@ -42,6 +48,10 @@ pub struct Pipeline {
     pub(crate) cutters: Vec<Cutter>,
     /// Open windows by when they close, then by group and start.
     pub(crate) due: BTreeSet<Due>,
+    /// When to look at which watch.
+    pub(crate) timers: Timers,
+    /// Watches that have something raised.
+    pub(crate) raised: BTreeSet<u32>,
     /// Groups whose watermark may have passed the end of a window in this step.
     pub(crate) ripe: BTreeSet<u32>,
     pub(crate) found: Found<'static>,
@@ -51,6 +61,11 @@ pub struct Pipeline {
     pub(crate) merged: Tags,
     /// Scratch: the series of one message's readings.
     pub(crate) resolved: Vec<Result<u32, Reason>>,
+    /// Scratch: the cleaned values of one record, by series, where metrics are derived from them.
+    pub(crate) cleaned: Vec<(u32, f64)>,
+    /// The gateway's, for expressions.
+    pub(crate) zone: TimeZone,
+    pub(crate) worst: Worst,
     pub(crate) last_session: Option<u32>,
     /// Where the part at hand came from, and when.
     pub(crate) heard: Heard,
@@ -77,6 +92,8 @@ pub struct Changes {
     pub entry: Entry,
     /// Windows that closed, in order.
     pub closed: Vec<Closed>,
+    /// What to tell besides, before any window.
+    pub alerts: Vec<Outgoing>,
     /// Messages to keep.
     pub dead_letters: Vec<DeadLetter>,
     /// Closed windows that end at or before this can be forgotten once they are delivered.
@@ -86,7 +103,10 @@ pub struct Changes {
 impl Changes {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.entry.is_empty() && self.closed.is_empty() && self.dead_letters.is_empty()
+        self.entry.is_empty()
+            && self.closed.is_empty()
+            && self.alerts.is_empty()
+            && self.dead_letters.is_empty()
     }
 }
 
@@ -126,6 +146,7 @@ impl Pipeline {
 
     /// A pipeline as it was when `state` was taken, under the same plan.
     pub fn restore(plan: Plan, state: State) -> Pipeline {
+        let zone = TimeZone::get(&plan.timezone).unwrap_or(TimeZone::UTC);
         let cutters = plan.summaries.iter().map(Cutter::of).collect();
         let mut pipeline = Pipeline {
             shapes: plan.streams.iter().map(Shape::of).collect(),
@@ -136,17 +157,24 @@ impl Pipeline {
             routes: Routes::default(),
             series_index: Index::default(),
             group_index: Index::default(),
+            watch_index: Index::default(),
+            presence_index: Index::default(),
             counter_index: Index::default(),
             session_index: Index::default(),
             group_places: Numbers::default(),
             cutters,
             due: BTreeSet::new(),
+            timers: Timers::default(),
+            raised: BTreeSet::new(),
             ripe: BTreeSet::new(),
             found: Found::default(),
             name: String::new(),
             tags: Tags::default(),
             merged: Tags::default(),
             resolved: Vec::new(),
+            cleaned: Vec::new(),
+            zone,
+            worst: Worst::default(),
             last_session: None,
             heard: Heard::default(),
             sweep: 0,
@@ -187,6 +215,21 @@ impl Pipeline {
         self.state.series.len() - self.state.vacant_series.len()
     }
 
+    /// The series with the most rejections, most first; `None` when nothing has changed since this was asked last.
+    pub fn most_rejected(&mut self) -> Option<Vec<SeriesRejections>> {
+        let worst = self.worst.take()?;
+        let shown = worst.iter().map(|&at| {
+            let series = &self.state.series[at as usize];
+            SeriesRejections {
+                stream: self.plan.streams[usize::from(series.stream)].name.clone(),
+                metric: series.metric.clone(),
+                tags: series.tags.clone(),
+                reasons: series.rejections.iter().collect(),
+            }
+        });
+        Some(shown.collect())
+    }
+
     /// How many windows are open.
     pub fn open_windows(&self) -> usize {
         self.due.len()
@@ -218,8 +261,9 @@ impl Pipeline {
             }
             let gap = self.note_part(part);
             for reading in readings.by_ref().take(part.readings as usize) {
-                let value = self.clean(reading.series, reading.value).unwrap_or(reading.value);
-                self.note_reading(reading, value, gap, part.arrival);
+                let ran = clean::ran(reading.value, reading.verdict);
+                let cleaned = ran.then(|| self.clean(reading.series, reading.value, reading.time).ok());
+                self.note_reading(reading, cleaned.flatten().unwrap_or(reading.value), gap, part.arrival);
             }
         }
         events.for_each(|(_, event)| self.note_event(event));
@@ -246,6 +290,11 @@ impl Pipeline {
 
     /// Folds a reading into the state as its verdict says. `value` is the cleaned value.
     pub(crate) fn note_reading(&mut self, reading: &Reading, value: f64, gap: u32, arrival: Time) {
+        if let Verdict::Rejected(reason) | Verdict::DeadLettered(reason) = reading.verdict {
+            let rejections = &mut self.state.series[reading.series as usize].rejections;
+            rejections.add(reason);
+            self.worst.note(reading.series, rejections);
+        }
         crate::fold::fold(self, reading, value, gap, arrival);
     }
 
@@ -281,6 +330,10 @@ impl Pipeline {
                     known.session.open(*doubt_max);
                 }
             }
+            Event::Presence { presence, online, at } => self.note_presence(*presence, *online, *at),
+            Event::Alert { watch, change } => {
+                self.note_alert(*watch, *change);
+            }
             Event::Account { verdict, count } => self.state.ledger.add(*verdict, *count),
         }
     }
@@ -307,14 +360,12 @@ impl Pipeline {
         }
     }
 
-    /// The cleaned value.
-    pub(crate) fn clean(&self, series: u32, value: f64) -> Result<f64, Reason> {
-        let series = &self.state.series[series as usize];
-        let steps = &self.plan.streams[usize::from(series.stream)].clean;
-        steps.iter().try_fold(value, |value, clean| match &clean.metrics {
-            Some(metrics) if !metrics.contains(&series.metric) => Ok(value),
-            _ => clean.step.apply(value),
-        })
+    /// The cleaned value, or why a step rejects it. Steps remember what they saw.
+    pub(crate) fn clean(&mut self, series: u32, value: f64, time: Time) -> Result<f64, Reason> {
+        let Series { stream, metric, tags, cleaning, .. } = &mut self.state.series[series as usize];
+        let steps = &self.plan.streams[usize::from(*stream)].clean;
+        let sample = clean::Sample { value, time, zone: &self.zone, tags };
+        clean::run(steps, metric, cleaning, sample)
     }
 
     /// The slot that a new session gets.

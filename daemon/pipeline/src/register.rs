@@ -1,9 +1,12 @@
 //! Registration: series and groups get their numbers, and are found by name.
 
+use crate::alert::Watch;
+use crate::clean;
 use crate::dedupe::{Counter, CounterKind};
 use crate::limits::WIDE_METRICS_MAX;
 use crate::pipeline::{Due, Pipeline, number};
 use crate::plan::{Layout, SummaryPlan, Unique};
+use crate::rejections::{Rejections, Worst};
 use crate::series::{self, Extra, Group, Series};
 use crate::state::{Heard, KnownCounter, NumberedGroup};
 use crate::time::Time;
@@ -14,7 +17,11 @@ impl Pipeline {
     pub(crate) fn add_series(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> u32 {
         let at = self.next_series();
         let groups = self.groups_of(at, stream, metric, tags);
-        let by_time = self.plan.streams[usize::from(stream)].unique == Unique::Time;
+        let watches = self.watches_of(stream, metric, tags);
+        let presence = self.join_presence(at, stream, tags);
+        let plan = &self.plan.streams[usize::from(stream)];
+        let by_time = plan.unique == Unique::Time;
+        let cleaning = clean::memories(&plan.clean, metric);
         self.name_series(stream, metric, tags);
         self.series_index.insert(self.name.as_str().into(), at);
         let series = Series {
@@ -24,11 +31,18 @@ impl Pipeline {
             heard: Heard::default(),
             latest: (Time::MIN, Time::MIN),
             groups,
+            watches,
+            presence,
             times: by_time.then(Box::default),
+            cleaning,
+            rejections: Rejections::default(),
         };
         match self.state.vacant_series.pop() {
             Some(at) => self.state.series[at as usize] = series,
             None => self.state.series.push(series),
+        }
+        if let Some(since) = self.offline_since(at) {
+            self.mark_watches(at, true, since);
         }
         at
     }
@@ -110,6 +124,44 @@ impl Pipeline {
         }
     }
 
+    /// The watches of a new series; makes the ones that are missing.
+    fn watches_of(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> Vec<u32> {
+        let plan = Arc::clone(&self.plan);
+        let mut watches = Vec::new();
+        for (alert, index) in
+            plan.alerts.iter().zip(0u16..).filter(|(alert, _)| alert.watches(stream, metric))
+        {
+            let metric = alert.by_metric().then_some(metric);
+            let value =
+                |name: &str| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.as_str());
+            let pairs: Vec<_> =
+                alert.key_tags(&plan.streams).into_iter().map(|name| (name, value(name))).collect();
+            series::name(&mut self.name, index, metric.unwrap_or_default(), pairs.iter().copied());
+            let at = match self.watch_index.get(self.name.as_str()) {
+                Some(&at) => at,
+                None => {
+                    let tags = pairs.iter().map(|(_, value)| value.map(str::to_owned)).collect();
+                    let watch = Watch::new(index, metric.map(str::to_owned), tags);
+                    let at = self.state.vacant_watches.pop().unwrap_or(number(self.state.watches.len()));
+                    match self.state.watches.get_mut(at as usize) {
+                        Some(place) => *place = watch,
+                        None => self.state.watches.push(watch),
+                    }
+                    self.watch_index.insert(self.name.as_str().into(), at);
+                    at
+                }
+            };
+            let watch = &mut self.state.watches[at as usize];
+            watch.members += 1;
+            if !watch.streams.contains(&stream) {
+                watch.streams.push(stream);
+            }
+            self.timers.soon(at);
+            watches.push(at);
+        }
+        watches
+    }
+
     /// Whether every summary that puts a device into one event has room for another metric.
     pub(crate) fn has_room_for(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> bool {
         let plan = Arc::clone(&self.plan);
@@ -179,6 +231,7 @@ impl Pipeline {
 
     /// Rebuilds what is derived from the state.
     pub(crate) fn index(&mut self) {
+        self.worst = Worst::of(&self.state);
         let mut name = String::new();
         for (at, series) in self.state.series.iter().enumerate().filter(|(_, series)| !series.is_vacant()) {
             let tags = series.tags.iter().map(|(name, value)| (name.as_str(), Some(value.as_str())));
@@ -216,5 +269,29 @@ impl Pipeline {
         for (at, known) in self.state.sessions.iter().enumerate() {
             self.session_index.insert(known.name.as_str().into(), number(at));
         }
+        for (at, presence) in self.state.presences.iter().enumerate().filter(|(_, p)| !p.name.is_empty()) {
+            self.presence_index.insert(presence.name.as_str().into(), number(at));
+        }
+        self.index_watches();
+    }
+
+    fn index_watches(&mut self) {
+        let watches = std::mem::take(&mut self.state.watches);
+        for (at, watch) in watches.iter().enumerate().filter(|(_, watch)| !watch.is_vacant()) {
+            self.name_watch(watch);
+            self.watch_index.insert(self.name.as_str().into(), number(at));
+            self.timers.soon(number(at));
+            if watch.raised().next().is_some() {
+                self.raised.insert(number(at));
+            }
+        }
+        self.state.watches = watches;
+    }
+
+    /// The name under which a watch is found.
+    pub(crate) fn name_watch(&mut self, watch: &Watch) {
+        let names = self.plan.alerts[usize::from(watch.alert)].key_tags(&self.plan.streams);
+        let tags = names.iter().copied().zip(watch.tags.iter().map(Option::as_deref));
+        series::name(&mut self.name, watch.alert, watch.metric.as_deref().unwrap_or_default(), tags);
     }
 }

@@ -9,6 +9,8 @@ use hashbrown::HashMap;
 pub(crate) struct Route {
     /// One part per matching stream, in the order of the plan.
     pub(crate) parts: Vec<RoutePart>,
+    /// The streams whose sensors say here whether they are there, and whose. Then it is no data to any stream.
+    pub(crate) presence: Vec<(u16, Vec<(String, String)>)>,
 }
 
 /// A topic as one stream sees it.
@@ -48,7 +50,7 @@ impl Routes {
         }
         let route = Route::find(plan, source, topic);
         // Topics that nothing matches are not remembered: there is no end of them.
-        if route.parts.is_empty() {
+        if route.parts.is_empty() && route.presence.is_empty() {
             return None;
         }
         if self.known.len() == ROUTES_MAX {
@@ -70,11 +72,28 @@ impl Routes {
 
 impl Route {
     fn find(plan: &Plan, source: u16, topic: &str) -> Route {
+        let presence = Route::presence(plan, source, topic);
+        if !presence.is_empty() {
+            return Route { parts: Vec::new(), presence };
+        }
         let streams = plan.streams.iter().enumerate();
         let parts = streams
             .filter(|(_, stream)| stream.sources.contains(&source))
             .filter_map(|(index, stream)| RoutePart::find(u16::try_from(index).ok()?, stream, topic));
-        Route { parts: parts.collect() }
+        Route { parts: parts.collect(), presence }
+    }
+
+    fn presence(plan: &Plan, source: u16, topic: &str) -> Vec<(u16, Vec<(String, String)>)> {
+        let streams = plan.streams.iter().zip(0u16..).filter(|(stream, _)| stream.sources.contains(&source));
+        let says = |(stream, index): (&StreamPlan, u16)| {
+            let mut tags = Vec::new();
+            let renamed = |name: &str, value: &str| (name.to_owned(), stream.renamed(name, value).to_owned());
+            let pattern = &stream.availability.as_ref()?.topic;
+            let found = pattern.matches(topic, |name, value| tags.push(renamed(name, value)));
+            tags.sort();
+            found.then_some((index, tags))
+        };
+        streams.filter_map(says).collect()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Series: who measured what. Numbered once, found by name, never renumbered.
 
+use crate::clean::Memory;
 use crate::dedupe::times::Times;
 use crate::plan::{Kind, Plan};
+use crate::rejections::Rejections;
 use crate::state::Heard;
 use crate::time::Time;
 use crate::window::{Carry, Open, Sessions, Sorted, Template, Waiting};
@@ -29,8 +31,16 @@ pub struct Series {
     pub latest: (Time, Time),
     /// The groups that its readings are folded into, in the order of the plan's summaries.
     pub groups: Vec<u32>,
+    /// The watches that its readings move, in the order of the plan's alerts.
+    pub watches: Vec<u32>,
+    /// Whether its sensor is there, where the stream has `availability`.
+    pub presence: Option<u32>,
     /// Counted time stamps, where the stream is `unique = "time"`.
     pub times: Option<Box<Times>>,
+    /// What the cleaning steps that it goes through remember, in their order.
+    pub cleaning: Box<[Memory]>,
+    /// How many of its readings were not counted, by reason.
+    pub rejections: Rejections,
 }
 
 /// The stream of a number that no series has.
@@ -46,7 +56,11 @@ impl Series {
             heard: Heard::default(),
             latest: (Time::MIN, Time::MIN),
             groups: Vec::new(),
+            watches: Vec::new(),
+            presence: None,
             times: None,
+            cleaning: Box::default(),
+            rejections: Rejections::default(),
         }
     }
 

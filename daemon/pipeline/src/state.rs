@@ -1,9 +1,11 @@
 //! The state: everything that a checkpoint holds.
 
+use crate::alert::Watch;
 use crate::clock::{ClockState, Hold};
 use crate::decode::sparkplug::Births;
 use crate::dedupe::{Counter, content::Session};
 use crate::ledger::Ledger;
+use crate::presence::Presence;
 use crate::series::{Group, Series};
 use crate::time::{Span, Time};
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,14 @@ pub struct State {
     pub series: Vec<Series>,
     /// Numbers that no series has now, the next to be given last.
     pub vacant_series: Vec<u32>,
+    /// What alerts look at. Some are vacant: see [`Watch::is_vacant`].
+    pub watches: Vec<Watch>,
+    /// Which sensors are there. Some are vacant: those without a name.
+    pub presences: Vec<Presence>,
+    /// Places that no presence has now.
+    pub vacant_presences: Vec<u32>,
+    /// Places that no watch has now.
+    pub vacant_watches: Vec<u32>,
     /// Some are vacant: those without a summary.
     pub groups: Vec<NumberedGroup>,
     /// Places that no group has now.

@@ -79,6 +79,22 @@ reasons! {
     Backlog = "backlog",
     /// Sparkplug data with an alias whose birth was not heard.
     UnknownAlias = "unknown_alias",
+    /// A cleaning step `spike` took it for an outlier.
+    Spike = "spike",
+    /// A cleaning step `stuck`: the value has not changed for too long.
+    Stuck = "stuck",
+    /// A cleaning step `rate_limit`: the value changed too fast.
+    RateLimit = "rate_limit",
+    /// A cleaning step `deadband`: the value hardly changed.
+    Deadband = "deadband",
+    /// A cleaning step `duplicate`: the sensor said so already.
+    Repeated = "repeated",
+    /// The condition of a cleaning step `where` does not hold.
+    Where = "where",
+    /// The condition of a cleaning step `where` has no result.
+    NoResult = "no_result",
+    /// It says whether a sensor is there: no reading.
+    Availability = "availability",
 }
 
 #[cfg(test)]

@@ -23,13 +23,14 @@ pub fn check(path: &Path, json: bool) -> Exit {
         Err(report) => return exit::config(&report),
     };
     let promises = config::promises(&loaded.config);
+    let alerts = config::alert_promises(&loaded.config);
     let clock = clock(&loaded.config);
     if json {
         let warnings: Vec<_> = loaded.warnings.iter().map(config::Diagnostic::one_line).collect();
-        println!(
-            "{}",
-            serde_json::json!({ "valid": true, "warnings": warnings, "streams": promises, "clock": clock })
-        );
+        let document = serde_json::json!({
+            "valid": true, "warnings": warnings, "streams": promises, "alerts": alerts, "clock": clock
+        });
+        println!("{document}");
         return Exit::OK;
     }
     let colour = std::io::stdout().is_terminal();
@@ -42,6 +43,9 @@ pub fn check(path: &Path, json: bool) -> Exit {
         for line in promise.overlaps.iter().chain(&promise.warnings) {
             println!("    - {line}");
         }
+    }
+    for alert in &alerts {
+        println!("  {}", alert.text);
     }
     println!("\n  {clock}");
     Exit::OK

@@ -38,8 +38,14 @@ fn human(document: &Value) -> String {
         }
     }
     let _ = write!(text, "\nclock\n  {}\n", clock(&document["clock"]));
+    alerts(&mut text, &document["alerts"]);
     text.push_str("\nreadings\n");
     text.push_str(&table(&ledger(&document["ledger"])));
+    let worst = rejections(&document["rejections"]);
+    if worst.len() > 1 {
+        text.push_str("\nnot counted, by series\n");
+        text.push_str(&table(&worst));
+    }
     text.push_str("\nsources\n");
     text.push_str(&table(&sources(&document["sources"])));
     text.push_str("\noutputs\n");
@@ -77,6 +83,20 @@ fn clock(clock: &Value) -> String {
     }
 }
 
+fn alerts(text: &mut String, alerts: &Value) {
+    let raised = alerts["raised"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if raised.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\nalerts: {} raised", grouped(count(&alerts["active"])));
+    for alert in raised {
+        let tags: Vec<_> = entries(&alert["tags"]).map(|(_, tag)| word(tag)).collect();
+        let parts = [word(&alert["alert"]), word(&alert["metric"]), tags.join(" "), word(&alert["reason"])];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let _ = writeln!(text, "  {} since {}", parts.join(" · "), word(&alert["since"]));
+    }
+}
+
 fn ledger(ledger: &Value) -> Vec<Vec<String>> {
     let mut rows = vec![vec!["received".to_owned(), grouped(count(&ledger["received"]))]];
     let mut row = |name: String, value: &Value| rows.push(vec![name, grouped(count(value))]);
@@ -87,6 +107,25 @@ fn ledger(ledger: &Value) -> Vec<Vec<String>> {
     }
     row("+ dead-lettered".into(), &ledger["dead_lettered"]);
     row("+ pending".into(), &ledger["pending"]);
+    rows
+}
+
+/// A few of those with the most; `--json` has more.
+fn rejections(rejections: &Value) -> Vec<Vec<String>> {
+    let mut rows = vec![head(&["stream", "metric", "tags", "readings", "by reason"])];
+    for series in rejections.as_array().into_iter().flatten().take(5) {
+        let pairs = |value: &Value, show: fn(&Value) -> String| {
+            let pairs = entries(value).map(|(name, value)| format!("{}={}", printable(name), show(value)));
+            pairs.collect::<Vec<_>>().join(" ")
+        };
+        rows.push(vec![
+            word(&series["stream"]),
+            word(&series["metric"]),
+            pairs(&series["tags"], word),
+            grouped(count(&series["total"])),
+            pairs(&series["reasons"], |value| grouped(count(value))),
+        ]);
+    }
     rows
 }
 
@@ -180,6 +219,8 @@ mod tests {
         let source = SourceEntry { address: None, snapshot };
         document["sources"]["local"] = serde_json::to_value(source).unwrap();
         document["outputs"]["old"] = serde_json::to_value(OutputEntry::default()).unwrap();
+        document["rejections"] = json!([{"stream": "climate", "metric": "t", "tags": {"device": "d1"}, "total": 1_200,
+                                         "reasons": {"spike": 1_199, "range": 1}}]);
         document["problems"] = json!([{"at": "store", "text": "full\u{1b}[2J"}]);
         let text = human(&document);
         for part in [
@@ -187,6 +228,7 @@ mod tests {
             "store: full\u{fffd}",
             "received         1,234",
             "NOT CONNECTED",
+            "climate  t       device=d1     1,200  range=1 spike=1,199",
             "ingest",
             "not in the configuration",
         ] {

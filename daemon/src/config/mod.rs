@@ -13,6 +13,7 @@ mod context;
 mod schema;
 mod suggest;
 pub(crate) mod units;
+mod expression;
 mod window;
 mod field;
 mod reader;
@@ -22,6 +23,7 @@ mod sources;
 mod streams;
 mod aggregates;
 mod summaries;
+mod alerts;
 mod outputs;
 mod buffer;
 mod clock;
@@ -34,7 +36,7 @@ mod tests;
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use environment::Environment;
 pub use model::Config;
-pub use promise::{StreamPromise, promises};
+pub use promise::{AlertPromise, StreamPromise, alert_promises, promises};
 
 use self::context::Context;
 use self::model::SourceKind;
@@ -152,6 +154,7 @@ fn read(root: Section<'_>) -> Config {
     let streams = streams::read(&root, &sources, &gateway.timezone);
     let summaries = summaries::read(&root, &streams, &outputs, &gateway.timezone);
     let clock = clock::read(&root);
+    let alerts = alerts::read(&root, &sources, &streams, &outputs);
     let plan = Plan {
         // The last part is a random name that is made with the store.
         source: String::new(),
@@ -159,6 +162,7 @@ fn read(root: Section<'_>) -> Config {
         rejects_backlog: rejecting(&sources),
         streams,
         summaries,
+        alerts,
         outputs: outputs.iter().map(|output| output.name.clone()).collect(),
         max_future: clock.max_future,
         hold_max: clock.hold_max,
@@ -180,7 +184,7 @@ fn read(root: Section<'_>) -> Config {
 
 /// What is there and goes nowhere was probably meant to go somewhere.
 fn warn_of_unused(root: &Section<'_>, config: &Config) {
-    let Plan { streams, summaries, .. } = &config.plan;
+    let Plan { streams, summaries, alerts, .. } = &config.plan;
     let warn = |key: &str, name: &str, message: String, help: &str| {
         let Some(at) = root.place_of(key, name) else { return };
         root.cx.warning(at, message).label("goes nowhere").help(help).report();
@@ -192,13 +196,15 @@ fn warn_of_unused(root: &Section<'_>, config: &Config) {
         }
     }
     for (index, stream) in (0..).zip(streams) {
-        if !summaries.iter().any(|summary| summary.streams.contains(&index)) {
+        let watched = alerts.iter().any(|alert| alert.streams.contains(&index));
+        if !watched && !summaries.iter().any(|summary| summary.streams.contains(&index)) {
             let message = format!("no summary counts the stream `{}`", stream.name);
             warn("streams", &stream.name, message, "add it to the `streams` of a summary, or remove it");
         }
     }
     for (index, output) in (0..).zip(&config.outputs) {
-        if !summaries.iter().any(|summary| summary.to.contains(&index)) {
+        let told = alerts.iter().any(|alert| alert.to.contains(&index));
+        if !told && !summaries.iter().any(|summary| summary.to.contains(&index)) {
             let message = format!("no summary goes to the output `{}`", output.name);
             warn("outputs", &output.name, message, "add it to the `to` of a summary, or remove it");
         }

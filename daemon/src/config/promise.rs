@@ -4,7 +4,8 @@ use super::model::{Config, Mqtt, Protocol, SourceKind};
 use super::units::duration_text;
 use serde::Serialize;
 use std::time::Duration;
-use tidegate_pipeline::plan::{Retained, StreamPlan, Unique};
+use tidegate_pipeline::plan::{AlertPlan, Retained, StreamPlan, Unique};
+use tidegate_pipeline::time::Span;
 use tidegate_pipeline::topic::{Level, TopicPattern};
 
 /// How often a reading that reached us is counted.
@@ -32,6 +33,52 @@ pub struct StreamPromise {
     pub overlaps: Vec<String>,
     /// What can be lost before it reaches us, or count again; a sentence each.
     pub warnings: Vec<String>,
+}
+
+/// What an alert watches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlertPromise {
+    /// The alert's name.
+    pub alert: String,
+    /// In one sentence.
+    pub text: String,
+}
+
+/// One sentence per alert, in the order of the file.
+pub fn alert_promises(config: &Config) -> Vec<AlertPromise> {
+    let one = |alert: &AlertPlan| AlertPromise {
+        alert: alert.name.clone(),
+        text: format!("{}: {}", alert.name, watched(config, alert)),
+    };
+    config.plan.alerts.iter().map(one).collect()
+}
+
+fn watched(config: &Config, alert: &AlertPlan) -> String {
+    let text = |span: Span| duration_text(Duration::from_micros(span.0.unsigned_abs()));
+    let mut reasons = Vec::new();
+    if let Some(when) = &alert.when {
+        let hold =
+            if alert.hold == Span::ZERO { String::new() } else { format!(" for {}", text(alert.hold)) };
+        let clear = alert.clear.as_ref().map(|clear| format!(", until {}", clear.text())).unwrap_or_default();
+        reasons.push(format!("when {}{hold}{clear}", when.text()));
+    }
+    if let Some(silent_for) = alert.silent_for {
+        reasons.push(format!("after {} of silence while its sources are connected", text(silent_for)));
+    }
+    let names = |all: &[u16], of: &dyn Fn(usize) -> String| {
+        all.iter().map(|&at| of(usize::from(at))).collect::<Vec<_>>().join(", ")
+    };
+    let streams = names(&alert.streams, &|at| config.plan.streams[at].name.clone());
+    let outputs = names(&alert.to, &|at| config.plan.outputs[at].clone());
+    let metrics = match &alert.metrics {
+        Some(metrics) => metrics.join(", "),
+        None if alert.by_metric() => "each metric".into(),
+        None => "any metric".into(),
+    };
+    let tags = alert.key_tags(&config.plan.streams);
+    let per = if tags.is_empty() { "all together".to_owned() } else { format!("per {}", tags.join(" and ")) };
+    let to = if outputs.is_empty() { "nobody: there is no output".to_owned() } else { outputs };
+    format!("raised {}; watches {metrics} of {streams}, {per}; tells {to}", reasons.join(", or "))
 }
 
 /// One promise per stream, in the order of the file.

@@ -19,7 +19,7 @@ const fn of_type(place: &'static str, kind: &'static str, keys: &'static [&'stat
 }
 
 pub(super) static ROOT: Schema =
-    at("", &["gateway", "sources", "streams", "summaries", "outputs", "buffer", "clock", "status"]);
+    at("", &["gateway", "sources", "streams", "summaries", "alerts", "outputs", "buffer", "clock", "status"]);
 pub(super) static GATEWAY: Schema = at("gateway", &["id", "data_dir", "timezone"]);
 pub(super) static SOURCE_MQTT: Schema = of_type(
     "sources.NAME",
@@ -80,19 +80,46 @@ pub(super) static STREAM: Schema = at(
         "retained",
         "tags",
         "rename",
+        "availability",
         "expected_every",
         "clean",
         "metrics",
     ],
 );
 pub(super) static CSV: Schema = at("streams.NAME.csv", &["delimiter", "decimal", "columns", "header"]);
+pub(super) static AVAILABILITY: Schema =
+    at("streams.NAME.availability", &["topic", "online", "offline", "at"]);
 pub(super) static TIME: Schema = at("streams.NAME.time", &["at", "format", "zone"]);
 pub(super) static SEQUENCE: Schema = at("streams.NAME.sequence", &["at", "boot", "per"]);
 pub(super) static TAG: Schema = at("streams.NAME.tags", &["at"]);
 pub(super) static METRIC: Schema = at("streams.NAME.metrics", &["at", "unit", "kind"]);
-pub(super) static CLEAN: Schema = at("streams.NAME.clean", &["range", "scale", "metrics"]);
+pub(super) static CLEAN: Schema = at(
+    "streams.NAME.clean",
+    &[
+        "range",
+        "scale",
+        "convert",
+        "spike",
+        "stuck",
+        "rate_limit",
+        "deadband",
+        "duplicate",
+        "map",
+        "where",
+        "derive",
+        "metrics",
+    ],
+);
 pub(super) static RANGE: Schema = at("streams.NAME.clean.range", &["min", "max"]);
 pub(super) static SCALE: Schema = at("streams.NAME.clean.scale", &["factor", "offset"]);
+pub(super) static CONVERT: Schema = at("streams.NAME.clean.convert", &["from", "to"]);
+pub(super) static SPIKE: Schema = at("streams.NAME.clean.spike", &["window", "sigma", "min_deviation"]);
+pub(super) static STUCK: Schema = at("streams.NAME.clean.stuck", &["for"]);
+pub(super) static RATE_LIMIT: Schema = at("streams.NAME.clean.rate_limit", &["per_second"]);
+pub(super) static DEADBAND: Schema =
+    at("streams.NAME.clean.deadband", &["absolute", "percent", "at_least_every"]);
+pub(super) static DUPLICATE: Schema = at("streams.NAME.clean.duplicate", &["for"]);
+pub(super) static DERIVE: Schema = at("streams.NAME.clean.derive", &["metric", "from", "unit"]);
 pub(super) static SUMMARY: Schema = at(
     "summaries.NAME",
     &[
@@ -115,6 +142,8 @@ pub(super) static WINDOW: Schema = at(
 );
 pub(super) static AGGREGATE: Schema =
     at("summaries.NAME.aggregates", &["histogram", "integral", "rate", "derivative", "slope", "duration_in"]);
+pub(super) static ALERT: Schema =
+    at("alerts.NAME", &["streams", "metric", "by", "when", "for", "clear", "cooldown", "silent_for", "to"]);
 pub(super) static OUTPUT_HTTP: Schema =
     of_type("outputs.NAME", "http", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
@@ -134,6 +163,7 @@ pub(super) static ALL: &[&Schema] = &[
     &SECRET,
     &STREAM,
     &CSV,
+    &AVAILABILITY,
     &TIME,
     &SEQUENCE,
     &TAG,
@@ -141,9 +171,17 @@ pub(super) static ALL: &[&Schema] = &[
     &CLEAN,
     &RANGE,
     &SCALE,
+    &CONVERT,
+    &SPIKE,
+    &STUCK,
+    &RATE_LIMIT,
+    &DEADBAND,
+    &DUPLICATE,
+    &DERIVE,
     &SUMMARY,
     &WINDOW,
     &AGGREGATE,
+    &ALERT,
     &OUTPUT_HTTP,
     &OUTPUT_FILE,
     &AUTH,
@@ -155,15 +193,10 @@ pub(super) static ALL: &[&Schema] = &[
 
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] = &[
-    ("", &["alerts"]),
+    ("alerts.NAME", &["capture"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
-    ("streams.NAME", &["availability"]),
     ("streams.NAME.format", &["tidegate"]),
-    (
-        "streams.NAME.clean",
-        &["spike", "convert", "stuck", "rate_limit", "deadband", "duplicate", "map", "where", "derive"],
-    ),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
     ("buffer", &["when_full"]),
 ];

@@ -11,7 +11,10 @@ pub(super) fn assign(config: &mut Config) {
     for (index, source) in config.sources.iter_mut().enumerate() {
         let SourceKind::Mqtt(mqtt) = &mut source.kind else { continue };
         let users = config.plan.streams.iter().filter(|s| s.sources.iter().any(|&s| usize::from(s) == index));
-        mqtt.filters = reduce(users.flat_map(|stream| &stream.topics).map(|topic| topic.filter()));
+        let topics = users.flat_map(|stream| {
+            stream.topics.iter().chain(stream.availability.as_ref().map(|availability| &availability.topic))
+        });
+        mqtt.filters = reduce(topics.map(|topic| topic.filter()));
     }
 }
 

@@ -107,7 +107,7 @@ fn known<'s>(used: &[&'s StreamPlan]) -> Option<Vec<&'s str>> {
 }
 
 /// An empty list is a summary over all devices.
-fn by(field: &Field<'_>, used: &[&StreamPlan]) -> Vec<String> {
+pub(super) fn by(field: &Field<'_>, used: &[&StreamPlan]) -> Vec<String> {
     if field.value.as_array().is_some_and(|list| list.is_empty()) {
         return Vec::new();
     }

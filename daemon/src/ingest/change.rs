@@ -34,7 +34,8 @@ pub fn put_in_force(
     }
     let closes = pipeline.closes_for(&plan);
     let outputs = pipeline.plan().outputs.clone();
-    let step = pipeline.step();
+    let mut step = pipeline.step();
+    step.retire(now, &plan);
     let loaded = store.shared().load(&step.needs_all())?;
     let changes = step.finish_all(now, &|summary| closes.contains(&summary), &loaded);
     let commit = Commit { changes, outputs, at: now, ..Commit::default() };

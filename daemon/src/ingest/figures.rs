@@ -6,7 +6,9 @@ use crate::store::LetterCounts;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tidegate_pipeline::alert::Active;
 use tidegate_pipeline::ledger::Ledger;
+use tidegate_pipeline::rejections::SeriesRejections;
 
 /// What became of all readings: what the pipeline decided, and what became of dead letters afterwards. The two change
 /// together when a dead letter is retried, so they are published together.
@@ -20,11 +22,23 @@ pub struct Account {
     pub held: u64,
 }
 
+/// What is raised.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Alerts {
+    /// How many.
+    pub active: u64,
+    /// The first of them, at most [`crate::limits::ALERTS_SHOWN_MAX`].
+    pub shown: Vec<Active>,
+}
+
 /// Published by the writer, read by anyone.
 #[derive(Debug, Default)]
 pub struct Figures {
     account: Mutex<Account>,
     clock: Mutex<ClockFigures>,
+    /// The series with the most rejections, the most first.
+    rejections: Mutex<Vec<SeriesRejections>>,
+    alerts: Mutex<Alerts>,
     /// Transactions.
     pub commits: AtomicU64,
     /// Transactions that failed.
@@ -60,6 +74,24 @@ impl Figures {
 
     pub(super) fn set_clock(&self, clock: ClockFigures) {
         *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
+    }
+
+    /// The series with the most rejections, the most first.
+    pub fn rejections(&self) -> Vec<SeriesRejections> {
+        self.rejections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn publish_rejections(&self, rejections: Vec<SeriesRejections>) {
+        *self.rejections.lock().unwrap_or_else(PoisonError::into_inner) = rejections;
+    }
+
+    /// What is raised, as of the last transaction.
+    pub fn alerts(&self) -> Alerts {
+        self.alerts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn publish_alerts(&self, active: u64, shown: Vec<Active>) {
+        *self.alerts.lock().unwrap_or_else(PoisonError::into_inner) = Alerts { active, shown };
     }
 
     /// The writer is alive.

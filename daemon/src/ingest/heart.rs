@@ -9,11 +9,14 @@ use super::change::{NewPlan, put_in_force};
 use super::figures::{Account, ClockFigures, Figures};
 use super::intake::{Input, Intake};
 use super::links::Links;
+use super::listening::Listening;
 use super::mailbox::{Mail, Mailbox};
 use super::pace::{MANY, Pace};
 use crate::clock::{Sight, Timekeeper};
 use crate::health::Health;
-use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, DISK_RETRY_MAX, INTAKE_BYTES_MAX, RETRY_MIN};
+use crate::limits::{
+    ALERTS_SHOWN_MAX, BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, DISK_RETRY_MAX, INTAKE_BYTES_MAX, RETRY_MIN,
+};
 use crate::store::{Commit, HistorySender, LetterRequest, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tidegate_pipeline::event::Closed;
 use tidegate_pipeline::message::Trace;
+use tidegate_pipeline::time::Time;
 use tidegate_pipeline::{Changes, Pipeline};
 use tokio::sync::{broadcast, mpsc};
 
@@ -68,6 +72,7 @@ pub struct Heart {
     pace: Pace,
     links: Links,
     backlog: Vec<Backlog>,
+    listening: Listening,
     batch: Batch,
     /// The time, when it was last asked for.
     sight: Sight,
@@ -83,6 +88,8 @@ struct Done {
     outboxes: bool,
     /// It was about the clock alone: the batch still waits.
     turned: bool,
+    /// Something was raised or cleared.
+    alerted: bool,
 }
 
 /// Whether a source still delivers what waited for us.
@@ -100,9 +107,10 @@ impl Heart {
         let backlog =
             vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
         let sight = parts.clock.look();
-        let (links, batch) = (Links::default(), Batch::default());
-        let mut heart = Heart { parts, pace, links, backlog, batch, sight };
+        let (links, batch, listening) = (Links::default(), Batch::default(), Listening::new(backlog.len()));
+        let mut heart = Heart { parts, pace, links, backlog, listening, batch, sight };
         heart.publish(0);
+        heart.publish_alerts();
         heart.parts.figures.beat();
         heart
     }
@@ -121,6 +129,7 @@ impl Heart {
             self.sight = self.parts.clock.look();
             let now = Instant::now();
             let closing = self.parts.intake.is_closed();
+            self.listening.turn(now, self.sight.now.now(), full);
             for input in inputs {
                 self.receive(input, now);
             }
@@ -172,6 +181,7 @@ impl Heart {
             self.pace.deadline(),
             self.parts.mailbox.deadline(now),
             self.window_deadline(now),
+            self.alert_deadline(now),
             Some(now + TURN_MAX),
         ];
         deadlines.into_iter().flatten().chain(holds).min().unwrap_or(now)
@@ -180,8 +190,16 @@ impl Heart {
     /// When the next window closes that is not held.
     fn window_deadline(&self, now: Instant) -> Option<Instant> {
         let due = self.parts.pipeline.next_closing(&self.held(now))?;
-        let wait = due.since(self.sight.now.now()).0.max(0);
-        Some(now + Duration::from_micros(wait.unsigned_abs()))
+        Some(now + self.until(due))
+    }
+
+    /// When the time may raise an alert.
+    fn alert_deadline(&self, now: Instant) -> Option<Instant> {
+        Some(now + self.until(self.parts.pipeline.next_alert()?))
+    }
+
+    fn until(&self, due: Time) -> Duration {
+        Duration::from_micros(due.since(self.sight.now.now()).0.max(0).unsigned_abs())
     }
 
     /// Whether windows of a source stay open: it still delivers what waited for us, or there is no room for summaries.
@@ -194,7 +212,12 @@ impl Heart {
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        let deadlines = [self.pace.deadline(), self.parts.mailbox.deadline(now), self.window_deadline(now)];
+        let deadlines = [
+            self.pace.deadline(),
+            self.parts.mailbox.deadline(now),
+            self.window_deadline(now),
+            self.alert_deadline(now),
+        ];
         deadlines.into_iter().flatten().any(|deadline| deadline <= now)
             || self.parts.pipeline.clock_is_due(&self.sight.now)
     }
@@ -216,17 +239,21 @@ impl Heart {
             }
             Input::Opened(link) => {
                 self.links.opened(link);
+                self.listening.opened(link);
                 self.pace.arrived(now);
             }
             Input::Closed(link) => {
                 self.links.closed(link);
+                self.listening.closed(link);
                 return;
             }
             Input::Backlog { source } => {
                 self.backlog_of(*source, Some(now + BACKLOG_HOLD_MAX));
+                self.listening.backlog(*source, now + BACKLOG_HOLD_MAX);
             }
             Input::Drained { source } => {
                 self.backlog_of(*source, None);
+                self.listening.drained(*source, self.sight.now.now());
             }
             Input::Repeated { .. } | Input::Refused { .. } => self.pace.arrived(now),
         }
@@ -271,7 +298,8 @@ impl Heart {
             loop {
                 match self.recover(number) {
                     Ok(true) if !turns => {
-                        return self.committed(&mail, Done { outboxes: true, ..Done::default() });
+                        return self
+                            .committed(&mail, Done { outboxes: true, alerted: true, ..Done::default() });
                     }
                     Ok(_) => break,
                     Err(error) => tracing::warn!(%error, "cannot open the store again yet"),
@@ -317,6 +345,7 @@ impl Heart {
             self.batch.apply(&mut step, &clock, self.parts.store.shared(), &mut letters)?;
         }
         let traces = step.traces();
+        step.watch(now, &|source| self.listening.since(source));
         let loaded = self.parts.store.shared().load(&step.needs(now, &held))?;
         let changes = step.finish(now, &held, &loaded);
         // The mail goes with the batch: it may be given to one transaction only.
@@ -327,11 +356,13 @@ impl Heart {
             self.parts.store.commit(&commit)?;
             self.parts.figures.commits.fetch_add(1, Ordering::Relaxed);
         }
-        let outboxes = !(commit.changes.closed.is_empty()
-            && commit.settled.is_empty()
-            && commit.letters.is_empty()
-            && commit.reach.is_empty());
-        Ok(Done { traces, closed: commit.changes.closed, outboxes, turned })
+        let alerted = !commit.changes.alerts.is_empty();
+        let outboxes = alerted
+            || !(commit.changes.closed.is_empty()
+                && commit.settled.is_empty()
+                && commit.letters.is_empty()
+                && commit.reach.is_empty());
+        Ok(Done { traces, closed: commit.changes.closed, outboxes, alerted, turned })
     }
 
     fn with_mail(
@@ -340,7 +371,7 @@ impl Heart {
         letters: Vec<LetterRequest>,
         mail: &Mail,
         waiting: &BTreeSet<String>,
-        at: tidegate_pipeline::time::Time,
+        at: Time,
     ) -> Commit {
         Commit {
             changes,
@@ -357,8 +388,12 @@ impl Heart {
     /// On disk, and nothing to acknowledge: what the clock asked for is done.
     fn turned(&mut self, done: Done) {
         self.parts.mailbox.committed(&[], done.outboxes);
+        let alerted = done.alerted;
         self.tell(done);
         self.publish(0);
+        if alerted {
+            self.publish_alerts();
+        }
     }
 
     /// On disk: acknowledge, in the order of arrival.
@@ -371,9 +406,13 @@ impl Heart {
         self.batch.messages = 0;
         self.batch.bytes = 0;
         self.parts.mailbox.committed(&mail.settled, done.outboxes);
+        let alerted = done.alerted;
         self.tell(done);
         let committed = std::mem::take(&mut self.batch.pending);
         self.publish(committed);
+        if alerted {
+            self.publish_alerts();
+        }
         // After the figures: whoever asked may look at them next.
         for order in self.batch.orders.drain(..) {
             // Or may be gone; it is done all the same.
@@ -410,15 +449,24 @@ impl Heart {
         figures.publish(account, &self.parts.intake, committed);
         figures.set_clock(ClockFigures::of(plan, state, &self.sight));
         super::clock::report(&self.parts.health, plan, state);
+        if let Some(rejections) = self.parts.pipeline.most_rejected() {
+            figures.publish_rejections(rejections);
+        }
         figures.series.store(self.parts.pipeline.series() as u64, Ordering::Relaxed);
         figures.windows.store(self.parts.pipeline.open_windows() as u64, Ordering::Relaxed);
         figures.overspent.store(u64::from(self.pace.is_overspent()), Ordering::Relaxed);
+    }
+
+    fn publish_alerts(&self) {
+        let (active, shown) = self.parts.pipeline.raised(ALERTS_SHOWN_MAX);
+        self.parts.figures.publish_alerts(active, shown);
     }
 
     /// Puts a new plan in force: windows of changed summaries close under the old one, then a checkpoint under the new.
     fn change_plan(&mut self, new: NewPlan) {
         self.commit(false);
         let known = std::mem::take(&mut self.backlog);
+        let before = self.parts.pipeline.plan().sources.clone();
         let mut known: BTreeMap<_, _> =
             self.parts.pipeline.plan().sources.iter().cloned().zip(known).collect();
         while let Err(error) = self.try_plan(&new) {
@@ -432,8 +480,12 @@ impl Heart {
         let until = Some(Instant::now() + BACKLOG_HOLD_MAX);
         let backlog = |name| known.remove(name).unwrap_or(Backlog { until });
         self.backlog = new.plan.sources.iter().map(backlog).collect();
+        let from = |name| before.iter().position(|known| known == name);
+        let from: Vec<_> = new.plan.sources.iter().map(from).collect();
+        self.listening = self.listening.moved(&from);
         let committed = std::mem::take(&mut self.batch.pending);
         self.publish(committed);
+        self.publish_alerts();
         let _ = new.done.send(());
     }
 

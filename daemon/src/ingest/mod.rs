@@ -7,5 +7,6 @@ pub mod figures;
 pub mod heart;
 pub mod intake;
 mod links;
+mod listening;
 pub mod mailbox;
 pub mod pace;

@@ -50,6 +50,7 @@ pub(super) fn exposition(document: &Document, account: &Account) -> String {
         document.clock.held_readings,
     );
     text.one("tidegate_held_bytes", "gauge", "Bytes that they take.", document.clock.held_bytes);
+    text.one("tidegate_alerts_active", "gauge", "Alerts that are raised.", document.alerts.active);
     text.one("tidegate_series", "gauge", "Series known.", document.series);
     text.one("tidegate_open_windows", "gauge", "Windows open.", document.open_windows);
     text.one("tidegate_uptime_seconds", "gauge", "Since the daemon started.", document.uptime_s);

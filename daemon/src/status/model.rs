@@ -2,12 +2,14 @@
 
 use crate::forward::state::OutputSnapshot;
 use crate::health::Problem;
-use crate::ingest::figures::{Account, ClockFigures};
+use crate::ingest::figures::{Account, Alerts, ClockFigures};
 use crate::mqtt::SourceSnapshot;
 use crate::store::OutputCounts;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tidegate_pipeline::alert::Active;
+use tidegate_pipeline::rejections::SeriesRejections;
 use tidegate_pipeline::verdict::Reason;
 
 /// Everything that there is to say at one moment.
@@ -35,12 +37,31 @@ pub struct Document {
     pub buffer: BufferEntry,
     /// By name; those that were removed from the configuration too, until their queue is dropped and afterwards.
     pub outputs: BTreeMap<String, OutputEntry>,
+    /// What is raised.
+    pub alerts: AlertsEntry,
     /// What the writer did since the daemon started.
     pub store: StoreEntry,
     /// Series known.
     pub series: u64,
     /// Windows open.
     pub open_windows: u64,
+    /// The series with the most rejections, the most first.
+    pub rejections: Vec<RejectionsEntry>,
+}
+
+/// A series of which readings were not counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RejectionsEntry {
+    /// The stream's name.
+    pub stream: String,
+    /// What is measured.
+    pub metric: String,
+    /// Whose.
+    pub tags: BTreeMap<String, String>,
+    /// Of all reasons together.
+    pub total: u64,
+    /// By reason.
+    pub reasons: BTreeMap<&'static str, u32>,
 }
 
 /// This machine's clock.
@@ -139,6 +160,36 @@ pub struct OutputEntry {
     pub snapshot: OutputSnapshot,
 }
 
+/// Alerts that are raised.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct AlertsEntry {
+    /// How many.
+    pub active: u64,
+    /// The first of them, at most 100.
+    pub raised: Vec<AlertEntry>,
+}
+
+/// An alert that is raised, in the words of its event.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AlertEntry {
+    /// What names it.
+    pub key: String,
+    /// The `[alerts.NAME]`.
+    pub alert: String,
+    /// `condition`, `silence` or `offline`.
+    pub reason: &'static str,
+    /// What is measured, unless it is about the sensor as a whole.
+    pub metric: Option<String>,
+    /// Whose.
+    pub tags: BTreeMap<String, String>,
+    /// The last value.
+    pub value: Option<f64>,
+    /// Since when it is so.
+    pub since: String,
+    /// When it was raised.
+    pub raised_at: String,
+}
+
 /// The writer and the medium, since the daemon started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StoreEntry {
@@ -183,12 +234,16 @@ pub struct Inputs {
     pub outputs: BTreeMap<String, OutputSnapshot>,
     /// Those that the store has.
     pub counts: BTreeMap<String, OutputCounts>,
+    /// What is raised.
+    pub alerts: Alerts,
     /// The writer.
     pub store: StoreEntry,
     /// Series known.
     pub series: u64,
     /// Windows open.
     pub open_windows: u64,
+    /// The series with the most rejections.
+    pub rejections: Vec<SeriesRejections>,
 }
 
 /// Puts the document together. Both identities of promise 4 hold in it, whatever the inputs.
@@ -206,10 +261,36 @@ pub fn assemble(inputs: Inputs) -> Document {
         ledger: ledger(&account, pending),
         buffer,
         outputs: outputs(inputs.outputs, inputs.counts),
+        alerts: alerts(inputs.alerts),
         store: inputs.store,
         series: inputs.series,
         open_windows: inputs.open_windows,
+        rejections: inputs.rejections.into_iter().map(rejections).collect(),
     }
+}
+
+fn rejections(series: SeriesRejections) -> RejectionsEntry {
+    RejectionsEntry {
+        total: series.total(),
+        stream: series.stream,
+        metric: series.metric,
+        tags: series.tags.into_iter().collect(),
+        reasons: series.reasons.iter().map(|(reason, count)| (reason.name(), *count)).collect(),
+    }
+}
+
+fn alerts(alerts: Alerts) -> AlertsEntry {
+    let entry = |active: Active| AlertEntry {
+        key: active.key,
+        alert: active.alert,
+        reason: active.raised.why.name(),
+        metric: active.metric,
+        tags: active.tags.into_iter().collect(),
+        value: active.value,
+        since: active.raised.since.rfc3339(),
+        raised_at: active.raised.at.rfc3339(),
+    };
+    AlertsEntry { active: alerts.active, raised: alerts.shown.into_iter().map(entry).collect() }
 }
 
 /// A dead letter that was evicted or dropped is rejected; one that was retried stands under its new verdict already.

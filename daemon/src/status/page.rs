@@ -1,6 +1,6 @@
 //! The page for people: made here, without scripts, and good on a phone.
 
-use super::model::{Document, OutputEntry, SourceEntry};
+use super::model::{AlertEntry, Document, OutputEntry, SourceEntry};
 use super::text::{bytes, duration, grouped};
 use std::fmt::Write;
 
@@ -15,6 +15,7 @@ pub(super) fn page(document: &Document) -> String {
     let title = format!("{} · tidegate", escaped(&document.gateway));
     head(&mut body, document);
     problems(&mut body, document);
+    alerts(&mut body, document);
     ledger(&mut body, document);
     sources(&mut body, document);
     outputs(&mut body, document);
@@ -61,6 +62,25 @@ fn problems(body: &mut String, document: &Document) {
         let (at, text) = (escaped(&problem.at), escaped(&problem.text));
         let _ = write!(body, "<div class=\"problem\"><b>{at}</b>{text}</div>");
     }
+}
+
+fn alerts(body: &mut String, document: &Document) {
+    if document.alerts.active == 0 {
+        return;
+    }
+    let _ = write!(body, "<section><h2>Alerts</h2><p>{} raised</p><dl>", grouped(document.alerts.active));
+    for alert in &document.alerts.raised {
+        let name = escaped(&about_alert(alert));
+        let _ = write!(body, "<dt class=\"bad\">{name}</dt><dd>{}</dd>", escaped(&alert.since));
+    }
+    body.push_str("</dl></section>");
+}
+
+fn about_alert(alert: &AlertEntry) -> String {
+    let mut words = vec![alert.alert.as_str(), alert.reason];
+    words.extend(alert.metric.as_deref());
+    words.extend(alert.tags.values().map(String::as_str));
+    words.join(" · ")
 }
 
 fn ledger(body: &mut String, document: &Document) {
@@ -217,6 +237,14 @@ mod tests {
     use super::*;
     use crate::health::Problem;
     use crate::status::model::{Inputs, assemble};
+    use tidegate_pipeline::alert::{Active, Raised, Why};
+    use tidegate_pipeline::time::Time;
+
+    fn raised(text: &str) -> Active {
+        let raised = Raised { why: Why::Silence, since: Time(0), at: Time(0), ordinal: 1 };
+        let (metric, tags) = (Some(text.to_owned()), vec![("device".to_owned(), text.to_owned())]);
+        Active { key: text.into(), alert: text.into(), metric, tags, raised, value: None }
+    }
 
     #[test]
     fn nothing_on_the_page_is_taken_for_markup() {
@@ -227,6 +255,7 @@ mod tests {
             source: evil.clone(),
             problems,
             outputs: [(evil.clone(), Default::default())].into(),
+            alerts: crate::ingest::figures::Alerts { active: 1, shown: vec![raised(&evil)] },
             ..Inputs::default()
         };
         assert!(!page(&assemble(inputs)).contains("<script"));

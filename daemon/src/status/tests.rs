@@ -31,6 +31,7 @@ type = "listen"
 [streams.climate]
 topic = "s/{device}/{metric}"
 format = "json"
+clean = [{ range = { max = 1_000 } }]
 [clock]
 unsynchronised = "trust"
 [summaries.minute]
@@ -225,6 +226,7 @@ async fn readiness_comes_with_the_daemon() {
 async fn status_shows_what_was_committed() {
     let mut bench = Bench::start().await;
     bench.publish("s/d1/t", "21.5").await;
+    bench.publish("s/d1/t", "1001").await;
     bench.publish("elsewhere", "1").await;
     bench.publish("s/d1/t", "{").await;
     bench.intake.push(Input::Refused { reason: Reason::TooLarge, count: 3 }).await;
@@ -236,10 +238,14 @@ async fn status_shows_what_was_committed() {
     };
     assert_eq!(
         status["ledger"],
-        json!({"received": 6, "counted": 1, "duplicate": 0, "rejected": {"unmatched": 1, "too_large": 3},
+        json!({"received": 7, "counted": 1, "duplicate": 0,
+               "rejected": {"range": 1, "unmatched": 1, "too_large": 3},
                "dead_lettered": 1, "pending": 0})
     );
     assert_eq!((&status["state"], &status["series"]), (&json!("ok"), &json!(1)));
+    let series = &status["rejections"][0];
+    assert_eq!((&series["metric"], &series["total"]), (&json!("t"), &json!(1)), "{status}");
+    assert_eq!((&series["reasons"], &series["tags"]), (&json!({"range": 1}), &json!({"device": "d1"})));
     assert_eq!(status["source"], "/gateways/bench/name");
     assert_eq!(status["outputs"]["out"]["made"], 0);
     assert_eq!(status["sources"]["field"]["connected"], false);

@@ -149,6 +149,7 @@ impl Running {
             buffer: BufferEntry { bytes: wear.size(), max_bytes: self.bytes_max },
             outputs: self.outputs.iter().map(|(name, state)| (name.clone(), state.snapshot())).collect(),
             counts: counts.collect(),
+            alerts: self.figures.alerts(),
             store: StoreEntry {
                 commits: self.figures.get(|f| &f.commits),
                 failures: self.figures.get(|f| &f.failures),
@@ -160,6 +161,7 @@ impl Running {
             },
             series: self.figures.get(|f| &f.series),
             open_windows: self.figures.get(|f| &f.windows),
+            rejections: self.figures.rejections(),
         })
     }
 }

@@ -12,19 +12,21 @@ use tidegate_pipeline::event::{Closed, ClosedKey};
 use tidegate_pipeline::time::Time;
 
 /// Priorities in outbox keys: lower goes first.
+pub(super) const ALERT: u8 = 0;
+/// See [`ALERT`].
 pub(super) const SUMMARY: u8 = 1;
 /// Windows looked at in one transaction to see whether they can go.
 const COLLECT_MAX: usize = 5_000;
 
 /// Output, priority, sequence.
-type Place = (u16, u8, u64);
+pub(super) type Place = (u16, u8, u64);
 
 /// The outputs as this transaction changes them.
 pub(super) struct Queues {
     pub(super) outputs: BTreeMap<String, OutputRow>,
     /// Windows that end at or before this go when nothing waits for them.
     pub(super) forgotten: Time,
-    /// Bytes of all closed windows.
+    /// Bytes of all closed windows, and of the events that are none.
     pub(super) closed_bytes: u64,
     /// Names of outputs whose rows must be written.
     pub(super) changed: BTreeSet<String>,
@@ -32,7 +34,7 @@ pub(super) struct Queues {
 
 impl Queues {
     /// The row of the output, made if it is new.
-    fn output(&mut self, name: &str) -> &mut OutputRow {
+    pub(super) fn output(&mut self, name: &str) -> &mut OutputRow {
         self.changed.insert(name.to_owned());
         let next = self.outputs.values().map(|row| row.number + 1).max().unwrap_or(0);
         self.outputs
@@ -45,7 +47,7 @@ impl Queues {
     }
 
     /// Queues one event: its place.
-    fn push(
+    pub(super) fn push(
         &mut self,
         write: &WriteTransaction,
         name: &str,
@@ -57,8 +59,8 @@ impl Queues {
         let lane = usize::from(priority);
         let sequence = row.next[lane];
         row.next[lane] += 1;
-        // Whoever waits sends at once, so the event counts as attempted from here on.
-        if waiting && row.attempted[lane] == sequence {
+        // Whoever waits sends at once, so the event counts as attempted from here on; an alert goes next in any case.
+        if (waiting || priority == ALERT) && row.attempted[lane] == sequence {
             row.attempted[lane] = row.next[lane];
         }
         let place = (row.number, priority, sequence);
@@ -188,6 +190,9 @@ impl Queues {
             let mut table = write.open_table(CLOSED).doing("forget a window")?;
             self.closed_bytes -= forget(write, &mut table, (key.end.0, key.group))?.min(self.closed_bytes);
         }
+        if let Reference::Event(number) = reference {
+            self.release(write, number)?;
+        }
         Ok(())
     }
 
@@ -204,6 +209,9 @@ impl Queues {
         let (number, event) = match reference {
             Reference::Letter(number) => (number, read_letter_event(write, number)?),
             Reference::Closed(key) => (super::letters::take_number(letters), read_event(write, key)?),
+            Reference::Event(number) => {
+                (super::letters::take_number(letters), super::events::read(write, number)?)
+            }
         };
         let letter = Letter::Event {
             output: settlement.output.clone(),

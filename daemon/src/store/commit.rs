@@ -107,6 +107,9 @@ impl Store {
         for settlement in &commit.settled {
             queues.settle(&write, settlement, &mut letters, commit.at)?;
         }
+        for alert in &commit.changes.alerts {
+            queues.send(&write, alert, super::closed::ALERT, &commit.outputs, &commit.waiting)?;
+        }
         for closed in &commit.changes.closed {
             queues.close(&write, closed, &commit.outputs, &commit.waiting)?;
         }
@@ -193,17 +196,22 @@ impl Store {
 
 fn drop_output(write: &WriteTransaction, name: &str, queues: &mut Queues) -> Result<(), StoreError> {
     let Some(OutputRow { number, .. }) = queues.outputs.get(name) else { return Ok(()) };
-    let (number, mut letters) = (*number, Vec::new());
+    let (number, mut letters, mut events) = (*number, Vec::new(), Vec::new());
     {
         let mut outbox = write.open_table(OUTBOX).doing("drop the output's queue")?;
         outbox
             .retain_in((number, 0, 0)..=(number, u8::MAX, u64::MAX), |_, reference| {
-                if let Reference::Letter(letter) = Reference::of(reference) {
-                    letters.push(letter);
+                match Reference::of(reference) {
+                    Reference::Letter(letter) => letters.push(letter),
+                    Reference::Event(event) => events.push(event),
+                    Reference::Closed(_) => {}
                 }
                 false
             })
             .doing("drop the output's queue")?;
+    }
+    for event in events {
+        queues.release(write, event)?;
     }
     let mut table = write.open_table(LETTERS).doing("drop the output's queue")?;
     for letter in letters {

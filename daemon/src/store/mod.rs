@@ -5,6 +5,7 @@
 mod checkpoint;
 mod closed;
 mod commit;
+mod events;
 mod history;
 mod letters;
 mod medium;

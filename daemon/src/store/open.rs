@@ -31,7 +31,7 @@ pub struct Store {
     pub(super) next: u64,
     pub(super) outputs: BTreeMap<String, OutputRow>,
     pub(super) letters: LetterCounts,
-    /// Bytes of all closed windows.
+    /// Bytes of all closed windows, and of the events that are none.
     pub(super) closed_bytes: u64,
     pub(super) checkpoint: CheckpointRow,
     /// Bytes of journal since the checkpoint in force.
@@ -285,6 +285,7 @@ fn make(database: &Database, name: &str, pipeline: &Pipeline) -> Result<(), Stor
         write.open_table(OUTPUTS).doing("be made")?;
         write.open_table(super::schema::CLOSED).doing("be made")?;
         write.open_table(super::schema::OUTBOX).doing("be made")?;
+        write.open_table(super::schema::EVENTS).doing("be made")?;
         write.open_table(super::schema::LETTERS).doing("be made")?;
     }
     let mut snapshot = Snapshot::take(pipeline, 1, 0);

@@ -19,7 +19,10 @@ pub(super) const JOURNAL: TableDefinition<'_, (u64, u16), &[u8]> = TableDefiniti
 pub(super) const CHECKPOINT: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("checkpoint");
 /// Closed windows: (end in µs, group). Values: [`ClosedRow`].
 pub(super) const CLOSED: TableDefinition<'_, (i64, u32), &[u8]> = TableDefinition::new("closed");
-/// What waits for outputs: (output, priority, sequence). Values: [`Reference`] as (end or i64::MAX, group or letter).
+/// Events that are no windows, by number, until every output has settled them. Values: [`EventRow`].
+pub(super) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
+/// What waits for outputs: (output, priority, sequence). Values: [`Reference`] as (end, group), (i64::MAX, letter) or
+/// (i64::MIN, event).
 pub(super) const OUTBOX: TableDefinition<'_, (u16, u8, u64), (i64, u64)> = TableDefinition::new("outbox");
 /// Outputs by name. Values: [`OutputRow`].
 pub(super) const OUTPUTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("outputs");
@@ -32,7 +35,7 @@ pub(super) const META_FORMAT: &str = "format";
 pub(super) const META_NAME: &str = "name";
 /// In [`META`]: [`CheckpointRow`].
 pub(super) const META_CHECKPOINT: &str = "checkpoint";
-/// In [`META`]: bytes of the rows in [`CLOSED`], u64.
+/// In [`META`]: bytes of the rows in [`CLOSED`] and [`EVENTS`], u64.
 pub(super) const META_CLOSED_BYTES: &str = "closed_bytes";
 /// In [`META`]: [`LetterCounts`].
 pub(super) const META_LETTERS: &str = "letters";
@@ -63,11 +66,23 @@ pub struct ClosedRow {
     pub queued: Vec<(u16, u8, u64)>,
 }
 
+/// An event that is no window: an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EventRow {
+    /// CloudEvents id.
+    pub(super) id: String,
+    /// The whole event.
+    pub(super) event: Vec<u8>,
+    /// Where it was queued: (output, priority, sequence).
+    pub(super) queued: Vec<(u16, u8, u64)>,
+}
+
 /// What an outbox row refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reference {
     Closed(ClosedKey),
     Letter(u64),
+    Event(u64),
 }
 
 impl Reference {
@@ -75,13 +90,16 @@ impl Reference {
         match self {
             Reference::Closed(key) => (key.end.0, key.group.into()),
             Reference::Letter(number) => (i64::MAX, number),
+            // No window ends then.
+            Reference::Event(number) => (i64::MIN, number),
         }
     }
 
     pub(super) fn of((end, number): (i64, u64)) -> Reference {
-        match u32::try_from(number) {
-            Ok(group) if end != i64::MAX => Reference::Closed(ClosedKey { end: Time(end), group }),
-            _ => Reference::Letter(number),
+        match (end, u32::try_from(number)) {
+            (i64::MIN, _) => Reference::Event(number),
+            (i64::MAX, _) | (_, Err(_)) => Reference::Letter(number),
+            (end, Ok(group)) => Reference::Closed(ClosedKey { end: Time(end), group }),
         }
     }
 }

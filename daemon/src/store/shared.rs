@@ -3,7 +3,8 @@
 use super::medium::Wear;
 use super::row::unpack_value;
 use super::schema::{
-    CLOSED, ClosedRow, LETTERS, Letter, LetterCounts, META, META_SUBSCRIPTIONS, OUTBOX, OutputRow, Reference,
+    CLOSED, ClosedRow, EVENTS, EventRow, LETTERS, Letter, LetterCounts, META, META_SUBSCRIPTIONS, OUTBOX,
+    OutputRow, Reference,
 };
 use super::{Doing, StoreError};
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTableMetadata};
@@ -238,6 +239,12 @@ impl Shared {
                 let row = table.get((key.end.0, key.group)).doing("read a window")?;
                 let row =
                     row.map(|row| unpack_value::<ClosedRow>(row.value(), "closed window")).transpose()?;
+                Ok(row.map(|row| (row.id, row.event)))
+            }
+            Reference::Event(number) => {
+                let table = read.open_table(EVENTS).doing("read an event")?;
+                let row = table.get(number).doing("read an event")?;
+                let row = row.map(|row| unpack_value::<EventRow>(row.value(), "event")).transpose()?;
                 Ok(row.map(|row| (row.id, row.event)))
             }
             Reference::Letter(number) => {

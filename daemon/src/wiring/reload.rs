@@ -69,10 +69,12 @@ impl Daemon {
         Ok(())
     }
 
-    /// Sources that went on have no backlog.
+    /// Sources that went on have no backlog. Of a broker that is away nobody knows.
     async fn drained_all(&self) {
-        for source in 0..self.config.sources.len() {
-            let source = u16::try_from(source).unwrap_or(u16::MAX);
+        for (source, (_, state, _)) in (0u16..).zip(self.source_states()) {
+            if !state.snapshot().connected {
+                continue;
+            }
             self.intake.push(crate::ingest::intake::Input::Drained { source }).await;
         }
     }

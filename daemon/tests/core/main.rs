@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "a test crate has no outside")]
 
+mod alerts;
 mod clock;
 mod cuts;
 mod disk;

@@ -53,6 +53,7 @@ pub fn plan() -> Plan {
         hold_max: None,
         timezone: "UTC".into(),
         series_max: 10_000,
+        ..Plan::default()
     }
 }
 
@@ -119,6 +120,7 @@ impl Rig {
     ) -> Result<(), StoreError> {
         let mut step = self.pipeline.step();
         inputs(&mut step);
+        step.watch(at(secs), &|_| Some(Time::MIN));
         let loaded = self.store.shared().load(&step.needs(at(secs), &|_| false))?;
         let changes = step.finish(at(secs), &|_| false, &loaded);
         self.write(secs, changes, more)
@@ -192,9 +194,9 @@ impl Rig {
     /// As after a restart: everything from the file.
     pub fn restart(self) -> Rig {
         let Rig { disk, store, pipeline, seen } = self;
-        let state = pipeline.state().clone();
+        let (plan, state) = (pipeline.plan().clone(), pipeline.state().clone());
         drop((store, pipeline));
-        let rig = Rig::open(disk, plan()).unwrap();
+        let rig = Rig::open(disk, plan).unwrap();
         assert_eq!(*rig.pipeline.state(), state, "the file says what the memory said");
         Rig { seen, ..rig }
     }

@@ -13,7 +13,6 @@ fn greedy(format: Format, each: bool) -> StreamPlan {
     let metric = |name: &str, at: &str| MetricPlan {
         name: name.into(),
         at: Some(PointerPattern::parse(at).unwrap()),
-        unit: None,
         ..MetricPlan::default()
     };
     StreamPlan {

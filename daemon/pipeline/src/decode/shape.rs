@@ -1,7 +1,10 @@
 //! A shape: all places that a stream asks for, as one tree, so that a document is read once and front to back.
 
+use super::Scalar;
 use super::stamp::Stamp;
+use crate::clean::Maps;
 use crate::plan::{Fields, MetricPlan, Pointer, PointerPattern, StreamPlan, TagPlan, Token, Unique};
+use crate::verdict::Reason;
 
 /// Index of a slot among those of a record.
 pub(super) type Slot = usize;
@@ -31,6 +34,10 @@ pub struct Shape {
     pub boot: Option<Slot>,
     /// Names and slots of tags from the payload.
     pub tags: Vec<(String, Slot)>,
+    /// Texts that stand for numbers.
+    pub(super) maps: Maps,
+    /// The names of the listed metrics.
+    names: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -65,6 +72,8 @@ impl Shape {
             shape.nodes.push(Node::default());
         }
         shape.decimal = stream.format.decimal().or(stream.numbers_as_text.then_some('.'));
+        shape.maps = Maps::of(&stream.clean);
+        shape.names = stream.fields.listed().iter().map(|metric| metric.name.clone()).collect();
         shape.add_fields(&stream.fields);
         shape.time = stream.time.as_ref().map(|time| (shape.add(&time.at), Stamp::of(&time.format)));
         if let Unique::Sequence { at, boot, .. } = &stream.unique {
@@ -95,6 +104,20 @@ impl Shape {
                 }
             }
         }
+    }
+
+    /// `scalar` as a measured value of `metric`: as [`Scalar::value`] says, unless it is a text that the configuration maps.
+    pub(super) fn value(&self, metric: &str, scalar: &Scalar<'_>) -> Result<Option<f64>, Reason> {
+        let mapped = match scalar {
+            Scalar::Text(text) => self.maps.number(metric, text),
+            _ => None,
+        };
+        mapped.map_or_else(|| scalar.value(self.decimal), |number| Ok(Some(number)))
+    }
+
+    /// The same for the listed metric of this index.
+    pub(super) fn value_of_listed(&self, metric: u16, scalar: &Scalar<'_>) -> Result<Option<f64>, Reason> {
+        self.value(self.names.get(usize::from(metric)).map_or("", String::as_str), scalar)
     }
 
     /// How many slots a record has.

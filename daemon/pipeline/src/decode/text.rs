@@ -6,7 +6,11 @@ use super::{DecodeError, Found, Scalar, number};
 
 pub(super) fn decode<'p>(shape: &Shape, payload: &'p [u8], found: &mut Found<'p>) -> Result<(), DecodeError> {
     let text = std::str::from_utf8(payload).map_err(|_| DecodeError::NotUtf8)?;
-    let scalar = number::read(text, '.').unwrap_or(Scalar::Text(text.trim().into()));
+    let scalar = match number::read(text, '.') {
+        // What the configuration maps stays a text until the metric is known.
+        Some(scalar) if !shape.maps.knows(text.trim()) => scalar,
+        _ => Scalar::Text(text.trim().into()),
+    };
     found.record(shape)?;
     match shape.single {
         // Where its one value stands in a document means nothing to a text.

@@ -3,14 +3,18 @@
 //! It is stored with each checkpoint, so that a replay runs under the configuration that made the journal. Every
 //! type here is therefore part of the store's format: see `docs/store.md` before changing one.
 
+mod alert;
 mod fields;
 mod format;
 mod stream;
 mod summary;
 
+pub use alert::AlertPlan;
 pub use fields::{Fields, Kind, MetricPlan, Pointer, PointerPattern, Token};
 pub use format::{Csv, Format};
-pub use stream::{CleanStep, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique};
+pub use stream::{
+    Availability, CleanStep, METRIC, Retained, StreamPlan, TagPlan, TimeFormat, TimePlan, Unique,
+};
 pub use summary::{CalendarUnit, Layout, SummaryPlan, Window};
 
 use crate::time::Span;
@@ -29,6 +33,8 @@ pub struct Plan {
     pub streams: Vec<StreamPlan>,
     /// What to make of it.
     pub summaries: Vec<SummaryPlan>,
+    /// What to be told of at once.
+    pub alerts: Vec<AlertPlan>,
     /// Names of the outputs, in the order of the file.
     pub outputs: Vec<String>,
     /// A reading whose time is later than now by more than this is rejected (`future`).
@@ -53,5 +59,16 @@ impl Plan {
     pub fn is_held(&self, summary: &SummaryPlan, held: &dyn Fn(u16) -> bool) -> bool {
         let sources = summary.streams.iter().flat_map(|&at| &self.streams[usize::from(at)].sources);
         sources.into_iter().any(|&source| held(source))
+    }
+
+    /// The names of these streams, joined by commas.
+    pub fn stream_names(&self, streams: &[u16]) -> String {
+        let names: Vec<_> = streams.iter().map(|&s| self.streams[usize::from(s)].name.as_str()).collect();
+        names.join(",")
+    }
+
+    /// The unit of `metric` in these streams, where the configuration names one.
+    pub fn unit(&self, streams: &[u16], metric: &str) -> Option<&str> {
+        streams.iter().find_map(|&s| self.streams[usize::from(s)].unit_of(metric))
     }
 }

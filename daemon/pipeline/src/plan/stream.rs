@@ -2,6 +2,7 @@
 
 use super::fields::{Fields, Pointer};
 use super::format::Format;
+use crate::clean::Step;
 use crate::time::Span;
 use crate::topic::TopicPattern;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,8 @@ pub struct StreamPlan {
     pub tags: Vec<(String, TagPlan)>,
     /// Other names for values of tags: by tag, what it was and what it becomes; both levels sorted.
     pub rename: Vec<(String, Vec<(String, String)>)>,
+    /// Where its sensors say whether they are there.
+    pub availability: Option<Availability>,
     /// How often each series is expected to report, for completeness.
     pub expected_every: Option<Span>,
     /// Cleaning steps, in order.
@@ -42,6 +45,17 @@ pub struct StreamPlan {
 }
 
 impl StreamPlan {
+    /// The unit of `metric` in summaries: the one that the configuration gives, unless a cleaning step makes another.
+    pub fn unit_of(&self, metric: &str) -> Option<&str> {
+        let listed = self.fields.listed().iter().find(|listed| listed.name == metric);
+        let unit = listed.and_then(|listed| listed.unit.as_deref());
+        self.clean.iter().fold(unit, |unit, clean| match &clean.step {
+            Step::Convert(convert) if clean.is_for(metric) => Some(&convert.unit),
+            Step::Derive(derive) if derive.metric == metric => derive.unit.as_deref(),
+            _ => unit,
+        })
+    }
+
     /// The names of all tags that a series of this stream can carry, sorted, without `metric`.
     pub fn tag_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self
@@ -73,6 +87,19 @@ impl StreamPlan {
         });
         renamed.unwrap_or(value)
     }
+}
+
+/// Where sensors say whether they are there, and in which words. Never read as data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Availability {
+    /// Its tags, which the stream has too, say whose it is.
+    pub topic: TopicPattern,
+    /// The word for it.
+    pub online: String,
+    /// The word for not.
+    pub offline: String,
+    /// Where the word stands in a JSON document; `None`: the payload is the word.
+    pub at: Option<Pointer>,
 }
 
 /// The topic capture that names the measurement.
@@ -158,7 +185,14 @@ pub enum TagPlan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CleanStep {
     /// What it does.
-    pub step: crate::clean::Step,
+    pub step: Step,
     /// To which metrics; `None`: to all.
     pub metrics: Option<Vec<String>>,
+}
+
+impl CleanStep {
+    /// Whether readings of `metric` go through it.
+    pub fn is_for(&self, metric: &str) -> bool {
+        self.metrics.as_ref().is_none_or(|metrics| metrics.iter().any(|name| name == metric))
+    }
 }

@@ -157,11 +157,17 @@ impl Step<'_> {
         let (revision, replaces) = naming.amend(&bases, &mut content);
         for lane in content.lanes.iter_mut().filter(|lane| lane.is_ordered()) {
             lane.opening = group.opening(start, lane.metric).or(lane.opening);
+            for gone in self.core.gone_between(group, lane.metric, start, end) {
+                lane.break_at(gone);
+            }
         }
         // A window in which nothing was counted is no summary.
         if content.completeness.received == 0 {
             return;
         }
+        // What was found when it closed first is not remembered for ever.
+        let offline = self.core.offline_seconds(group, start, end);
+        content.completeness.offline = content.completeness.offline.max(offline);
         let rendering = Rendering { naming, revision, replaces: &replaces, content: &content };
         let (record, id, event) = rendering.render();
         let to = self.core.plan.summaries[usize::from(group.summary)].to.clone();

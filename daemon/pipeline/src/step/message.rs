@@ -43,6 +43,10 @@ impl Step<'_> {
             let keep = self.retrying.is_some();
             return self.unread(&self.fingerprinted(origin, true), None, Reason::Unmatched, "", keep);
         };
+        if !route.presence.is_empty() {
+            self.availability(self.fingerprinted(origin, true), &route.presence);
+            return self.core.routes.give_back(at, route);
+        }
         let by_content =
             |part: &RoutePart| self.core.plan.streams[usize::from(part.stream)].unique == Unique::Content;
         let mut origin = self.fingerprinted(origin, route.parts.iter().any(by_content));
@@ -67,7 +71,14 @@ impl Step<'_> {
     }
 
     /// A message that gives no reading: one unit of account.
-    fn unread(&mut self, origin: &Origin<'_>, stream: Option<u16>, reason: Reason, detail: &str, keep: bool) {
+    pub(super) fn unread(
+        &mut self,
+        origin: &Origin<'_>,
+        stream: Option<u16>,
+        reason: Reason,
+        detail: &str,
+        keep: bool,
+    ) {
         let verdict = if origin.cancelled {
             Verdict::Duplicate
         } else if keep {

@@ -2,8 +2,10 @@
 //!
 //! Everything decided here is written down in the entry and done by the same code that a replay uses.
 
+mod alert;
 mod clock;
 mod close;
+mod derive;
 mod message;
 mod number;
 mod readings;

@@ -50,8 +50,10 @@ impl Step<'_> {
                 Ok(series) => {
                     let time = context.time.unwrap_or(arrival);
                     let reading = Reading { series, time, value: raw.unwrap_or(f64::NAN), verdict };
+                    self.watch_reading(&reading, value, arrival);
                     self.changes.entry.readings.push(reading);
                     self.core.note_reading(&reading, value.unwrap_or(f64::NAN), gap, arrival);
+                    self.core.cleaned.extend(value.map(|value| (series, value)));
                 }
                 Err(_) => self.event(Event::Account { verdict, count: 1 }),
             }
@@ -132,22 +134,22 @@ impl Step<'_> {
         Ok(series)
     }
 
-    /// The verdict, and the cleaned value where it is counted.
+    /// The verdict, and the cleaned value where it is counted. Cleaning comes last: a reading that the steps did not see
+    /// must show as such in the journal (see [`crate::clean`]).
     fn judge(
-        &self,
+        &mut self,
         series: u32,
         time: Result<Time, Reason>,
         value: Result<f64, Reason>,
         arrival: Time,
     ) -> (Verdict, Option<f64>) {
-        let decide = || -> Result<Option<f64>, Reason> {
+        let mut decide = || -> Result<Option<f64>, Reason> {
             let (value, time) = (value?, time?);
             let known = &self.core.state.series[series as usize];
             let again = known.times.as_ref().is_some_and(|times| times.contains(time));
             if again && self.retrying.is_none() {
                 return Ok(None);
             }
-            let cleaned = self.core.clean(series, value)?;
             let in_time = known.groups.is_empty()
                 || known.groups.iter().any(|&at| {
                     let group = &self.core.state.groups[at as usize].group;
@@ -155,7 +157,7 @@ impl Step<'_> {
                     let cutter = &self.core.cutters[usize::from(group.summary)];
                     takes(cutter, summary, group, group.forgotten(self.core.state.forgotten), time, arrival)
                 });
-            if in_time { Ok(Some(cleaned)) } else { Err(Reason::TooLate) }
+            if in_time { self.core.clean(series, value, time).map(Some) } else { Err(Reason::TooLate) }
         };
         match decide() {
             Ok(Some(cleaned)) => (Verdict::Counted, Some(cleaned)),

@@ -72,9 +72,12 @@ impl Step<'_> {
             let long = record.tags().any(|(_, value)| value.len() > NAME_BYTES_MAX);
             let overruled = overruled.or(long.then_some(Verdict::Rejected(Reason::NameTooLong)));
             let candidates = record.candidates(stream, metric.as_deref());
-            self.readings(origin, part, candidates, &Context { tags, cache, time, overruled, mark });
+            self.core.cleaned.clear();
+            let context = Context { tags, cache, time, overruled, mark };
+            self.readings(origin, part, candidates, &context);
             // The fingerprint goes into one part of the message only.
             origin.print = None;
+            self.derive(origin, part, stream, &context);
         }
         part.metric = metric;
         part.tags = from_topic;

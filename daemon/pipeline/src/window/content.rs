@@ -56,9 +56,7 @@ impl Content {
             Err(place) => {
                 // Most windows have one lane, and there are many windows.
                 self.lanes.reserve_exact(1);
-                let mut lane = Lane::new(template.wanted, template.samples_max);
-                lane.metric = template.metric;
-                self.lanes.insert(place, lane);
+                self.lanes.insert(place, Lane::empty(template));
                 place
             }
         };
@@ -83,9 +81,13 @@ impl Content {
 }
 
 impl Lane {
-    /// An empty one for `aggregates`. `samples_max`: how many readings are kept for those that depend on their order.
-    pub fn new(aggregates: &[Aggregate], samples_max: u32) -> Lane {
-        Lane { metric: 0, opening: None, states: State::empty_for(aggregates, samples_max) }
+    fn empty(template: Template<'_>) -> Lane {
+        Lane { metric: template.metric, ..Lane::new(template.wanted, template.samples_max) }
+    }
+
+    /// An empty lane for `wanted`. `samples_max`: how many readings are kept for those that depend on their order.
+    pub fn new(wanted: &[Aggregate], samples_max: u32) -> Lane {
+        Lane { metric: 0, opening: None, states: State::empty_for(wanted, samples_max) }
     }
 
     /// Folds one counted reading in. `value` is finite.
@@ -93,8 +95,7 @@ impl Lane {
         self.states.iter_mut().for_each(|state| state.fold(time, value));
     }
 
-    /// Notes that the value is unknown from `time` until the next reading: the sensor is offline. What weighs values by time
-    /// leaves that time out. Where it was unknown already when the window began, `time` is the window's start.
+    /// Notes that the value is unknown from `time` until the next reading.
     pub fn break_at(&mut self, time: Time) {
         self.states.iter_mut().for_each(|state| state.break_at(time));
     }

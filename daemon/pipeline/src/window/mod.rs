@@ -73,6 +73,8 @@ pub struct Completeness {
     pub gaps: u32,
     /// Readings that waited at a broker and were stamped when they came.
     pub backlog: u32,
+    /// Seconds for which its series were known to be offline, added up.
+    pub offline: u32,
 }
 
 impl Completeness {
@@ -84,6 +86,7 @@ impl Completeness {
         self.late = self.late.saturating_add(other.late);
         self.gaps = self.gaps.saturating_add(other.gaps);
         self.backlog = self.backlog.saturating_add(other.backlog);
+        self.offline = self.offline.saturating_add(other.offline);
     }
 }
 

@@ -23,6 +23,11 @@ fn value(aggregate: &Aggregate, lane: &Lane, span: Span) -> Option<Value> {
     aggregate.value(&lane.states, &lane.context(time(span.start), time(span.end)))
 }
 
+/// As it is sent to a function.
+fn sent(lane: &Lane) -> String {
+    Partial::encode(time(0), time(60_000), Completeness::default(), [("t", lane)])
+}
+
 /// Every aggregate of `lane` is what the oracle says of `samples`, and nothing is marked.
 fn agrees(lane: &Lane, samples: &[Sample], span: Span) -> Result<(), TestCaseError> {
     for aggregate in all() {
@@ -79,11 +84,11 @@ proptest! {
                 1 | 3 => Some((at / 2, value + 5.0)),
                 _ => None,
             });
-            Partial::decode(&Partial::encode(time(0), time(60_000), &Completeness::default(), &folded(&own, 1_000, opening))).unwrap()
+            Partial::decode(&sent(&folded(&own, 1_000, opening))).unwrap()
         };
         let mut merged = part(0);
         (1..4).for_each(|number| merged.merge(&part(number)));
-        agrees(&merged.lane, &whole, span)?;
+        agrees(merged.lane("t").unwrap(), &whole, span)?;
     }
 
     /// However few are kept, as long as they come in order: settling loses nothing. Nor does merging what follows.
@@ -237,21 +242,18 @@ proptest! {
     ) {
         use base64::Engine;
         let engine = base64::engine::general_purpose::STANDARD;
-        let mut bytes = engine.decode(Partial::encode(time(0), time(60_000), &Completeness::default(), &folded(&samples, 10, None))).unwrap();
+        let mut bytes = engine.decode(sent(&folded(&samples, 10, None))).unwrap();
         for (at, byte) in damage {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
         if let Ok(mut partial) = Partial::decode(&engine.encode(bytes)) {
-            partial.merge(&Partial {
-                start: time(0),
-                end: time(1),
-                completeness: Completeness::default(),
-                lane: folded(&samples, 10, None),
-            });
+            partial.merge(&Partial::decode(&sent(&folded(&samples, 10, None))).unwrap());
             for aggregate in all() {
-                let found = value(&aggregate, &partial.lane, MINUTE);
+                for (_, lane) in &partial.lanes {
+                let found = value(&aggregate, lane, MINUTE);
                 prop_assert!(found.and_then(|value| value.number()).is_none_or(f64::is_finite));
+                }
             }
         }
     }

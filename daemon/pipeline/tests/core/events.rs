@@ -152,8 +152,8 @@ fn the_state_rides_along_when_asked_for() {
     assert_eq!((both.start, both.end), (at(0.0), at(60.0)));
     both.merge(&state(1));
     assert_eq!((both.start, both.end), (at(0.0), at(120.0)));
-    let context = both.lane.context(both.start, both.end);
-    let sum = Aggregate::Sum.value(&both.lane.states, &context);
+    let lane = both.lane("t").unwrap();
+    let sum = Aggregate::Sum.value(&lane.states, &lane.context(both.start, both.end));
     assert_eq!(sum, Some(tidegate_pipeline::aggregate::Value::Number(12.0)));
     assert_eq!(both.completeness.received, 3);
 }

@@ -92,3 +92,27 @@ fn a_backlog_without_times_is_marked_or_rejected() {
     world.settle();
     assert!(world.json(0)["data"]["completeness"].get("backlog").is_none(), "it has its own time");
 }
+
+/// Who is watched for silence is missed, and stays; a place that nobody watches any more is taken by the next.
+#[test]
+fn what_is_watched_for_silence_is_not_forgotten() {
+    use super::alerts::alert;
+    use tidegate_pipeline::plan::AlertPlan;
+    let silent = AlertPlan { silent_for: Some(tidegate_pipeline::time::Span::from_secs(7_200)), ..alert("") };
+    for (alert, left) in [(silent, 2), (alert("value > 0"), 2), (alert("value > 60"), 1)] {
+        let plan = Plan { alerts: vec![alert], ..numbered() };
+        let mut world = World::new(plan.clone());
+        world.send(0.0, "s/old/t", &payload(50.0, 0.0));
+        talk(&mut world, "busy", 60.0, DAY + 600.0);
+        assert_eq!(world.pipeline.series(), left, "{:?}", plan.alerts);
+        world.send(DAY + 700.0, "s/new/t", &payload(50.0, DAY + 700.0));
+        assert_eq!(world.pipeline.state().watches.len(), 2);
+        let mut replayed = Pipeline::new(plan.clone());
+        for entry in &world.entries {
+            replayed.replay(&journal::decode(&journal::encode(entry)).unwrap());
+        }
+        assert_eq!(replayed.state(), world.pipeline.state());
+        let restored = Pipeline::restore(plan, replayed.state().clone());
+        assert_eq!(restored.raised(9), world.pipeline.raised(9));
+    }
+}

@@ -5,8 +5,9 @@ use super::world::{World, message, payload, plan, stream};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tidegate_pipeline::aggregate::Aggregate;
-use tidegate_pipeline::plan::{Fields, Kind, Layout, MetricPlan, Plan, Window};
+use tidegate_pipeline::plan::{Availability, Fields, Kind, Layout, MetricPlan, Plan, Window};
 use tidegate_pipeline::time::Span;
+use tidegate_pipeline::topic::TopicPattern;
 use tidegate_pipeline::{Pipeline, journal};
 
 fn wide() -> Plan {
@@ -170,5 +171,33 @@ proptest! {
             expected.insert(event["data"]["key"].as_str().unwrap().to_owned(), event["data"]["values"].clone());
         }
         prop_assert_eq!(told, expected);
+    }
+}
+
+/// While its sensor is offline a value is not weighed: 60 s of 10, then nobody knows, then 20 s of 40.
+#[test]
+fn offline_stops_weighing() {
+    for layout in [Layout::Narrow, Layout::Wide] {
+        let mut plan = plan();
+        plan.streams[0].availability = Some(Availability {
+            topic: TopicPattern::parse("s/{device}/status").unwrap(),
+            online: "online".into(),
+            offline: "offline".into(),
+            at: None,
+        });
+        plan.summaries[0].window = Window::Tumbling { length: Span::from_secs(120) };
+        plan.summaries[0].layout = layout;
+        plan.summaries[0].aggregates = vec![Aggregate::TimeWeightedMean];
+        let mut world = World::new(plan);
+        world.send(0.0, "s/d/t", &payload(10.0, 0.0));
+        world.send(60.0, "s/d/status", "offline");
+        world.send(89.0, "s/d/status", "online");
+        world.send(90.0, "s/d/t", &payload(40.0, 90.0));
+        world.send(110.0, "s/d/status", "offline");
+        world.send(150.0, "s/d/t", &payload(7.0, 150.0));
+        world.settle();
+        let told: Vec<_> = world.closed.iter().map(|c| c.record.values[0].1.number().unwrap()).collect();
+        // 60 s of 10 and 20 s of 40; then the reading alone, as nothing is known of the 30 s before it.
+        assert_eq!(told, [17.5, 7.0]);
     }
 }

@@ -5,6 +5,8 @@
 
 mod aggregates;
 mod clocks;
+mod cleaning;
+mod alerts;
 mod events;
 mod forgetting;
 mod kinds;

@@ -56,13 +56,14 @@ proptest! {
                 let span = Span { start: ms(closed.record.start), end: ms(closed.key.end), opening };
                 let event: serde_json::Value = serde_json::from_slice(&closed.event).unwrap();
                 let sent = Partial::decode(event["data"]["state"].as_str().unwrap()).unwrap();
+                let lane = sent.lane(&format!("m{metric}")).unwrap();
                 for aggregate in all() {
                     let name = aggregate.name();
                     let expected = oracle(&name, &samples, span);
-                    let found = closed.record.values.iter().find(|(known, _)| *known == aggregate.name());
+                    let found = closed.record.values.iter().find(|(known, _)| *known == name);
                     let found = found.map(|(_, value)| value.clone());
                     prop_assert!(near(&found, &expected), "{name} of {key}: {found:?}, not {expected:?}");
-                    let again = aggregate.value(&sent.lane.states, &sent.lane.context(sent.start, sent.end));
+                    let again = aggregate.value(&lane.states, &lane.context(sent.start, sent.end));
                     prop_assert_eq!(&again, &found, "{} of {}, from its state", name, key);
                 }
             }

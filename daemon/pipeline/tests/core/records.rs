@@ -152,3 +152,53 @@ fn captures_become_tags_and_tags_get_other_names() {
         ]
     );
 }
+
+/// Names behind aliases are state: they are in the checkpoint and in the journal, and end with a death.
+#[test]
+fn sparkplug_births_survive() {
+    const BIRTH: &[u8] = include_bytes!("../../../../tests/fuzz/corpus/sparkplug/birth");
+    const DATA: &[u8] = include_bytes!("../../../../tests/fuzz/corpus/sparkplug/data");
+    let mut plan = plan();
+    let stream = &mut plan.streams[0];
+    stream.topics = vec![TopicPattern::parse("spBv1.0/#").unwrap()];
+    stream.format = tidegate_pipeline::plan::Format::Sparkplug;
+    (stream.fields, stream.time) = (Fields::default(), None);
+    let mut world = World::new(plan.clone());
+    let send = |world: &mut World, secs: f64, topic: &str, payload: &[u8]| {
+        let topic = format!("spBv1.0/plant/{topic}/press");
+        let message = super::world::message(secs, &topic, "");
+        let message = tidegate_pipeline::message::Message { payload, ..message };
+        let traces = world.step(secs, |step| step.message(&message));
+        let line = |trace: &tidegate_pipeline::message::Trace| {
+            format!("{} {}", trace.metric.as_deref().unwrap_or("-"), name(trace.verdict))
+        };
+        traces.iter().map(line).collect::<Vec<_>>()
+    };
+    // The second metric of the data is null.
+    let unknown = ["alias 1 rejected unknown_alias", "alias 9 rejected unknown_alias"];
+    assert_eq!(send(&mut world, 0.0, "NDATA", DATA), unknown);
+    let begin = world.pipeline.state().clone();
+    let since = world.entries.len();
+    assert_eq!(send(&mut world, 1.0, "NBIRTH", BIRTH), ["Supply/Volts counted", "Offset counted"]);
+    let known = ["Supply/Volts counted", "alias 9 rejected unknown_alias"];
+    assert_eq!(send(&mut world, 2.0, "NDATA", DATA), known);
+    assert_eq!(send(&mut world, 3.0, "STATE", b"x"), ["- dead malformed"]);
+
+    let mut replayed = Pipeline::restore(plan.clone(), begin);
+    for entry in &world.entries[since..] {
+        let entry = tidegate_pipeline::journal::decode(&tidegate_pipeline::journal::encode(entry)).unwrap();
+        replayed.replay(&entry);
+    }
+    assert_eq!(replayed.state(), world.pipeline.state());
+    world.pipeline = replayed;
+    assert_eq!(send(&mut world, 4.0, "NDATA", DATA), known);
+    // A birth that says the same again is no news, and a changed plan forgets none.
+    let entries = world.entries.len();
+    send(&mut world, 5.0, "NBIRTH", BIRTH);
+    assert!(world.entries[entries..].iter().all(|entry| entry.events.is_empty()));
+    plan.streams[0].name = "other".into();
+    world.change(6.0, plan);
+    assert_eq!(send(&mut world, 7.0, "NDATA", DATA), known);
+    assert_eq!(send(&mut world, 8.0, "NDEATH", b""), [] as [&str; 0]);
+    assert_eq!(send(&mut world, 9.0, "NDATA", DATA), unknown);
+}

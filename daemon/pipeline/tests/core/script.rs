@@ -30,7 +30,7 @@ pub fn acts(length: usize) -> impl Strategy<Value = Vec<Act>> {
         1 => Just(-400_000),
     ];
     let act = prop_oneof![
-        8 => (0u8..3, 0u8..2, any::<i16>(), age)
+        8 => (0u8..3, 0u8..2, prop_oneof![any::<i16>(), 0i16..3], age)
             .prop_map(|(device, metric, value, age_ms)| Act::Publish { device, metric, value, age_ms }),
         2 => any::<prop::sample::Index>().prop_map(Act::Again),
         1 => (0u8..6).prop_map(Act::Junk),

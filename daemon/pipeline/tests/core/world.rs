@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use tidegate_pipeline::aggregate::Aggregate;
+use tidegate_pipeline::alert::Outgoing;
 use tidegate_pipeline::clock::ClockNow;
-use tidegate_pipeline::entry::Entry;
+use tidegate_pipeline::entry::{Entry, Reading};
 use tidegate_pipeline::event::{Closed, ClosedKey};
 use tidegate_pipeline::message::{DeadLetter, Message, Trace};
 use tidegate_pipeline::plan::{
@@ -66,6 +67,7 @@ pub fn plan() -> Plan {
         hold_max: Some(Span::from_secs(600)),
         timezone: "Europe/Amsterdam".into(),
         series_max: 100,
+        ..Plan::default()
     }
 }
 
@@ -79,6 +81,9 @@ pub struct World {
     /// What a store would have, where every event is delivered at once.
     pub kept: BTreeMap<ClosedKey, Kept>,
     pub closed: Vec<Closed>,
+    pub alerts: Vec<Outgoing>,
+    /// Since when the source is listened to.
+    pub listening: Option<Time>,
     pub letters: Vec<DeadLetter>,
     pub entries: Vec<Entry>,
 }
@@ -89,6 +94,8 @@ impl World {
             pipeline: Pipeline::new(plan),
             kept: BTreeMap::new(),
             closed: vec![],
+            alerts: vec![],
+            listening: Some(Time::MIN),
             letters: vec![],
             entries: vec![],
         }
@@ -109,6 +116,7 @@ impl World {
         step.trace();
         inputs(&mut step);
         let traces = step.traces();
+        step.watch(at(secs), &|_| self.listening);
         let loaded = load(&self.kept, &step.needs(at(secs), held));
         let changes = step.finish(at(secs), held, &loaded);
         self.keep(changes);
@@ -155,7 +163,8 @@ impl World {
     /// Another plan, as the daemon does it.
     pub fn change(&mut self, secs: f64, plan: Plan) {
         let closes = self.pipeline.closes_for(&plan);
-        let step = self.pipeline.step();
+        let mut step = self.pipeline.step();
+        step.retire(at(secs), &plan);
         let loaded = load(&self.kept, &step.needs_all());
         let changes = step.finish_all(at(secs), &|summary| closes.contains(&summary), &loaded);
         self.keep(changes);
@@ -171,10 +180,18 @@ impl World {
             self.kept.retain(|key, _| key.end > forgotten);
         }
         self.closed.extend(changes.closed);
+        self.alerts.extend(changes.alerts);
         self.letters.extend(changes.dead_letters);
         if !changes.entry.is_empty() {
             self.entries.push(changes.entry);
         }
+    }
+
+    /// How many readings were made of others.
+    pub fn derived(&self) -> u64 {
+        let series = &self.pipeline.state().series;
+        let derived = |reading: &&Reading| series[reading.series as usize].metric.starts_with("derived");
+        self.entries.iter().flat_map(|entry| &entry.readings).filter(derived).count() as u64
     }
 
     /// All events, as `id count sum` with the id less its year to hour.

@@ -1,5 +1,6 @@
 //! `value` and `[streams.NAME.metrics]`: which values a message carries.
 
+use crate::config::context::Context;
 use crate::config::field::Field;
 use crate::config::reader::{Named, Section};
 use crate::config::schema;
@@ -104,15 +105,7 @@ fn check_captures(entry: &Named<'_>, metric: &MetricPlan, others: &[MetricPlan],
 }
 
 fn metric(entry: &Named<'_>) -> Option<MetricPlan> {
-    if entry.name.is_empty() || entry.name.len() > 128 || entry.name.chars().any(char::is_control) {
-        entry
-            .field
-            .cx
-            .error(entry.at.clone(), "this cannot be the name of a metric")
-            .label("empty, longer than 128 bytes, or with control characters")
-            .help("write a name such as temperature")
-            .report();
-    }
+    check_metric_name(entry.field.cx, entry.name, entry.at.clone());
     let section = entry.field.section(&schema::METRIC, "temperature = { at = \"/t\", unit = \"°C\" }")?;
     let at = section.get("at").and_then(|field| field.pattern());
     let unit = section.get("unit").and_then(|field| field.filled());
@@ -120,4 +113,14 @@ fn metric(entry: &Named<'_>) -> Option<MetricPlan> {
     let kind = section.choice("kind", &kinds).unwrap_or_default();
     section.finish();
     Some(MetricPlan { name: entry.name.to_owned(), at, unit: unit.map(str::to_owned), kind })
+}
+
+/// Reports a name that no metric can have.
+pub(super) fn check_metric_name(cx: &Context<'_>, name: &str, at: Range<usize>) {
+    if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
+        cx.error(at, "this cannot be the name of a metric")
+            .label("empty, longer than 128 bytes, or with control characters")
+            .help("write a name such as temperature")
+            .report();
+    }
 }

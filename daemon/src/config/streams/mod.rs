@@ -1,5 +1,6 @@
 //! `[streams.NAME]`: what to listen to and how to read it.
 
+mod availability;
 mod clean;
 mod fields;
 mod format;
@@ -9,11 +10,12 @@ mod rename;
 use super::buffer::span;
 use super::context::Context;
 use super::field::Field;
-use super::model::Source;
+use super::model::{Source, SourceKind};
 use super::reader::{Named, Section};
 use super::schema;
 use std::time::Duration;
-use tidegate_pipeline::plan::{Fields, METRIC, Retained, StreamPlan, TagPlan};
+use tidegate_pipeline::clean::Step;
+use tidegate_pipeline::plan::{CleanStep, Fields, METRIC, Retained, StreamPlan, TagPlan};
 use tidegate_pipeline::topic::TopicPattern;
 
 /// The longest topic filter that MQTT can carry (MQTT 5, 1.5.4), in bytes.
@@ -33,14 +35,14 @@ pub(super) fn read(root: &Section<'_>, sources: &[Source], timezone: &str) -> Ve
             .report();
     }
     let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-    entries.iter().map(|entry| one(entry, &names, timezone)).collect()
+    entries.iter().map(|entry| one(entry, &names, sources, timezone)).collect()
 }
 
-fn one(entry: &Named<'_>, sources: &[&str], timezone: &str) -> StreamPlan {
+fn one(entry: &Named<'_>, names: &[&str], sources: &[Source], timezone: &str) -> StreamPlan {
     // A stream that could not be read keeps its name, so that what refers to it is not reported too.
     let mut stream = StreamPlan { name: entry.name.to_owned(), ..StreamPlan::default() };
     let Some(section) = entry.field.section(&schema::STREAM, "[streams.NAME]") else { return stream };
-    stream.sources = references(section.get("sources"), sources, "source");
+    stream.sources = references(section.get("sources"), names, "source");
     section.require("topic", "topic = \"sensors/{device}/{metric}\"");
     stream.topics = section.get("topic").map(|field| patterns(&field)).unwrap_or_default();
     stream.exclude = section.get("exclude").map(|field| patterns(&field)).unwrap_or_default();
@@ -58,13 +60,34 @@ fn one(entry: &Named<'_>, sources: &[&str], timezone: &str) -> StreamPlan {
     let every =
         section.duration("expected_every", Duration::from_millis(1)..=Duration::from_secs(366 * 86_400));
     stream.expected_every = every.map(span);
-    stream.clean = clean::read(section.get("clean"), metrics(&stream).as_deref());
+    stream.availability = availability::read(section.get("availability"), &stream.tag_names());
+    stream.clean = cleaning(&section, &stream, sources);
     section.finish();
     stream
 }
 
+fn cleaning(section: &Section<'_>, stream: &StreamPlan, sources: &[Source]) -> Vec<CleanStep> {
+    let used = stream.sources.iter().filter_map(|&at| sources.get(usize::from(at)));
+    let mut shared = used.filter(|source| match &source.kind {
+        SourceKind::Mqtt(mqtt) => mqtt.shared_group.is_some(),
+        SourceKind::Listen(_) => false,
+    });
+    let (metrics, tags) = (metrics(stream), stream.tag_names());
+    let shared = shared.next().map(|source| source.name.as_str());
+    clean::read(section.get("clean"), &clean::Stream { metrics: metrics.as_deref(), tags: &tags, shared })
+}
+
 /// The metrics that a stream can have, when the configuration lists them all; `None` when any can come.
 pub(super) fn metrics(stream: &StreamPlan) -> Option<Vec<&str>> {
+    let derived = stream.clean.iter().filter_map(|clean| match &clean.step {
+        Step::Derive(derive) => Some(derive.metric.as_str()),
+        _ => None,
+    });
+    Some(read_metrics(stream)?.into_iter().chain(derived).collect())
+}
+
+/// Those that messages carry.
+fn read_metrics(stream: &StreamPlan) -> Option<Vec<&str>> {
     let names_metric = stream.topics.iter().any(|topic| topic.names().any(|name| name == METRIC));
     match &stream.fields {
         Fields::Value { metric, .. } if !names_metric => Some(vec![metric]),

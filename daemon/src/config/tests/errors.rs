@@ -22,7 +22,7 @@ fn check_error(text: &str, expected: &[&str]) {
 }
 
 /// `text` and what is right give exactly these errors: `line: message: label`, the line counted from the start of `text`.
-fn check(text: &str, expected: &[&str]) {
+pub(super) fn check(text: &str, expected: &[&str]) {
     let report = read(&format!("{text}{BASE}")).expect_err(text);
     let errors = report.diagnostics.iter().filter(|found| found.severity == Severity::Error);
     let lines: Vec<String> = errors.map(|found| found.one_line().replacen("tidegate.toml:", "", 1)).collect();
@@ -256,12 +256,10 @@ fn formats() {
 fn what_later_versions_bring() {
     let later = |what: &str| format!("`{what}` is not in this version yet: planned for a later version");
     for (text, line, what) in [
-        ("[alerts.hot]\nmetric = \"t\"\n", 1, "alerts"),
+        ("[alerts.hot]\nsilent_for = \"5m\"\ncapture = \"60s\"\n", 3, "capture"),
         ("[sources.b]\ntype = \"kafka\"\nbrokers = 1\n", 2, "kafka"),
         ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
         ("[streams.s]\ntopic = \"t\"\nformat = \"tidegate\"\n", 3, "tidegate"),
-        ("[streams.s]\ntopic = \"t\"\navailability = {}\n", 3, "availability"),
-        ("[streams.s]\ntopic = \"t\"\nclean = [{ spike = { window = 7 } }]\n", 3, "spike"),
         ("[outputs.s]\ntype = \"aws-lambda\"\nfunction = \"x\"\n", 2, "aws-lambda"),
         ("[outputs.s]\nurl = \"mqtt://h\"\n", 2, "mqtt"),
         ("[buffer]\nwhen_full = \"roll-up\"\n", 2, "when_full"),

@@ -1,5 +1,7 @@
 //! Tables of configurations and what becomes of them.
 
+mod cleaning;
+mod alerts;
 mod documents;
 mod errors;
 mod promises;
