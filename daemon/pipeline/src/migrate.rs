@@ -66,6 +66,12 @@ impl Pipeline {
             let name = format!("{stream}\u{1}{rest}");
             Some(KnownCounter { name, heard: heard(known.heard), ..known.clone() })
         });
+        let watches = self.state.watches.iter().filter(|watch| !watch.is_vacant()).filter_map(|watch| {
+            let streams = watch.streams.iter().filter_map(|&at| streams[usize::from(at)]).collect();
+            let alert = self.heir(watch.alert, &new)?;
+            let sources = watch.sources.iter().filter_map(|&at| source(at)).collect();
+            Some(Watch { alert, streams, sources, members: 0, offline: 0, ..watch.clone() })
+        });
         let mut ledger = self.state.ledger.clone();
         let mut gone = 0;
         let held =
@@ -73,12 +79,6 @@ impl Pipeline {
         if gone > 0 {
             ledger.add(Verdict::Rejected(Reason::Unmatched), gone);
         }
-        let watches = self.state.watches.iter().filter(|watch| !watch.is_vacant()).filter_map(|watch| {
-            let streams = watch.streams.iter().filter_map(|&at| streams[usize::from(at)]).collect();
-            let alert = self.heir(watch.alert, &new)?;
-            let sources = watch.sources.iter().filter_map(|&at| source(at)).collect();
-            Some(Watch { alert, streams, sources, members: 0, offline: 0, ..watch.clone() })
-        });
         let state = State {
             sources: known,
             watches: watches.collect(),

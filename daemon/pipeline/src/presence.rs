@@ -9,6 +9,7 @@ use crate::pipeline::{Pipeline, number};
 use crate::plan::Availability;
 use crate::series::{self, Group};
 use crate::time::{Span, Time};
+use crate::window::Bounds;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -156,17 +157,24 @@ impl Pipeline {
         }
     }
 
-    /// When within this time the sensor behind a metric of a group went offline; from the start where it was offline before.
-    /// Of several sensors none speaks for all of them.
-    pub(crate) fn gone_between(&self, group: &Group, metric: u16, start: Time, end: Time) -> Vec<Time> {
+    /// When within a window the sensor behind a metric of a group went offline: at the start where it did so after `last`, its
+    /// last reading before. Of several sensors none speaks for all of them.
+    pub(crate) fn gone_between(
+        &self,
+        group: &Group,
+        metric: u16,
+        (start, end): Bounds,
+        last: Option<Time>,
+    ) -> Vec<Time> {
         let name = group.metrics.get(usize::from(metric));
         let series = group.members.iter().map(|&member| &self.state.series[member as usize]);
         let mut series = series.filter(|series| name.is_none_or(|name| series.metric == *name));
         let (Some(only), None) = (series.next(), series.next()) else { return Vec::new() };
         let Some(presence) = only.presence else { return Vec::new() };
         let presence = &self.state.presences[presence as usize];
-        let each = presence.spans.iter().copied().chain(presence.offline.map(|since| (since, Time::MAX)));
-        each.filter(|(from, to)| *from < end && start < *to).map(|(from, _)| from.max(start)).collect()
+        let went = presence.spans.iter().map(|(from, _)| *from).chain(presence.offline);
+        let matters = |from: &Time| *from < end && (*from >= start || last.is_some_and(|last| *from >= last));
+        went.filter(matters).map(|from| from.max(start)).collect()
     }
 
     /// For how many seconds of this time the series of a group were offline, added up.

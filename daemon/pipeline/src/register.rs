@@ -95,35 +95,6 @@ impl Pipeline {
         groups
     }
 
-    /// After the epoch that stands in keys has changed: gives each series the groups of this one, and lets those of any
-    /// other but the synchronised go. Their windows are closed.
-    pub(crate) fn regroup(&mut self) {
-        let epoch = self.state.clock.group_epoch();
-        for at in 0..self.state.groups.len() {
-            let group = &mut self.state.groups[at].group;
-            if group.epoch == epoch {
-                // All series come again; those of other groups do when these come back.
-                group.members.clear();
-            } else if group.epoch.is_some() {
-                self.forget_group(number(at));
-            }
-        }
-        self.ripe.clear();
-        for at in 0..self.state.series.len() {
-            if !self.state.series[at].is_vacant() {
-                let Series { stream, metric, tags, .. } = self.state.series[at].clone();
-                self.state.series[at].groups = self.groups_of(number(at), stream, &metric, &tags);
-            }
-        }
-        // Their series were forgotten in the meantime.
-        for at in 0..self.state.groups.len() {
-            let group = &self.state.groups[at].group;
-            if !group.is_vacant() && group.epoch == epoch && group.members.is_empty() && group.is_idle() {
-                self.forget_group(number(at));
-            }
-        }
-    }
-
     /// The watches of a new series; makes the ones that are missing.
     fn watches_of(&mut self, stream: u16, metric: &str, tags: &[(String, String)]) -> Vec<u32> {
         let plan = Arc::clone(&self.plan);
@@ -160,6 +131,35 @@ impl Pipeline {
             watches.push(at);
         }
         watches
+    }
+
+    /// After the epoch that stands in keys has changed: gives each series the groups of this one, and lets those of any
+    /// other but the synchronised go. Their windows are closed.
+    pub(crate) fn regroup(&mut self) {
+        let epoch = self.state.clock.group_epoch();
+        for at in 0..self.state.groups.len() {
+            let group = &mut self.state.groups[at].group;
+            if group.epoch == epoch {
+                // All series come again; those of other groups do when these come back.
+                group.members.clear();
+            } else if group.epoch.is_some() {
+                self.forget_group(number(at));
+            }
+        }
+        self.ripe.clear();
+        for at in 0..self.state.series.len() {
+            if !self.state.series[at].is_vacant() {
+                let Series { stream, metric, tags, .. } = self.state.series[at].clone();
+                self.state.series[at].groups = self.groups_of(number(at), stream, &metric, &tags);
+            }
+        }
+        // Their series were forgotten in the meantime.
+        for at in 0..self.state.groups.len() {
+            let group = &self.state.groups[at].group;
+            if !group.is_vacant() && group.epoch == epoch && group.members.is_empty() && group.is_idle() {
+                self.forget_group(number(at));
+            }
+        }
     }
 
     /// Whether every summary that puts a device into one event has room for another metric.

@@ -66,6 +66,20 @@ fn human(document: &Value) -> String {
     text
 }
 
+fn alerts(text: &mut String, alerts: &Value) {
+    let raised = alerts["raised"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if raised.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\nalerts: {} raised", grouped(count(&alerts["active"])));
+    for alert in raised {
+        let tags: Vec<_> = entries(&alert["tags"]).map(|(_, tag)| word(tag)).collect();
+        let parts = [word(&alert["alert"]), word(&alert["metric"]), tags.join(" "), word(&alert["reason"])];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let _ = writeln!(text, "  {} since {}", parts.join(" · "), word(&alert["since"]));
+    }
+}
+
 fn clock(clock: &Value) -> String {
     let epoch = count(&clock["epoch"]);
     match (clock["state"].as_str().unwrap_or_default(), clock["believed"] == true) {
@@ -80,20 +94,6 @@ fn clock(clock: &Value) -> String {
             Some(by) => format!("{}, says {}, epoch {epoch}", printable(state), printable(by)),
             None => format!("{}, epoch {epoch}", printable(state)),
         },
-    }
-}
-
-fn alerts(text: &mut String, alerts: &Value) {
-    let raised = alerts["raised"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if raised.is_empty() {
-        return;
-    }
-    let _ = writeln!(text, "\nalerts: {} raised", grouped(count(&alerts["active"])));
-    for alert in raised {
-        let tags: Vec<_> = entries(&alert["tags"]).map(|(_, tag)| word(tag)).collect();
-        let parts = [word(&alert["alert"]), word(&alert["metric"]), tags.join(" "), word(&alert["reason"])];
-        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        let _ = writeln!(text, "  {} since {}", parts.join(" · "), word(&alert["since"]));
     }
 }
 

@@ -153,8 +153,8 @@ fn read(root: Section<'_>) -> Config {
     let outputs = outputs::read(&root);
     let streams = streams::read(&root, &sources, &gateway.timezone);
     let summaries = summaries::read(&root, &streams, &outputs, &gateway.timezone);
-    let clock = clock::read(&root);
     let alerts = alerts::read(&root, &sources, &streams, &outputs);
+    let clock = clock::read(&root);
     let plan = Plan {
         // The last part is a random name that is made with the store.
         source: String::new(),

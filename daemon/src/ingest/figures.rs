@@ -35,10 +35,10 @@ pub struct Alerts {
 #[derive(Debug, Default)]
 pub struct Figures {
     account: Mutex<Account>,
-    clock: Mutex<ClockFigures>,
     /// The series with the most rejections, the most first.
     rejections: Mutex<Vec<SeriesRejections>>,
     alerts: Mutex<Alerts>,
+    clock: Mutex<ClockFigures>,
     /// Transactions.
     pub commits: AtomicU64,
     /// Transactions that failed.
@@ -67,15 +67,6 @@ impl Figures {
         intake.release(messages);
     }
 
-    /// The clock as the last transaction left it.
-    pub fn clock(&self) -> ClockFigures {
-        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn set_clock(&self, clock: ClockFigures) {
-        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
-    }
-
     /// The series with the most rejections, the most first.
     pub fn rejections(&self) -> Vec<SeriesRejections> {
         self.rejections.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -92,6 +83,15 @@ impl Figures {
 
     pub(super) fn publish_alerts(&self, active: u64, shown: Vec<Active>) {
         *self.alerts.lock().unwrap_or_else(PoisonError::into_inner) = Alerts { active, shown };
+    }
+
+    /// The clock as the last transaction left it.
+    pub fn clock(&self) -> ClockFigures {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_clock(&self, clock: ClockFigures) {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
     }
 
     /// The writer is alive.

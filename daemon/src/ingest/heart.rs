@@ -86,10 +86,10 @@ struct Done {
     closed: Vec<Closed>,
     /// Outboxes may have changed.
     outboxes: bool,
-    /// It was about the clock alone: the batch still waits.
-    turned: bool,
     /// Something was raised or cleared.
     alerted: bool,
+    /// It was about the clock alone: the batch still waits.
+    turned: bool,
 }
 
 /// Whether a source still delivers what waited for us.
@@ -106,8 +106,9 @@ impl Heart {
         // At the start everybody has a backlog until he says otherwise.
         let backlog =
             vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
+        let listening = Listening::new(backlog.len());
         let sight = parts.clock.look();
-        let (links, batch, listening) = (Links::default(), Batch::default(), Listening::new(backlog.len()));
+        let (links, batch) = (Links::default(), Batch::default());
         let mut heart = Heart { parts, pace, links, backlog, listening, batch, sight };
         heart.publish(0);
         heart.publish_alerts();
@@ -432,6 +433,9 @@ impl Heart {
             let _ = self.parts.taps.send(Arc::new(done.traces));
         }
         self.parts.store.checkpoint_if_due(&self.parts.pipeline);
+        if done.alerted {
+            self.publish_alerts();
+        }
     }
 
     /// After a failed commit: memory becomes what is on disk. True when the batch is there after all.

@@ -35,6 +35,7 @@ pub(super) fn exposition(document: &Document, account: &Account) -> String {
     text.one("tidegate_store_flash_overspent", "gauge", "1 while buffer.flash_budget is overspent.", flag);
     text.one("tidegate_store_bytes", "gauge", "Size of the store's file.", document.buffer.bytes);
     text.one("tidegate_store_max_bytes", "gauge", "buffer.max_size.", document.buffer.max_bytes);
+    text.one("tidegate_alerts_active", "gauge", "Alerts that are raised.", document.alerts.active);
     let known = u64::from(document.clock.state == "synchronised");
     text.one("tidegate_clock_synchronised", "gauge", "1 while the time is known, or believed.", known);
     text.one(
@@ -50,7 +51,6 @@ pub(super) fn exposition(document: &Document, account: &Account) -> String {
         document.clock.held_readings,
     );
     text.one("tidegate_held_bytes", "gauge", "Bytes that they take.", document.clock.held_bytes);
-    text.one("tidegate_alerts_active", "gauge", "Alerts that are raised.", document.alerts.active);
     text.one("tidegate_series", "gauge", "Series known.", document.series);
     text.one("tidegate_open_windows", "gauge", "Windows open.", document.open_windows);
     text.one("tidegate_uptime_seconds", "gauge", "Since the daemon started.", document.uptime_s);

@@ -157,7 +157,8 @@ impl Step<'_> {
         let (revision, replaces) = naming.amend(&bases, &mut content);
         for lane in content.lanes.iter_mut().filter(|lane| lane.is_ordered()) {
             lane.opening = group.opening(start, lane.metric).or(lane.opening);
-            for gone in self.core.gone_between(group, lane.metric, start, end) {
+            let last = lane.opening.map(|(time, _)| time);
+            for gone in self.core.gone_between(group, lane.metric, (start, end), last) {
                 lane.break_at(gone);
             }
         }

@@ -3,6 +3,7 @@
 use super::world::{World, at, message, payload, plan, pointer};
 use serde_json::{Value, json};
 use tidegate_pipeline::Pipeline;
+use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::expr::{Expr, Names};
 use tidegate_pipeline::journal;
 use tidegate_pipeline::plan::{AlertPlan, Availability, MetricPlan, Plan};
@@ -538,4 +539,24 @@ fn completeness_knows_who_was_offline() {
     let event = world.json(0);
     let counts = &event["data"]["completeness"];
     assert_eq!((&counts["offline"], &counts["expected"]), (&json!(30), &json!(3)), "{event}");
+}
+
+/// What is weighed by time leaves out the time in which nobody knows the value: from offline to the next reading, also
+/// where that reaches into the next window.
+#[test]
+fn time_offline_weighs_nothing() {
+    let mut plan = reporting(alert(""));
+    plan.alerts.clear();
+    plan.summaries[0].aggregates = vec![Aggregate::TimeWeightedMean];
+    let mut world = World::new(plan);
+    world.send(0.0, "s/d1/t", &payload(10.0, 0.0));
+    world.send(10.0, "s/d1/status", "offline");
+    world.send(40.0, "s/d1/status", "online");
+    world.send(50.0, "s/d1/t", &payload(20.0, 50.0));
+    world.send(55.0, "s/d1/status", "offline");
+    world.send(90.0, "s/d1/t", &payload(40.0, 90.0));
+    world.settle();
+    let mean = |index| world.json(index)["data"]["values"]["time_weighted_mean"].as_f64().unwrap();
+    // 10 s of 10 and 5 s of 20; then nothing until 30 s of 40.
+    assert_eq!((mean(0), mean(1)), (200.0 / 15.0, 40.0));
 }

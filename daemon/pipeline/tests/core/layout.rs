@@ -194,10 +194,11 @@ fn offline_stops_weighing() {
         world.send(89.0, "s/d/status", "online");
         world.send(90.0, "s/d/t", &payload(40.0, 90.0));
         world.send(110.0, "s/d/status", "offline");
+        world.send(115.0, "s/d/status", "online");
         world.send(150.0, "s/d/t", &payload(7.0, 150.0));
         world.settle();
         let told: Vec<_> = world.closed.iter().map(|c| c.record.values[0].1.number().unwrap()).collect();
-        // 60 s of 10 and 20 s of 40; then the reading alone, as nothing is known of the 30 s before it.
+        // 60 s of 10 and 20 s of 40; then the reading alone: being online does not say what it was before.
         assert_eq!(told, [17.5, 7.0]);
     }
 }

@@ -4,9 +4,9 @@
 #![expect(unreachable_pub, reason = "a test crate has no outside")]
 
 mod aggregates;
-mod clocks;
 mod cleaning;
 mod alerts;
+mod clocks;
 mod events;
 mod forgetting;
 mod kinds;
