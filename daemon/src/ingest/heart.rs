@@ -389,12 +389,8 @@ impl Heart {
     /// On disk, and nothing to acknowledge: what the clock asked for is done.
     fn turned(&mut self, done: Done) {
         self.parts.mailbox.committed(&[], done.outboxes);
-        let alerted = done.alerted;
         self.tell(done);
         self.publish(0);
-        if alerted {
-            self.publish_alerts();
-        }
     }
 
     /// On disk: acknowledge, in the order of arrival.
@@ -407,13 +403,9 @@ impl Heart {
         self.batch.messages = 0;
         self.batch.bytes = 0;
         self.parts.mailbox.committed(&mail.settled, done.outboxes);
-        let alerted = done.alerted;
         self.tell(done);
         let committed = std::mem::take(&mut self.batch.pending);
         self.publish(committed);
-        if alerted {
-            self.publish_alerts();
-        }
         // After the figures: whoever asked may look at them next.
         for order in self.batch.orders.drain(..) {
             // Or may be gone; it is done all the same.
