@@ -242,6 +242,11 @@ impl Pipeline {
         }
     }
 
+    /// Whether nothing is held, nor would be.
+    pub(crate) fn is_up_to_date(&self) -> bool {
+        !matches!(self.state.clock.mode, Mode::Holding { .. }) && self.state.held.is_empty()
+    }
+
     /// When what is held arrived, as far as is known.
     pub(crate) fn arrival_of(&self, up: Span) -> Time {
         Time(up.0.saturating_add(self.state.clock.offset.0))

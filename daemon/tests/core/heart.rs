@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tidegate::clock::{Clock, System, Timekeeper, uptime};
+use tidegate::clock::{Clock, System, TimeSource, Timekeeper, uptime};
 use tidegate::health::Health;
 use tidegate::ingest::figures::Figures;
 use tidegate::ingest::intake::{Input, Intake, Link, Message, Run};
@@ -20,6 +20,7 @@ use tidegate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX};
 use tidegate::store::{Opened, Store};
 use tidegate_pipeline::ledger::Ledger;
 use tidegate_pipeline::plan::Plan;
+use tidegate_pipeline::time::Time;
 use tokio::sync::{broadcast, mpsc};
 
 /// Nothing in these tests takes this long unless it hangs.
@@ -41,7 +42,16 @@ impl Body {
         Body::with(disk, plan, u64::MAX)
     }
 
+    /// One that goes by another clock.
+    pub fn by(disk: &Disk, plan: Plan, source: impl TimeSource + 'static) -> Body {
+        Body::start(disk, plan, u64::MAX, Timekeeper::new(source, Time::MIN))
+    }
+
     pub fn with(disk: &Disk, plan: Plan, bytes_max: u64) -> Body {
+        Body::start(disk, plan, bytes_max, Timekeeper::new(System::new(), Time::MIN))
+    }
+
+    fn start(disk: &Disk, plan: Plan, bytes_max: u64, clock: Timekeeper) -> Body {
         let Opened { store, pipeline } = Store::open("disk", disk.opener(), "x", |_| plan).unwrap();
         let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
         let mailbox = Mailbox::new(Arc::clone(&intake));
@@ -55,7 +65,7 @@ impl Body {
             health: Arc::clone(&health),
             figures: Arc::clone(&figures),
             taps: broadcast::channel(1).0,
-            clock: Timekeeper::new(System::new(), tidegate_pipeline::time::Time::MIN),
+            clock,
             bytes_max,
             history: None,
             interval: Duration::from_millis(250),
@@ -115,6 +125,10 @@ impl Body {
 
     pub fn wait_for_windows(&self, count: u64) {
         wait(|| self.figures.windows.load(Ordering::Relaxed) == count);
+    }
+
+    pub fn wait_until(&self, done: impl Fn(&Body) -> bool) {
+        wait(|| done(self));
     }
 
     /// Stops, as the daemon does: the heart writes what it has and ends.

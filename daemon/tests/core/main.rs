@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "a test crate has no outside")]
 
 mod alerts;
+mod clock;
 mod cuts;
 mod disk;
 mod failures;

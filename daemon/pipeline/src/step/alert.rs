@@ -14,6 +14,10 @@ impl Step<'_> {
     /// Raises what the time raises; call it before [`Step::finish`]. `listening`: since when a source has been connected
     /// with nothing left that waited for us, and the clock has not been set; `None` while it is not.
     pub fn watch(&mut self, now: Time, listening: &dyn Fn(u16) -> Option<Time>) {
+        // Who is held was heard, and when will be known later.
+        if !self.core.is_up_to_date() || self.changes.entry.clock.is_some() {
+            return;
+        }
         for at in self.core.timers.due(now) {
             let since = self.core.listening(at, listening);
             let watch = &self.core.state.watches[at as usize];
@@ -129,7 +133,7 @@ fn truth(condition: Option<&Expr>, env: &Env<'_>) -> Option<bool> {
 impl Pipeline {
     /// When [`Step::watch`] wants to be called, at the latest.
     pub fn next_alert(&self) -> Option<Time> {
-        self.timers.next()
+        self.timers.next().filter(|_| self.is_up_to_date())
     }
 
     /// How many alerts are raised, and the first of them.

@@ -190,8 +190,9 @@ impl Step<'_> {
         let core = &mut *self.core;
         let Some((at, route)) = core.routes.take(&core.plan, message.source, topic) else { return 1 };
         let mut found = std::mem::take(&mut core.found).recycle();
-        let mut sum = 0;
-        for part in &route.parts {
+        // Each stream whose availability it tells accounts for it; then it is no reading.
+        let mut sum = number(route.presence.len());
+        for part in route.parts.iter().filter(|_| route.presence.is_empty()) {
             sum += if part.too_long { 1 } else { self.readings_of(part, message, topic, &mut found) };
             found = found.recycle();
         }

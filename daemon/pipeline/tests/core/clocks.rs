@@ -421,7 +421,7 @@ fn play(world: &mut World, acts: &[Act], mut after: impl FnMut(&mut World, u64))
 proptest! {
     /// Whatever the clock does: each reading stands under one term, no id has two contents (which `last` checks by the
     /// revisions), and a replay of the journal, from whichever state, gives the live state. Broken by: not replaying
-    /// what was released; by resetting watermarks only live; by forgetting by a clock that is not known.
+    /// what was released.
     #[test]
     fn clocks_lose_nothing_and_replay(acts in acts(), timed in any::<bool>()) {
         let plan = if timed { plan() } else { by_arrival() };
@@ -454,7 +454,7 @@ proptest! {
     }
 
     /// Holding and then knowing the time gives the same summaries as knowing it from the start. Broken by: re-basing by
-    /// the wrong offset; by reading what came later first; by not holding that a connection opened.
+    /// the wrong offset; by not holding that a connection opened.
     #[test]
     fn holding_changes_no_summary(
         readings in prop::collection::vec((0u8..3, any::<i8>(), 0i64..3_000_000, 0u32..10_000, any::<bool>()), 1..50),

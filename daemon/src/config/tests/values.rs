@@ -1,6 +1,6 @@
 //! What a valid configuration means.
 
-use super::{machine, read, valid};
+use super::{BASE, machine, read, valid};
 use crate::config::model::{
     Batch, Buffer, Http, Login, Output, OutputKind, Protocol, Secret, Source, SourceKind, Tls,
 };
@@ -399,4 +399,17 @@ fn files() {
     std::fs::write(&path, "[streams.s]\ntopic = \"a\"\n[outputs.o]\npath = \"o.jsonl\"\n").unwrap();
     let config = load(&path).unwrap().config;
     assert_eq!(config.outputs[0].kind, OutputKind::File(Some(dir.path().join("o.jsonl"))));
+}
+
+#[test]
+fn clocks() {
+    let check = |text: &str, expected: Option<i64>| {
+        let loaded = read(&format!("{BASE}[clock]\n{text}")).unwrap();
+        assert_eq!(loaded.config.plan.hold_max, expected.map(Span::from_secs), "{text}");
+    };
+    check("", Some(600));
+    check("unsynchronised = \"hold\"\n", Some(600));
+    check("hold_max = \"1h\"\n", Some(3_600));
+    check("hold_max = \"0s\"\n", Some(0));
+    check("unsynchronised = \"trust\"\n", None);
 }

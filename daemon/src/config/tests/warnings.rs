@@ -26,6 +26,10 @@ fn warnings() {
         &["6: this listener asks for no password: everybody on this network can publish"],
     );
     check(
+        &with("[clock]\nunsynchronised = \"trust\"\nhold_max = \"5m\"\n"),
+        &["7: `hold_max` has no effect where `unsynchronised` is \"trust\": nothing is held"],
+    );
+    check(
         &with("[status]\nlisten = \"0.0.0.0:80\"\n"),
         &["6: the status page has no password: everybody on this network can read it"],
     );
