@@ -208,6 +208,10 @@ impl Pipeline {
     /// Does what an entry says of the clock, live and in a replay: last of all, after its windows have closed.
     pub(crate) fn note_clock(&mut self, clock: &ClockState) {
         let before = std::mem::replace(&mut self.state.clock, *clock);
+        if before.boot == clock.boot {
+            let step = Span(clock.offset.0.saturating_sub(before.offset.0));
+            self.state.clocks.iter_mut().for_each(|known| known.clock.shift(step));
+        }
         if before.epoch != clock.epoch {
             // What was heard under another clock says nothing about what is still to come.
             for series in &mut self.state.series {

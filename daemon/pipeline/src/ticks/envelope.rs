@@ -53,6 +53,14 @@ pub(super) struct Envelope {
     doubt: Option<Point>,
 }
 
+impl Envelope {
+    /// The gateway's clock was set by `step`: all offsets are others by that much.
+    pub(super) fn shift(&mut self, step: Span) {
+        let points = self.points.iter_mut().chain([&mut self.touch]).chain(self.doubt.as_mut());
+        points.for_each(|point| point.offset = point.offset.saturating_add(step.0));
+    }
+}
+
 impl Point {
     /// Whether this says at least as much as `other` about every uptime.
     fn covers(&self, other: &Point) -> bool {

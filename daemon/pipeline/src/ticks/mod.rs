@@ -112,6 +112,14 @@ impl Clock {
         boot.envelope.note(uptime, tick.arrival);
     }
 
+    /// The gateway's clock was set by `step`: what arrived did so at other times.
+    pub(crate) fn shift(&mut self, step: Span) {
+        for boot in &mut self.boots {
+            boot.latest.1 = boot.latest.1.plus(step);
+            boot.envelope.shift(step);
+        }
+    }
+
     /// The same quartz counts on: what is known of its drift stays.
     fn booted(&mut self, id: u64, latest: (i64, Time)) -> &mut Boot {
         let drift = self.boots.last().map_or(Drift::UNKNOWN, |boot| boot.envelope.drift().of_another_boot());

@@ -2,12 +2,14 @@
 
 use super::world::{World, at, message, name, plan, pointer};
 use proptest::prelude::*;
+use tidegate_pipeline::clock::ClockNow;
 use tidegate_pipeline::limits::CLOCKS_MAX;
 use tidegate_pipeline::message::{Message, Trace};
 use tidegate_pipeline::plan::{
     Fields, Format, Plan, StreamPlan, TagPlan, TickPlaces, TicksPlan, TimeFormat, TimePlan, Unique,
 };
 use tidegate_pipeline::ticks::TickUnit;
+use tidegate_pipeline::time::Span;
 use tidegate_pipeline::topic::TopicPattern;
 use tidegate_pipeline::{Pipeline, journal};
 use tidegate_wire::{Channel, Encoder, Head, Status};
@@ -231,4 +233,29 @@ fn without_uptimes_there_are_no_clocks() {
     }));
     send(&mut world, 0.0, "s/d/a", super::world::payload(1.0, 0.0).as_bytes());
     assert_eq!(world.pipeline.state().clocks, []);
+}
+
+/// The gateway's clock is set ahead by a day: a sensor that counts on has its time in the new day at once.
+#[test]
+fn a_step_of_the_gateways_clock_moves_all_clocks() {
+    for step in [86_400, -86_400] {
+        let mut world = World::new(documents());
+        let now = |up: f64, day: i64| {
+            let offset = Span(at(0.0).0 + day * 1_000_000);
+            ClockNow { up: Span((up * 1e6) as i64), offset, trusted: true, boot: 1 }
+        };
+        let mut times = Vec::new();
+        for (up, day) in [(10.0, 0), (20.0, 0), (30.0, step), (40.0, step)] {
+            let payload = format!(r#"{{"v":1,"up":{},"boot":1}}"#, up * 1_000.0 + 5_000.0);
+            let clock = now(up, day);
+            world.at(&clock, |inputs| {
+                inputs.trace();
+                let arrival = clock.now();
+                inputs.message(&Message { arrival, ..message(0.0, "s/d/t", &payload) });
+                times.extend(inputs.traces().into_iter().map(|trace| trace.time.unwrap()));
+            });
+        }
+        let expected = [at(10.0), at(20.0), at(30.0 + step as f64), at(40.0 + step as f64)];
+        assert_eq!(times, expected);
+    }
 }
