@@ -7,7 +7,7 @@ use crate::plan::SummaryPlan;
 use crate::series::{Extra, Group};
 use crate::state::NumberedGroup;
 use crate::time::Time;
-use crate::verdict::Verdict;
+use crate::verdict::{Reason, Verdict};
 use crate::window::{Aligned, Bounds, Content, Cutter, Open, Template, Waiting};
 use std::collections::BTreeSet;
 
@@ -86,6 +86,10 @@ pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32,
     core.state.ledger.add(reading.verdict, 1);
     let series = &mut core.state.series[reading.series as usize];
     series.heard = core.heard;
+    if reading.verdict == Verdict::Rejected(Reason::Retained) {
+        // Of no window: it was measured some time before it was sent again.
+        return core.seed(reading);
+    }
     let fate = match reading.verdict {
         Verdict::Counted => Fate::Counted,
         Verdict::Duplicate => Fate::Duplicate,

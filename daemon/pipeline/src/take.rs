@@ -1,10 +1,13 @@
 //! Taking windows away because they close. The same live and in a replay.
 
-use crate::entry::Closing;
+use crate::aggregate::Aggregate;
+use crate::clean;
+use crate::entry::{Closing, Reading};
 use crate::event::ClosedKey;
 use crate::fold::Frame;
 use crate::pipeline::Pipeline;
-use crate::series::{Extra, Group};
+use crate::plan::{Retained, SummaryPlan};
+use crate::series::{Extra, Group, Series};
 use crate::state::NumberedGroup;
 use crate::time::Time;
 use crate::window::{Aligned, Bounds, Content, Cutter, Open, Waiting};
@@ -68,6 +71,40 @@ impl Pipeline {
                 taken.push(Taken { at, start, end, ordinal, late, content });
             }
         }
+    }
+}
+
+impl Pipeline {
+    /// Takes a value that the broker kept for what the next windows begin with, where nothing newer is known.
+    pub(crate) fn seed(&mut self, reading: &Reading) {
+        let series = &self.state.series[reading.series as usize];
+        if !reading.value.is_finite() || !self.seeds(series.stream, &series.metric) {
+            return;
+        }
+        // The steps remember nothing of it.
+        let mut memory = series.cleaning.clone();
+        let Series { stream, metric, tags, .. } = series;
+        let sample = clean::Sample { value: reading.value, time: reading.time, zone: &self.zone, tags };
+        let steps = &self.plan.streams[usize::from(*stream)].clean;
+        let Ok(value) = clean::run(steps, metric, &mut memory, sample) else { return };
+        for &at in &series.groups {
+            let group = &mut self.state.groups[at as usize].group;
+            let template = group.template(&self.plan, metric);
+            if template.wanted.iter().any(Aggregate::needs_order) {
+                group.carry.seed(template.metric, (reading.time, value));
+            }
+        }
+    }
+
+    /// Whether a value that the broker kept for a series is of use.
+    pub(crate) fn seeds(&self, stream: u16, metric: &str) -> bool {
+        let ordered = |summary: &SummaryPlan| {
+            let kind = self.plan.kind_of(summary, metric);
+            summary.chooses(stream, metric)
+                && summary.aggregates_for(metric, kind).iter().any(Aggregate::needs_order)
+        };
+        let latest = self.plan.streams[usize::from(stream)].retained == Retained::Latest;
+        latest && self.plan.summaries.iter().any(ordered)
     }
 }
 

@@ -2,6 +2,8 @@
 #![allow(clippy::print_stdout, reason = "a command line tool")]
 #![allow(clippy::expect_used, reason = "a bench ends at the first thing that should not have happened")]
 
+#[path = "bench/core.rs"]
+mod core;
 #[path = "bench/fold.rs"]
 mod fold;
 
@@ -51,6 +53,7 @@ fn main() {
         bench.throughput();
         bench.disk();
         bench.size_and_latency();
+        bench.core();
         bench.folding();
     }
 }
@@ -128,6 +131,17 @@ impl Bench {
             ("**from the window's end to the function, ms, slowest**", 0),
         ];
         self.rows(&names, latency);
+    }
+}
+
+impl Bench {
+    /// What a reading costs in the core, from its payload to the row of the journal.
+    fn core(&self) {
+        for case in core::cases() {
+            let row = format!("core, {}: ns per reading", case.name);
+            self.rows(&[(&row, 0)], || vec![core::measure(&case)]);
+        }
+        self.rows(&[("core: B of memory per open series", 0)], core::memory);
     }
 }
 

@@ -125,7 +125,9 @@ impl Step<'_> {
         candidate.value.and(context.time)?;
         let room = self.core.series() < self.core.plan.series_max as usize
             && self.core.has_room_for(stream, metric, tags);
-        if !room || context.overruled.is_some() {
+        let retained = context.overruled == Some(Verdict::Rejected(Reason::Retained));
+        let unwanted = context.overruled.is_some() && !(retained && self.core.seeds(stream, metric));
+        if !room || unwanted {
             return Err(Reason::SeriesLimit);
         }
         let series = self.core.next_series();

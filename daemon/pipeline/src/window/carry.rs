@@ -38,9 +38,18 @@ impl Carry {
         next
     }
 
+    /// Takes a reading from before all windows, where nothing is known of the metric.
+    pub(crate) fn seed(&mut self, metric: u16, (time, value): (Time, f64)) {
+        if self.0.iter().all(|known| known.metric != metric) {
+            let place = self.0.partition_point(|known| (known.start, known.metric) < (Time::MIN, metric));
+            self.0.insert(place, Carried { start: Time::MIN, metric, time, value });
+        }
+    }
+
     /// The last reading before `start`.
     pub(crate) fn before(&self, start: Time, metric: u16) -> Option<(Time, f64)> {
-        let known = self.0.iter().rev().find(|known| known.metric == metric && known.start < start);
+        let before = |known: &&Carried| known.metric == metric && known.start < start && known.time < start;
+        let known = self.0.iter().rev().find(before);
         known.map(|known| (known.time, known.value))
     }
 

@@ -5,9 +5,11 @@ use super::world::{World, message, payload, plan, stream};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tidegate_pipeline::aggregate::Aggregate;
-use tidegate_pipeline::plan::{Availability, Fields, Kind, Layout, MetricPlan, Plan, Window};
+use tidegate_pipeline::message::Message;
+use tidegate_pipeline::plan::{Availability, Fields, Kind, Layout, MetricPlan, Plan, Retained, Window};
 use tidegate_pipeline::time::Span;
 use tidegate_pipeline::topic::TopicPattern;
+use tidegate_pipeline::verdict::Reason;
 use tidegate_pipeline::{Pipeline, journal};
 
 fn wide() -> Plan {
@@ -200,5 +202,28 @@ fn offline_stops_weighing() {
         let told: Vec<_> = world.closed.iter().map(|c| c.record.values[0].1.number().unwrap()).collect();
         // 60 s of 10 and 20 s of 40; then the reading alone: being online does not say what it was before.
         assert_eq!(told, [17.5, 7.0]);
+    }
+}
+
+/// What the broker kept is of no window, but a meter's first window begins with it.
+#[test]
+fn a_retained_value_is_what_a_window_begins_with() {
+    for (retained, increase) in [(Retained::Latest, 5.0), (Retained::Ignore, 2.0)] {
+        let mut plan = meter(Layout::Narrow);
+        plan.streams[0].retained = retained;
+        let mut world = World::new(plan);
+        let kept = payload(100.0, -30.0);
+        world.step(0.0, |step| step.message(&Message { retained: true, ..message(0.0, "s/d/kwh", &kept) }));
+        world.send(10.0, "s/d/kwh", &payload(103.0, 10.0));
+        world.send(40.0, "s/d/kwh", &payload(105.0, 40.0));
+        world.settle();
+        let told: Vec<_> = world.closed.iter().map(|c| c.record.values[0].1.number().unwrap()).collect();
+        assert_eq!(told, [increase]);
+        let ledger = world.pipeline.ledger();
+        assert_eq!((ledger.counted, ledger.under(Reason::Retained)), (2, 1));
+        assert_eq!(world.json(0)["data"]["completeness"]["rejected"], 0);
+        let mut replayed = Pipeline::new(world.pipeline.plan().clone());
+        world.entries.iter().for_each(|entry| replayed.replay(entry));
+        assert_eq!(replayed.state(), world.pipeline.state());
     }
 }
