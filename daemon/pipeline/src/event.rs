@@ -374,6 +374,8 @@ struct Complete {
     #[serde(skip_serializing_if = "is_zero")]
     backlog: u32,
     #[serde(skip_serializing_if = "is_zero")]
+    flagged: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     offline: u32,
 }
 
@@ -384,7 +386,7 @@ fn is_zero(count: &u32) -> bool {
 
 impl Complete {
     fn new(counts: Completeness, expected: Option<u64>) -> Complete {
-        let Completeness { received, rejected, duplicates, late, gaps, backlog, offline } = counts;
-        Complete { received, expected, rejected, duplicates, late, gaps, backlog, offline }
+        let Completeness { received, rejected, duplicates, late, gaps, backlog, flagged, offline } = counts;
+        Complete { received, expected, rejected, duplicates, late, gaps, backlog, flagged, offline }
     }
 }

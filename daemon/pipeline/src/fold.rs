@@ -1,5 +1,6 @@
 //! Folding: what a decided reading does to ledger, series and windows. The same live and in a replay.
 
+use crate::clean;
 use crate::entry::Reading;
 use crate::event::ClosedKey;
 use crate::pipeline::{Due, Pipeline};
@@ -22,6 +23,8 @@ pub(crate) struct Sample {
     pub(crate) fate: Fate,
     /// It waited somewhere before it was stamped.
     pub(crate) backlog: bool,
+    /// A cleaning step doubts it.
+    pub(crate) flagged: bool,
 }
 
 /// What became of it.
@@ -116,7 +119,10 @@ pub(crate) fn fold(core: &mut Pipeline, reading: &Reading, value: f64, gap: u32,
     let stamped = reading.time == arrival && stream.time.is_none() && stream.ticks.is_none();
     let source = core.state.sources.get(usize::from(core.heard.source));
     let backlog = stamped && source.is_some_and(|source| source.backlog);
-    let sample = Sample { time: reading.time, value, gap, fate, backlog };
+    let steps = &core.plan.streams[usize::from(series.stream)].clean;
+    let flagged =
+        fate == Fate::Counted && clean::is_flagged(steps, &series.metric, &series.cleaning, reading.time);
+    let sample = Sample { time: reading.time, value, gap, fate, backlog, flagged };
     for &at in &series.groups {
         let NumberedGroup { number, group } = &mut core.state.groups[at as usize];
         let cutter = &core.cutters[usize::from(group.summary)];

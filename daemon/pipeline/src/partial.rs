@@ -48,6 +48,7 @@ struct Layout<L> {
     late: u32,
     gaps: u32,
     backlog: u32,
+    flagged: u32,
     offline: u32,
     lanes: L,
 }
@@ -67,7 +68,8 @@ impl Partial {
         completeness: Completeness,
         lanes: impl IntoIterator<Item = (&'l str, &'l Lane)>,
     ) -> String {
-        let Completeness { received, rejected, duplicates, late, gaps, backlog, offline } = completeness;
+        let Completeness { received, rejected, duplicates, late, gaps, backlog, flagged, offline } =
+            completeness;
         let lane = |(metric, lane): (&'l str, &'l Lane)| LaneLayout {
             metric,
             opening: lane.opening,
@@ -75,8 +77,19 @@ impl Partial {
         };
         let mut lanes: Vec<_> = lanes.into_iter().map(lane).collect();
         lanes.sort_by_key(|lane| lane.metric);
-        let layout =
-            Layout { start, end, received, rejected, duplicates, late, gaps, backlog, offline, lanes };
+        let layout = Layout {
+            start,
+            end,
+            received,
+            rejected,
+            duplicates,
+            late,
+            gaps,
+            backlog,
+            flagged,
+            offline,
+            lanes,
+        };
         // Writing to memory does not fail.
         let bytes = postcard::to_extend(&layout, vec![VERSION]).unwrap_or_default();
         STANDARD.encode(bytes)
@@ -93,9 +106,21 @@ impl Partial {
             return Err(PartialError::Version(Some(*version)));
         }
         let layout: Layout<Vec<LaneLayout<String, Box<[State]>>>> = postcard::from_bytes(rest)?;
-        let Layout { start, end, received, rejected, duplicates, late, gaps, backlog, offline, lanes } =
-            layout;
-        let completeness = Completeness { received, rejected, duplicates, late, gaps, backlog, offline };
+        let Layout {
+            start,
+            end,
+            received,
+            rejected,
+            duplicates,
+            late,
+            gaps,
+            backlog,
+            flagged,
+            offline,
+            lanes,
+        } = layout;
+        let completeness =
+            Completeness { received, rejected, duplicates, late, gaps, backlog, flagged, offline };
         let lane = |LaneLayout { metric, opening, states }| (metric, Lane { metric: 0, opening, states });
         Ok(Partial { start, end, completeness, lanes: lanes.into_iter().map(lane).collect() })
     }

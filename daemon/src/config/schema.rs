@@ -115,7 +115,7 @@ pub(super) static RANGE: Schema = at("streams.NAME.clean.range", &["min", "max"]
 pub(super) static SCALE: Schema = at("streams.NAME.clean.scale", &["factor", "offset"]);
 pub(super) static CONVERT: Schema = at("streams.NAME.clean.convert", &["from", "to"]);
 pub(super) static SPIKE: Schema = at("streams.NAME.clean.spike", &["window", "sigma", "min_deviation"]);
-pub(super) static STUCK: Schema = at("streams.NAME.clean.stuck", &["for"]);
+pub(super) static STUCK: Schema = at("streams.NAME.clean.stuck", &["for", "action"]);
 pub(super) static RATE_LIMIT: Schema = at("streams.NAME.clean.rate_limit", &["per_second"]);
 pub(super) static DEADBAND: Schema =
     at("streams.NAME.clean.deadband", &["absolute", "percent", "at_least_every"]);

@@ -30,7 +30,7 @@ pub use range::Range;
 pub use rate_limit::RateLimit;
 pub use scale::Scale;
 pub use spike::Spike;
-pub use stuck::Stuck;
+pub use stuck::{Action, Stuck};
 
 use crate::plan::CleanStep;
 use crate::time::Time;
@@ -156,6 +156,15 @@ pub(crate) fn run(
     let mut memories = memories.iter_mut();
     of_metric(steps, metric)
         .try_fold(sample.value, |value, step| step.apply(Sample { value, ..sample }, &mut memories))
+}
+
+/// Whether a step has let the reading of `time` through and marked it: asked right after [`run`].
+pub(crate) fn is_flagged(steps: &[CleanStep], metric: &str, memories: &[Memory], time: Time) -> bool {
+    let remembering = of_metric(steps, metric).filter(|step| step.remembers());
+    remembering.zip(memories).any(|(step, memory)| match (step, memory) {
+        (Step::Stuck(stuck), Memory::Stuck(since)) => stuck.flags(time, *since),
+        _ => false,
+    })
 }
 
 /// Whether the steps saw a reading that stands with this value and verdict in the journal. A replay runs them for the

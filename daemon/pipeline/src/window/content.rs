@@ -43,6 +43,7 @@ impl Content {
                 counts.received = counts.received.saturating_add(1);
                 counts.gaps = counts.gaps.saturating_add(sample.gap);
                 counts.backlog = counts.backlog.saturating_add(u32::from(sample.backlog));
+                counts.flagged = counts.flagged.saturating_add(u32::from(sample.flagged));
                 self.lane_mut(template).fold(sample.time, sample.value);
             }
             Fate::Duplicate => counts.duplicates = counts.duplicates.saturating_add(1),

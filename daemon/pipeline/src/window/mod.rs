@@ -73,6 +73,8 @@ pub struct Completeness {
     pub gaps: u32,
     /// Readings that waited at a broker and were stamped when they came.
     pub backlog: u32,
+    /// Readings that a cleaning step doubts and that were folded in all the same.
+    pub flagged: u32,
     /// Seconds for which its series were known to be offline, added up.
     pub offline: u32,
 }
@@ -86,6 +88,7 @@ impl Completeness {
         self.late = self.late.saturating_add(other.late);
         self.gaps = self.gaps.saturating_add(other.gaps);
         self.backlog = self.backlog.saturating_add(other.backlog);
+        self.flagged = self.flagged.saturating_add(other.flagged);
         self.offline = self.offline.saturating_add(other.offline);
     }
 }

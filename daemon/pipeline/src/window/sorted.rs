@@ -49,17 +49,18 @@ struct Waits {
     value: f64,
     gap: u32,
     backlog: bool,
+    flagged: bool,
 }
 
 impl Waits {
     fn of(sample: &Sample) -> Waits {
-        let Sample { time, value, gap, backlog, .. } = *sample;
-        Waits { time, value, gap, backlog }
+        let Sample { time, value, gap, backlog, flagged, .. } = *sample;
+        Waits { time, value, gap, backlog, flagged }
     }
 
     fn sample(self) -> Sample {
-        let Waits { time, value, gap, backlog } = self;
-        Sample { time, value, gap, backlog, fate: Fate::Counted }
+        let Waits { time, value, gap, backlog, flagged } = self;
+        Sample { time, value, gap, backlog, flagged, fate: Fate::Counted }
     }
 }
 

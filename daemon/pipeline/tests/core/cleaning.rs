@@ -4,7 +4,8 @@ use super::world::{World, at, payload, plan, pointer, stream};
 use proptest::prelude::*;
 use tidegate_pipeline::Pipeline;
 use tidegate_pipeline::clean::{
-    Band, Convert, Deadband, Derive, Duplicate, Map, Range, RateLimit, Scale, Spike, Step, Stuck, Where,
+    Action, Band, Convert, Deadband, Derive, Duplicate, Map, Range, RateLimit, Scale, Spike, Step, Stuck,
+    Where,
 };
 use tidegate_pipeline::expr::{Expr, Metrics, Names};
 use tidegate_pipeline::plan::{CleanStep, Fields, Format, MetricPlan, Plan};
@@ -38,7 +39,8 @@ fn every() -> Vec<CleanStep> {
         all(map(&[("OFF", 0.0), ("ON", 1.0)])),
         all(Step::Range(Range { min: Some(-30_000.0), max: Some(30_000.0) })),
         all(Step::Duplicate(Duplicate { within: Span::from_secs(5) })),
-        all(Step::Stuck(Stuck { after: Span::from_secs(30) })),
+        all(Step::Stuck(Stuck { after: Span::from_secs(30), action: Action::Reject })),
+        all(Step::Stuck(Stuck { after: Span::from_secs(40), action: Action::Flag })),
         of("m0", Step::Spike(Spike { window: 3, sigma: 1.0, min_deviation: 0.0 })),
         all(Step::Scale(Scale { factor: 0.1, offset: 3.0 })),
         of(
@@ -261,4 +263,18 @@ fn the_unit_is_that_of_the_last_step() {
     assert_eq!((stream.unit_of("t"), stream.unit_of("u")), (Some("°F"), None));
     stream.clean = vec![of("t", Step::Convert(Convert::new("°F", "°C").unwrap())), derive("u", "t + 1")];
     assert_eq!((stream.unit_of("t"), stream.unit_of("u")), (Some("°C"), Some("K")));
+}
+
+#[test]
+fn what_stays_can_be_flagged() {
+    let mut plan = super::world::plan();
+    plan.streams[0].clean =
+        vec![all(Step::Stuck(Stuck { after: Span::from_secs(20), action: Action::Flag }))];
+    let mut world = World::new(plan);
+    for (secs, value) in [(0.0, 1.0), (10.0, 1.0), (20.0, 1.0), (30.0, 1.0), (40.0, 2.0)] {
+        assert_eq!(world.send(secs, "s/d/t", &payload(value, secs)), ["counted"]);
+    }
+    world.settle();
+    let completeness = world.json(0)["data"]["completeness"].clone();
+    assert_eq!((&completeness["received"], &completeness["flagged"]), (&5.into(), &2.into()));
 }

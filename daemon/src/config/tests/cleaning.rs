@@ -2,7 +2,7 @@
 
 use super::{errors, valid};
 use tidegate_pipeline::clean::{
-    Band, Convert, Deadband, Derive, Duplicate, Map, RateLimit, Spike, Step, Stuck, Where,
+    Action, Band, Convert, Deadband, Derive, Duplicate, Map, RateLimit, Spike, Step, Stuck, Where,
 };
 use tidegate_pipeline::expr::{Expr, Metrics, Names};
 use tidegate_pipeline::plan::CleanStep;
@@ -33,7 +33,9 @@ fn each_step() {
     let spike = |window, sigma, min_deviation| Step::Spike(Spike { window, sigma, min_deviation });
     check("spike = {}", &spike(7, 3.0, 0.0));
     check("spike = { window = 99, sigma = 2.5, min_deviation = 1 }", &spike(99, 2.5, 1.0));
-    check("stuck = { for = \"1h\" }", &Step::Stuck(Stuck { after: Span::from_secs(3_600) }));
+    let stuck = |action| Step::Stuck(Stuck { after: Span::from_secs(3_600), action });
+    check("stuck = { for = \"1h\" }", &stuck(Action::Reject));
+    check("stuck = { for = \"1h\", action = \"flag\" }", &stuck(Action::Flag));
     check("rate_limit = { per_second = 5 }", &Step::RateLimit(RateLimit { per_second: 5.0 }));
     let deadband = |band, every: Option<i64>| {
         Step::Deadband(Deadband { band, at_least_every: every.map(Span::from_secs) })

@@ -6,7 +6,7 @@ use crate::config::field::Field;
 use crate::config::reader::Section;
 use crate::config::schema;
 use std::time::Duration;
-use tidegate_pipeline::clean::{Band, Deadband, Duplicate, RateLimit, Spike, Step, Stuck};
+use tidegate_pipeline::clean::{Action, Band, Deadband, Duplicate, RateLimit, Spike, Step, Stuck};
 use tidegate_pipeline::limits::SPIKE_WINDOW_MAX;
 
 const YEAR: Duration = Duration::from_secs(366 * 86_400);
@@ -23,10 +23,11 @@ pub(super) fn spike(field: &Field<'_>, _: &Stream<'_>) -> Option<Step> {
 
 pub(super) fn stuck(field: &Field<'_>, _: &Stream<'_>) -> Option<Step> {
     let section = field.section(&schema::STUCK, "stuck = { for = \"1h\" }")?;
+    let action = section.choice("action", &[("reject", Action::Reject), ("flag", Action::Flag)]);
     section.require("for", "for = \"1h\"");
     let after = section.duration("for", Duration::from_millis(1)..=YEAR);
     section.finish();
-    Some(Step::Stuck(Stuck { after: span(after?) }))
+    Some(Step::Stuck(Stuck { after: span(after?), action: action.unwrap_or_default() }))
 }
 
 pub(super) fn rate_limit(field: &Field<'_>, _: &Stream<'_>) -> Option<Step> {
