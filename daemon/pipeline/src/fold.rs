@@ -218,6 +218,10 @@ impl Frame<'_> {
         due: Time,
         late: Option<Box<[ClosedKey]>>,
     ) {
+        // Mostly there is one, and another while it waits for what is late.
+        if group.open.len() < 2 {
+            group.open.reserve_exact(1);
+        }
         group.open.insert(place, Open { start, end, due, late, content: Content::default() });
     }
 

@@ -40,7 +40,7 @@ impl Pipeline {
         };
         match self.state.vacant_series.pop() {
             Some(at) => self.state.series[at as usize] = series,
-            None => self.state.series.push(series),
+            None => push(&mut self.state.series, series),
         }
         if let Some(since) = self.offline_since(at) {
             self.mark_watches(at, true, since);
@@ -212,7 +212,7 @@ impl Pipeline {
                 at
             }
             None => {
-                self.state.groups.push(numbered);
+                push(&mut self.state.groups, numbered);
                 number(self.state.groups.len() - 1)
             }
         };
@@ -311,4 +311,12 @@ impl Pipeline {
         let tags = names.iter().copied().zip(watch.tags.iter().map(Option::as_deref));
         series::name(&mut self.name, watch.alert, watch.metric.as_deref().unwrap_or_default(), tags);
     }
+}
+
+/// Pushes with little room to spare: there are many of these, and they are large.
+fn push<T>(into: &mut Vec<T>, item: T) {
+    if into.len() == into.capacity() {
+        into.reserve_exact(into.len() / 8 + 16);
+    }
+    into.push(item);
 }

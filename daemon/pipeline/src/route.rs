@@ -80,7 +80,10 @@ impl Route {
         let parts = streams
             .filter(|(_, stream)| stream.sources.contains(&source))
             .filter_map(|(index, stream)| RoutePart::find(u16::try_from(index).ok()?, stream, topic));
-        Route { parts: parts.collect(), presence }
+        // There is a route for every topic, mostly of one part.
+        let mut parts: Vec<_> = parts.collect();
+        parts.shrink_to_fit();
+        Route { parts, presence }
     }
 
     fn presence(plan: &Plan, source: u16, topic: &str) -> Vec<(u16, Vec<(String, String)>)> {
@@ -91,6 +94,7 @@ impl Route {
             let pattern = &stream.availability.as_ref()?.topic;
             let found = pattern.matches(topic, |name, value| tags.push(renamed(name, value)));
             tags.sort();
+            tags.shrink_to_fit();
             found.then_some((index, tags))
         };
         streams.filter_map(says).collect()

@@ -84,6 +84,9 @@ impl Step<'_> {
         self.core.merged = merged;
         let series = series?;
         if cache && part.series.len() < SERIES_PER_ROUTE_MAX {
+            if part.series.is_empty() {
+                part.series.reserve_exact(1);
+            }
             part.series.push((metric.into(), series));
         }
         Ok(series)

@@ -4,6 +4,7 @@ use super::samples::{all, time};
 use tidegate_pipeline::aggregate::{Aggregate, Permille};
 use tidegate_pipeline::limits::SAMPLES_MAX;
 use tidegate_pipeline::plan::Kind;
+use tidegate_pipeline::series::{Group, Series};
 use tidegate_pipeline::window::{Lane, Open};
 
 /// Bytes of an open window with these aggregates after `values`, one a millisecond.
@@ -65,4 +66,30 @@ fn a_reading_allocates_nothing() {
     fold(0, 1_000);
     let heap = allocation_counter::measure(|| fold(1_000, 20_000));
     assert_eq!(heap.count_total, 0);
+}
+
+/// Everything that the core keeps of a series: its name in the indices, the route of its topic, its group, and the open window.
+#[test]
+fn a_series_is_small() {
+    const SERIES: usize = 5_000;
+    let mut kept = None;
+    let heap = allocation_counter::measure(|| {
+        let mut plan = super::world::plan();
+        plan.series_max = 100_000;
+        let mut pipeline = tidegate_pipeline::Pipeline::new(plan);
+        for device in 0..SERIES {
+            let mut step = pipeline.step();
+            let payload = super::world::payload(21.5, 0.0);
+            step.message(&super::world::message(0.0, &format!("s/device{device}/t"), &payload));
+            drop(step.finish(super::world::at(0.0), &|_| false, &Default::default()));
+        }
+        kept = Some(pipeline);
+    });
+    let bytes = usize::try_from(heap.bytes_current).unwrap() / SERIES;
+    assert!(
+        bytes < 1_600,
+        "{bytes} B; of that {} for itself and {} for its group",
+        size_of::<Series>(),
+        size_of::<Group>()
+    );
 }
