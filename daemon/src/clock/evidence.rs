@@ -1,4 +1,5 @@
-//! Who vouches for the system's clock: the kernel, systemd-timesyncd, or a real-time clock with a battery.
+//! Who vouches for the system's clock: the kernel, systemd-timesyncd, a real-time clock with a battery, or the host of a
+//! virtual machine.
 
 use super::{Clock, TimeSource};
 use rtime_clock::adjtime::{Timex, adjtimex};
@@ -52,6 +53,14 @@ impl System {
         self.root.join("run/systemd/timesync/synchronized").exists()
     }
 
+    /// Whether this is a virtual machine that was given the time of day by its host when it started: what its kernel counts
+    /// time by says so (`kvm-clock`, `xen`, `hyperv_clocksource…`).
+    fn is_guest(&self) -> bool {
+        let path = "sys/devices/system/clocksource/clocksource0/available_clocksource";
+        let text = fs::read_to_string(self.root.join(path)).unwrap_or_default();
+        text.split_whitespace().any(|name| matches!(name, "kvm-clock" | "xen") || name.starts_with("hyperv"))
+    }
+
     /// What the real-time clock says that sets the system's clock at boot.
     fn rtc(&self) -> Option<Time> {
         let text = fs::read_to_string(self.root.join("sys/class/rtc/rtc0/since_epoch")).ok()?;
@@ -80,8 +89,11 @@ impl TimeSource for System {
             Some("the kernel")
         } else if self.timesyncd() {
             Some("systemd-timesyncd")
+        } else if rtc().is_some() {
+            Some("the real-time clock")
         } else {
-            rtc().map(|_| "the real-time clock")
+            // It stands in for the real-time clock that such a machine does not have.
+            (self.is_guest() && Clock.now() > last.max(EARLIEST)).then_some("the virtual machine's host")
         }
     }
 
@@ -140,6 +152,11 @@ mod tests {
         assert_eq!(system().boot(), system().boot());
         assert!(!system().timesyncd());
         assert_eq!(system().rtc(), None);
+        assert!(!system().is_guest());
+        put("sys/devices/system/clocksource/clocksource0/available_clocksource", "tsc hpet acpi_pm \n");
+        assert!(!system().is_guest());
+        put("sys/devices/system/clocksource/clocksource0/available_clocksource", "tsc kvm-clock \n");
+        assert!(system().is_guest());
         put("run/systemd/timesync/synchronized", "");
         put("sys/class/rtc/rtc0/since_epoch", "1795341600\n");
         assert!(system().timesyncd());
