@@ -27,7 +27,7 @@ pub struct Series {
     pub tags: Vec<(String, String)>,
     /// The latest reading of any verdict.
     pub heard: Heard,
-    /// The times of the latest counted reading and of the one before it in time: see [`Series::mark`].
+    /// The times of the latest counted reading and of the one before it in time: see `Series::mark`.
     pub latest: (Time, Time),
     /// The groups that its readings are folded into, in the order of the plan's summaries.
     pub groups: Vec<u32>,

@@ -59,7 +59,7 @@ pub struct State {
 pub struct SourceState {
     /// The latest arrival.
     pub last: Option<Time>,
-    /// How long it has been connected, as far as arrivals show: see [`SourceState::hear`].
+    /// How long it has been connected, as far as arrivals show: see `SourceState::hear`.
     pub connected: Span,
     /// It is delivering what waited for us.
     pub backlog: bool,

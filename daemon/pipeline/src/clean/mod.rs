@@ -1,9 +1,9 @@
 //! Cleaning steps: each takes a value and gives a value, or a reason to reject the reading.
 //!
 //! Steps work in the order in which readings arrive, each on what the steps before it let pass. What a step remembers of a
-//! series is a [`Memory`]; it changes with every reading that reaches the step, live and in a replay alike: see [`ran`].
+//! series is a [`Memory`]; it changes with every reading that reaches the step, live and in a replay alike: see `ran`.
 //!
-//! To add one: a file here, a variant of [`Step`], an arm in [`Step::apply`] (and in [`Step::memory`] if it remembers),
+//! To add one: a file here, a variant of [`Step`], an arm in `Step::apply` (and in `Step::memory` if it remembers),
 //! a row in docs/configuration.md.
 
 mod convert;
@@ -59,7 +59,7 @@ pub enum Step {
     Duplicate(Duplicate),
     /// Keeps what a condition holds for.
     Where(Where),
-    /// Makes numbers of texts, before there is a reading: see [`Maps`].
+    /// Makes numbers of texts, before there is a reading: see `Maps`.
     Map(Map),
     /// Makes a reading of others, after they were cleaned.
     Derive(Derive),

@@ -1,6 +1,6 @@
 //! Windows: how time is cut, and what a window holds.
 //!
-//! To add a kind: a variant of [`Window`](crate::plan::Window), of [`Cutter`] or [`Aligned`], a file here, and its row in
+//! To add a kind: a variant of [`Window`], of `Cutter` or `Aligned`, a file here, and its row in
 //! the reference.
 
 mod aligned;
