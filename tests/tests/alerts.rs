@@ -87,6 +87,44 @@ fn a_raise_overtakes_what_queued_while_the_uplink_was_gone() {
     events::check_ids(&received).unwrap();
 }
 
+/// The readings around a raise come after it, through a kill in between.
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn the_readings_around_a_raise_follow_it() {
+    let (broker, function) = (Broker::start(), Function::start());
+    let mut daemon =
+        start(&broker, &function, "when = \"value > 60\"\nclear = \"value < 55\"\ncapture = \"10s\"");
+    let mut sensors = Client::connect(broker.port(), "sensors");
+    for value in ["20", "unavailable", "61.5"] {
+        sensors.publish(b"sensors/oven/t", value.as_bytes());
+    }
+    sensors.publish(b"sensors/cold/t", b"3");
+    raised(&daemon, 1);
+    daemon.kill();
+    daemon.launch();
+    daemon.wait_for("the broker", |status| status.is_connected());
+    sensors.publish(b"sensors/oven/t", b"63");
+    let captured = || {
+        let events = function.events();
+        let of_type =
+            |received: &&tidegate_tests::function::Received| received.event["type"] == "tidegate.capture.v1";
+        events.iter().find(of_type).map(|received| received.event.clone())
+    };
+    wait::until_true("the capture", PATIENCE, || captured().is_some());
+    let data = captured().unwrap()["data"].clone();
+    let rows: Vec<String> = data["readings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| format!("{} {}", row[2], row[3].as_str().unwrap()))
+        .collect();
+    assert_eq!(rows, ["20.0 counted", "null no_value", "61.5 counted", "63.0 counted"], "{data}");
+    assert_eq!((&data["series"][0]["tags"]["device"], &data["incomplete"]), (&"oven".into(), &false.into()));
+    assert_eq!(told(&function), ["oven raised condition"]);
+    events::check_ids(&function.events()).unwrap();
+    daemon.status().balance().unwrap();
+}
+
 /// A sensor that stops is told of, and told to be back; that the broker or the daemon was away is no silence.
 #[test]
 #[ignore = "end to end: ./tests/run e2e"]

@@ -95,6 +95,11 @@ pub enum Event {
         /// What it did.
         change: Move,
     },
+    /// The readings around a raise of a watch were sent.
+    Captured {
+        /// Its number.
+        watch: u32,
+    },
     /// Sensors went offline or came back.
     Presence {
         /// The number of what is known of them.

@@ -62,6 +62,7 @@ impl Pipeline {
         self.name_series(series.stream, &series.metric, &series.tags);
         self.series_index.remove(self.name.as_str());
         self.state.vacant_series.push(at);
+        self.state.recorder.forget(at);
         self.worst.forget(at, &self.state);
         for group in series.groups {
             let members = &mut self.state.groups[group as usize].group.members;

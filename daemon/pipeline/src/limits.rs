@@ -73,5 +73,13 @@ pub const REJECTING_SERIES_SHOWN: usize = 20;
 pub const SPIKE_WINDOW_MAX: usize = 99;
 /// Bytes of a payload on an availability topic; a longer one is no availability.
 pub const AVAILABILITY_BYTES_MAX: usize = 4 << 10;
+/// Raw readings that are recorded for the captures of alerts, of all series together; the oldest make room.
+pub const CAPTURE_READINGS_MAX: usize = 65_536;
+/// Readings in one event of a capture; more go into further events.
+pub const CAPTURE_PART_MAX: usize = 500;
+/// A capture that later raises make longer ends at so many times `capture`, and another begins.
+pub const CAPTURE_SPANS_MAX: i64 = 4;
+/// How long after its end a capture is sent: what arrived before has been read then.
+pub const CAPTURE_GRACE: Span = Span::from_secs(2);
 /// Times of being offline that are remembered of a sensor, for completeness.
 pub const OFFLINE_SPANS_MAX: usize = 8;

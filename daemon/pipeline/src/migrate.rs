@@ -100,9 +100,13 @@ impl Pipeline {
             ..State::default()
         };
         let mut pipeline = Pipeline::restore(new, state);
-        for series in self.state.series.iter().filter(|series| !series.is_vacant()) {
+        let mut numbers = vec![None; self.state.series.len()];
+        for (series, number_now) in
+            self.state.series.iter().zip(&mut numbers).filter(|(series, _)| !series.is_vacant())
+        {
             let Some(stream) = streams[usize::from(series.stream)] else { continue };
             let at = pipeline.add_series(stream, &series.metric, &series.tags) as usize;
+            *number_now = Some(number(at));
             let moved = &mut pipeline.state.series[at];
             moved.heard = heard(series.heard);
             moved.latest = series.latest;
@@ -119,6 +123,8 @@ impl Pipeline {
                 moved.times.clone_from(&series.times);
             }
         }
+        let number_of = |old: u32| numbers.get(old as usize).copied().flatten();
+        pipeline.state.recorder = self.state.recorder.renumbered(pipeline.recording, number_of);
         pipeline.worst = Worst::of(&pipeline.state);
         for at in 0..pipeline.state.watches.len() {
             if pipeline.state.watches[at].members == 0 {

@@ -34,6 +34,8 @@ pub struct Pipeline {
     pub(crate) horizon: Span,
     /// How old a reading can be that a window takes: the same, counted from the window's start.
     pub(crate) reach: Span,
+    /// For how long readings are recorded for captures; zero where no alert has any.
+    pub(crate) recording: Span,
     pub(crate) state: State,
     pub(crate) routes: Routes,
     pub(crate) series_index: Index,
@@ -95,6 +97,8 @@ pub struct Changes {
     pub closed: Vec<Closed>,
     /// What to tell besides, before any window.
     pub alerts: Vec<Outgoing>,
+    /// Readings around raised alerts, to be told in their turn.
+    pub captures: Vec<Outgoing>,
     /// Messages to keep.
     pub dead_letters: Vec<DeadLetter>,
     /// Closed windows that end at or before this can be forgotten once they are delivered.
@@ -107,6 +111,7 @@ impl Changes {
         self.entry.is_empty()
             && self.closed.is_empty()
             && self.alerts.is_empty()
+            && self.captures.is_empty()
             && self.dead_letters.is_empty()
     }
 }
@@ -153,6 +158,7 @@ impl Pipeline {
             shapes: plan.streams.iter().map(Shape::of).collect(),
             horizon: plan.summaries.iter().map(|summary| summary.horizon()).max().unwrap_or_default(),
             reach: plan.summaries.iter().map(|summary| summary.reach()).max().unwrap_or_default(),
+            recording: Pipeline::recording(&plan),
             plan: Arc::new(plan),
             state,
             routes: Routes::default(),
@@ -297,6 +303,7 @@ impl Pipeline {
             rejections.add(reason);
             self.worst.note(reading.series, rejections);
         }
+        self.record(reading, arrival);
         crate::fold::fold(self, reading, value, gap, arrival);
     }
 
@@ -341,6 +348,11 @@ impl Pipeline {
             Event::Presence { presence, online, at } => self.note_presence(*presence, *online, *at),
             Event::Alert { watch, change } => {
                 self.note_alert(*watch, *change);
+            }
+            Event::Captured { watch } => {
+                if let Some(known) = self.state.watches.get_mut(*watch as usize) {
+                    known.capture = None;
+                }
             }
             Event::Account { verdict, count } => self.state.ledger.add(*verdict, *count),
         }

@@ -1,6 +1,6 @@
 //! The state: everything that a checkpoint holds.
 
-use crate::alert::Watch;
+use crate::alert::{Recorder, Watch};
 use crate::clock::{ClockState, Hold};
 use crate::decode::sparkplug::Births;
 use crate::dedupe::{Counter, content::Session};
@@ -22,6 +22,8 @@ pub struct State {
     pub vacant_series: Vec<u32>,
     /// What alerts look at. Some are vacant: see [`Watch::is_vacant`].
     pub watches: Vec<Watch>,
+    /// The last readings of the series that alerts with `capture` watch.
+    pub recorder: Recorder,
     /// Which sensors are there. Some are vacant: those without a name.
     pub presences: Vec<Presence>,
     /// Places that no presence has now.

@@ -41,6 +41,8 @@ fn one(entry: &Named<'_>, sources: &[Source], streams: &[StreamPlan], outputs: &
     alert.hold = section.duration("for", Duration::ZERO..=31 * DAY).map(span).unwrap_or_default();
     alert.cooldown = section.duration("cooldown", Duration::ZERO..=31 * DAY).map(span).unwrap_or_default();
     alert.silent_for = section.duration("silent_for", Duration::from_secs(1)..=366 * DAY).map(span);
+    let capture = Duration::from_secs(1)..=Duration::from_secs(600);
+    alert.capture = section.duration("capture", capture).map(span);
     let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
     alert.to = references(section.get("to"), &names, "output");
     check(&section, &alert, sources, &used);

@@ -143,8 +143,10 @@ pub(super) static WINDOW: Schema = at(
 );
 pub(super) static AGGREGATE: Schema =
     at("summaries.NAME.aggregates", &["histogram", "integral", "rate", "derivative", "slope", "duration_in"]);
-pub(super) static ALERT: Schema =
-    at("alerts.NAME", &["streams", "metric", "by", "when", "for", "clear", "cooldown", "silent_for", "to"]);
+pub(super) static ALERT: Schema = at(
+    "alerts.NAME",
+    &["streams", "metric", "by", "when", "for", "clear", "cooldown", "silent_for", "capture", "to"],
+);
 pub(super) static OUTPUT_HTTP: Schema =
     of_type("outputs.NAME", "http", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
@@ -194,7 +196,6 @@ pub(super) static ALL: &[&Schema] = &[
 
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] = &[
-    ("alerts.NAME", &["capture"]),
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),

@@ -113,6 +113,9 @@ impl Store {
         for closed in &commit.changes.closed {
             queues.close(&write, closed, &commit.outputs, &commit.waiting)?;
         }
+        for capture in &commit.changes.captures {
+            queues.send(&write, capture, super::closed::SUMMARY, &commit.outputs, &commit.waiting)?;
+        }
         super::letters::write(&write, &commit.changes.dead_letters, &mut letters, &mut queues)?;
         for request in &commit.letters {
             super::letters::request(&write, *request, &mut letters, &mut queues)?;

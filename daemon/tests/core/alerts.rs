@@ -103,6 +103,42 @@ fn the_queue_of_a_dropped_output_lets_its_alerts_go() {
     assert_eq!((counts.queued(), counts.dropped["output_removed"]), (0, 1));
 }
 
+/// A capture waits its turn among the summaries, survives, is sent once, and goes when both outputs have it.
+#[test]
+fn a_capture_is_queued_behind_what_waits_already() {
+    let mut plan = plan();
+    plan.alerts[0].capture = Some(Span::from_secs(10));
+    let mut rig = Rig::new(plan);
+    rig.send(0, "d1", 1, 0);
+    rig.tick(60);
+    rig.send(61, "d1", 61, 61);
+    let mut rig = rig.restart();
+    rig.send(65, "d1", 62, 65);
+    rig.store.checkpoint_now(&rig.pipeline).unwrap();
+    let mut rig = rig.restart();
+    rig.tick(73);
+    let mut rig = rig.restart();
+    rig.tick(74);
+    let waiting = rig.reached(75, "out");
+    assert_eq!(ids(&mut rig, "out"), ["r0 alert1", "r0 60s", "r0 1"]);
+    assert_eq!(waiting[2].priority, waiting[1].priority);
+    let event: serde_json::Value = serde_json::from_slice(&waiting[2].event).unwrap();
+    let values: Vec<_> =
+        event["data"]["readings"].as_array().unwrap().iter().map(|row| row[2].clone()).collect();
+    assert_eq!(values, [61.0, 62.0]);
+    let paged = rig.reached(75, "pager");
+    let settle = |rig: &mut Rig, output: &str, events: &[Waiting]| {
+        let before = rig.store.live_bytes();
+        for event in events.iter().filter(|event| event.id.contains("/alert1/")) {
+            rig.with(76, |commit| commit.settled.push(settled(output, event, Fate::Delivered)));
+        }
+        before - rig.store.live_bytes()
+    };
+    assert_eq!(settle(&mut rig, "out", &waiting), 0, "the other output waits for them");
+    assert!(settle(&mut rig, "pager", &paged) > 0, "their bytes are free");
+    assert_eq!((ids(&mut rig, "out"), ids(&mut rig, "pager").len()), (vec!["r0 60s".into()], 0));
+}
+
 /// What the time raises is on disk with the entry that says so, once.
 #[test]
 fn silence_is_raised_once_whatever_happens_to_the_daemon() {

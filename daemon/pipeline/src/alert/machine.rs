@@ -1,5 +1,6 @@
 //! The two machines of a watch. Pure: the plan, the truth of its conditions and the time are arguments.
 
+use super::Capture;
 use crate::plan::AlertPlan;
 use crate::time::{Span, Time};
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,8 @@ pub struct Watch {
     pub cleared: [Option<Time>; 2],
     /// How often it was raised.
     pub ordinal: u64,
+    /// What is to be sent of the readings around a raise.
+    pub capture: Option<Box<Capture>>,
 }
 
 /// Where the machine of the condition stands.
@@ -167,6 +170,7 @@ impl Watch {
             absence: None,
             cleared: [None; 2],
             ordinal: 0,
+            capture: None,
         }
     }
 
@@ -175,9 +179,11 @@ impl Watch {
         self.alert == VACANT
     }
 
-    /// Whether its last series can be forgotten: nothing is raised, and nothing can be while nothing is heard.
+    /// Whether its last series can be forgotten: nothing is raised or waits to be sent, and nothing can be raised while
+    /// nothing is heard.
     pub fn lets_go(&self, plan: &AlertPlan) -> bool {
-        self.members > 1 || (self.raised().next().is_none() && plan.silent_for.is_none())
+        let rests = self.raised().next().is_none() && self.capture.is_none();
+        self.members > 1 || (rests && plan.silent_for.is_none())
     }
 
     /// What is raised: condition, then absence.
@@ -271,7 +277,8 @@ impl Watch {
         [condition, absence]
     }
 
-    /// When [`Watch::on_time`] may have something to say, if nothing else happens; never too late.
+    /// When [`Watch::on_time`] may have something to say or a capture is to be sent, if nothing else happens; never too
+    /// late.
     pub fn deadline(&self, plan: &AlertPlan, now: Time, listening: Option<Time>) -> Option<Time> {
         // Whoever begins to listen later than now does not decide before this.
         let from = |from: Time, span: Span| match listening {
@@ -293,7 +300,8 @@ impl Watch {
             .then(|| from(self.offline_since, Span::ZERO).max(cooled(Why::Offline)));
         let silent = plan.silent_for.filter(|_| here && self.heard > Time::MIN);
         let silent = silent.map(|span| from(self.heard, span).max(cooled(Why::Silence)));
-        [condition, gone, silent].into_iter().flatten().min()
+        let capture = self.capture.as_ref().map(|capture| capture.due(now));
+        [condition, gone, silent, capture].into_iter().flatten().min()
     }
 
     fn gone(&self, plan: &AlertPlan, at: Time) -> Option<Move> {

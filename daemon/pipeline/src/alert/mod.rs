@@ -8,16 +8,25 @@
 //!   written into the entry; a replay only makes them. So what was sent is never decided again.
 //! - **listening**: a source is, since it was last connected, and had delivered what waited for us, and since the last
 //!   step of the clock. Time counts only while every source of a watch is: whoever does not listen cannot tell silence.
+//! - **capture**: the raw readings around a raise, sent once they are there. All watched series share one *recorder*, the
+//!   readings of the last minutes; a capture is only a span of time until it is sent.
 //!
 //! Time in the machines: `for` compares the readings' own times where a reading decides, and the gateway's time where none
 //! comes. A reading that is older than the newest one of its watch moves nothing but proves that its sensor is there.
 
-mod machine;
+mod capture;
+mod captured;
 mod event;
+mod machine;
+mod recorder;
 mod timers;
 
+pub use capture::Capture;
+pub(crate) use capture::longest;
+pub(crate) use captured::Captured;
 pub(crate) use event::Telling;
 pub use machine::{Move, Phase, Raised, Truths, Watch, Why};
+pub use recorder::{Recorded, Recorder};
 pub(crate) use timers::Timers;
 
 /// An alert that is raised, for people.

@@ -26,6 +26,8 @@ pub struct AlertPlan {
     pub cooldown: Span,
     /// Raised when nothing was heard for so long, or at once when the sensor is known to be offline.
     pub silent_for: Option<Span>,
+    /// The raw readings from so long before a raise to so long after it are sent, too.
+    pub capture: Option<Span>,
     /// To which outputs.
     pub to: Vec<u16>,
 }

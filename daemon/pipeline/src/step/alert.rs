@@ -2,11 +2,11 @@
 
 use super::Step;
 use super::message::Origin;
-use crate::alert::{Active, Move, Raised, Telling, Truths, Watch, Why};
+use crate::alert::{Active, Capture, Move, Raised, Telling, Truths, Watch, Why};
 use crate::entry::{Event, Reading};
 use crate::expr::{Env, Expr};
 use crate::pipeline::{Pipeline, number};
-use crate::plan::Plan;
+use crate::plan::{AlertPlan, Plan};
 use crate::time::{Span, Time};
 use crate::verdict::{Reason, Verdict};
 
@@ -24,6 +24,7 @@ impl Step<'_> {
             let (alert, value) = (usize::from(watch.alert), watch.value);
             let moves = watch.on_time(&self.core.plan.alerts[alert], now, since);
             moves.into_iter().flatten().for_each(|change| self.move_watch(at, change, value));
+            self.capture_if_due(at, now);
             let next =
                 self.core.state.watches[at as usize].deadline(&self.core.plan.alerts[alert], now, since);
             // It has just been looked at: not again in this step.
@@ -31,7 +32,7 @@ impl Step<'_> {
         }
     }
 
-    /// Clears what nothing could clear under the plan `new`. Call it before the plan comes in force.
+    /// Clears what nothing could clear under the plan `new`, and sends what would never be sent. Call it before the plan comes in force.
     pub fn retire(&mut self, now: Time, new: &Plan) {
         for at in 0..self.core.state.watches.len() {
             let (raised, value) = (self.core.state.watches[at].raised(), self.core.state.watches[at].value);
@@ -41,6 +42,7 @@ impl Step<'_> {
                 }
             }
         }
+        self.retire_captures(now, new);
     }
 
     /// What a decided reading moves; call it before the reading is noted.
@@ -109,6 +111,9 @@ impl Step<'_> {
 
     /// Makes a move, writes it down, and tells it where there is something to tell.
     fn move_watch(&mut self, watch: u32, change: Move, value: Option<f64>) {
+        if let Move::Raise { at, .. } = change {
+            self.capture_before(watch, at);
+        }
         let raised = self.core.note_alert(watch, change);
         self.changes
             .entry
@@ -154,6 +159,11 @@ impl Pipeline {
         self.timers.soon(watch);
         let known = self.state.watches.get_mut(watch as usize)?;
         let told = known.make(change);
+        let span = self.plan.alerts.get(usize::from(known.alert)).and_then(|alert| alert.capture);
+        if let (Move::Raise { .. }, Some(raised), Some(span)) = (change, told, span) {
+            let before = known.capture.as_deref().copied();
+            known.capture = Some(Box::new(Capture::of(raised, span, before)));
+        }
         if known.raised().next().is_some() {
             self.raised.insert(watch);
         } else {
@@ -165,7 +175,7 @@ impl Pipeline {
     /// The index of what goes on as this alert under another plan.
     pub(crate) fn heir(&self, alert: u16, new: &Plan) -> Option<u16> {
         let old = &self.plan.alerts[usize::from(alert)];
-        let same = |heir: &crate::plan::AlertPlan| old.same_keys(&self.plan.streams, heir, &new.streams);
+        let same = |heir: &AlertPlan| old.same_keys(&self.plan.streams, heir, &new.streams);
         new.alerts.iter().position(same).and_then(|at| u16::try_from(at).ok())
     }
 
@@ -178,6 +188,17 @@ impl Pipeline {
             Why::Condition => heir.when.is_some(),
             Why::Silence | Why::Offline => heir.minds_offline(),
         };
+        minds && self.feeds(watch, heir, new)
+    }
+
+    /// Whether the capture of a watch goes on under another plan.
+    pub(super) fn captures_on(&self, watch: &Watch, new: &Plan) -> bool {
+        let heir = self.heir(watch.alert, new).map(|at| &new.alerts[usize::from(at)]);
+        heir.is_some_and(|heir| heir.capture.is_some() && self.feeds(watch, heir, new))
+    }
+
+    /// Whether what a watch is about still reports to its alert's heir under another plan.
+    fn feeds(&self, watch: &Watch, heir: &AlertPlan, new: &Plan) -> bool {
         let is_fed = |&at: &u16| {
             let name = &self.plan.streams[usize::from(at)].name;
             let after = new.streams.iter().zip(0..).find(|(stream, _)| stream.name == *name);
@@ -186,7 +207,7 @@ impl Pipeline {
                 None => heir.streams.contains(&at),
             })
         };
-        minds && watch.streams.iter().any(is_fed)
+        watch.streams.iter().any(is_fed)
     }
 
     /// Since when all sources that a watch was heard from have been listened to.

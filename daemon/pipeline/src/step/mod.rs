@@ -3,6 +3,7 @@
 //! Everything decided here is written down in the entry and done by the same code that a replay uses.
 
 mod alert;
+mod capture;
 mod clock;
 mod close;
 mod derive;

@@ -28,11 +28,20 @@ pub fn clear(text: &str) -> Option<Expr> {
 
 /// Random readings raise and clear these all the time.
 pub fn watched(plan: Plan) -> Plan {
-    let high =
-        AlertPlan { clear: clear("value < -1000"), cooldown: Span::from_secs(20), ..alert("value > 1000") };
+    let high = AlertPlan {
+        clear: clear("value < -1000"),
+        cooldown: Span::from_secs(20),
+        capture: Some(Span::from_secs(30)),
+        ..alert("value > 1000")
+    };
     let long =
         AlertPlan { name: "long".into(), hold: Span::from_secs(15), by: Some(vec![]), ..alert("value > 0") };
-    let quiet = AlertPlan { name: "quiet".into(), silent_for: Some(Span::from_secs(60)), ..alert("") };
+    let quiet = AlertPlan {
+        name: "quiet".into(),
+        silent_for: Some(Span::from_secs(60)),
+        capture: Some(Span::from_secs(5)),
+        ..alert("")
+    };
     Plan { alerts: vec![high, long, quiet], ..plan }
 }
 

@@ -25,7 +25,8 @@ proptest! {
     /// knows every reading. Broken by: leaving the cleaning out of the replay; by not replaying `forgotten`; by noting
     /// events after the part that they stand before; by losing fingerprints on the way through the journal; by cleaning
     /// only counted readings in the replay; by cleaning before looking for duplicates, or for what comes too late; by not
-    /// writing down what the time raised.
+    /// writing down what the time raised; by not writing down that a capture was sent; by recording only counted readings in
+    /// the replay.
     #[test]
     fn replay_gives_the_live_state(acts in acts(60), kind in 0u8..4, steps in cleaning::some()) {
         let (inputs, _) = play(&acts);
@@ -63,6 +64,7 @@ proptest! {
         crashing.settle();
         prop_assert_eq!(steady.closed, crashing.closed);
         prop_assert_eq!(steady.alerts, crashing.alerts);
+        prop_assert_eq!(steady.captures, crashing.captures);
     }
 
     /// The last revision of every key is what a few lines without windows, lateness or journal compute. Broken by:

@@ -6,6 +6,7 @@
 mod aggregates;
 mod cleaning;
 mod alerts;
+mod captures;
 mod clocks;
 mod events;
 mod forgetting;

@@ -82,6 +82,7 @@ pub struct World {
     pub kept: BTreeMap<ClosedKey, Kept>,
     pub closed: Vec<Closed>,
     pub alerts: Vec<Outgoing>,
+    pub captures: Vec<Outgoing>,
     /// Since when the source is listened to.
     pub listening: Option<Time>,
     pub letters: Vec<DeadLetter>,
@@ -95,6 +96,7 @@ impl World {
             kept: BTreeMap::new(),
             closed: vec![],
             alerts: vec![],
+            captures: vec![],
             listening: Some(Time::MIN),
             letters: vec![],
             entries: vec![],
@@ -181,6 +183,7 @@ impl World {
         }
         self.closed.extend(changes.closed);
         self.alerts.extend(changes.alerts);
+        self.captures.extend(changes.captures);
         self.letters.extend(changes.dead_letters);
         if !changes.entry.is_empty() {
             self.entries.push(changes.entry);

@@ -27,12 +27,13 @@ fn check(text: &str, expected: &[&str]) {
 fn everything_of_an_alert() {
     let alert = one(
         "metric = \"temperature\"\nby = []\nwhen = \"value > 60\"\nfor = \"30s\"\nclear = \"value < 55\"\ncooldown = \"10m\"\n\
-         silent_for = \"5m\"\nto = \"ingest\"\n",
+         silent_for = \"5m\"\ncapture = \"60s\"\nto = \"ingest\"\n",
     );
     let text =
         |expression: &Option<tidegate_pipeline::expr::Expr>| expression.as_ref().unwrap().text().to_owned();
     assert_eq!((text(&alert.when), text(&alert.clear)), ("value > 60".into(), "value < 55".into()));
     assert_eq!((alert.hold, alert.cooldown), (Span::from_secs(30), Span::from_secs(600)));
+    assert_eq!(alert.capture, Some(Span::from_secs(60)));
     assert_eq!((alert.silent_for, alert.by), (Some(Span::from_secs(300)), Some(vec![])));
     assert_eq!(
         (alert.streams, alert.to, alert.metrics),
@@ -77,6 +78,8 @@ fn what_is_refused() {
     );
     check("silent_for = \"5m\"\nby = \"devise\"", &["3: there is no tag `devise`: did you mean `device`?"]);
     check("silent_for = \"1ms\"", &["2: `silent_for` has to be between 1s and 366d"]);
+    check("silent_for = \"5m\"\ncapture = \"11m\"", &["3: `capture` has to be between 1s and 10m"]);
+    check("silent_for = \"5m\"\ncapture = \"0s\"", &["3: `capture` has to be between 1s and 10m"]);
     check("when = \"value > 60\"", &["warning 2: this is asked of every metric: of which metric?"]);
     check(
         "silent_for = \"5m\"\n[sources.b]\nshared_group = \"g\"",

@@ -256,7 +256,6 @@ fn formats() {
 fn what_later_versions_bring() {
     let later = |what: &str| format!("`{what}` is not in this version yet: planned for a later version");
     for (text, line, what) in [
-        ("[alerts.hot]\nsilent_for = \"5m\"\ncapture = \"60s\"\n", 3, "capture"),
         ("[sources.b]\ntype = \"kafka\"\nbrokers = 1\n", 2, "kafka"),
         ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
         ("[outputs.s]\ntype = \"aws-lambda\"\nfunction = \"x\"\n", 2, "aws-lambda"),

@@ -102,6 +102,7 @@ impl Heart {
         let alerted = !commit.changes.alerts.is_empty();
         let outboxes = alerted
             || !(commit.changes.closed.is_empty()
+                && commit.changes.captures.is_empty()
                 && commit.settled.is_empty()
                 && commit.letters.is_empty()
                 && commit.reach.is_empty());

@@ -1,0 +1,150 @@
+//! `tidegate.capture.v1`: the raw readings around a raised alert (CloudEvents 1.0, structured mode, JSON).
+
+use super::{Capture, Outgoing, Recorded, Telling, Watch};
+use crate::event::Tags;
+use crate::limits::CAPTURE_PART_MAX;
+use crate::plan::Plan;
+use crate::series::Series;
+use crate::verdict::Verdict;
+use serde::{Serialize, Serializer};
+
+/// Everything that the events about a capture are made of.
+pub(crate) struct Captured<'c> {
+    pub(crate) plan: &'c Plan,
+    pub(crate) watch: &'c Watch,
+    pub(crate) capture: Capture,
+    /// All series, by number.
+    pub(crate) series: &'c [Series],
+    /// What was captured, in the order of arrival.
+    pub(crate) readings: Vec<Recorded>,
+    /// Whether nothing is missing.
+    pub(crate) whole: bool,
+}
+
+impl Captured<'_> {
+    /// The events: at least one, so that whoever waits for it knows that nothing came.
+    pub(crate) fn render(&self) -> Vec<Outgoing> {
+        let raised = self.capture.raised;
+        let telling = Telling { plan: self.plan, watch: self.watch, raised, cleared: None, value: None };
+        let (alert_key, subject) = (telling.key(), telling.subject());
+        let parts = self.readings.len().div_ceil(CAPTURE_PART_MAX).max(1);
+        let part = |part: usize| {
+            let from = (part - 1) * CAPTURE_PART_MAX;
+            let upto = self.readings.len().min(from + CAPTURE_PART_MAX);
+            let key = format!("{alert_key}/capture/{part}");
+            self.part(&alert_key, &subject, &key, (part, parts), &self.readings[from..upto])
+        };
+        (1..=parts).map(part).collect()
+    }
+
+    fn part(
+        &self,
+        alert_key: &str,
+        subject: &str,
+        key: &str,
+        (part, parts): (usize, usize),
+        readings: &[Recorded],
+    ) -> Outgoing {
+        let alert = &self.plan.alerts[usize::from(self.watch.alert)];
+        // The series of this part, in the order of their numbers.
+        let mut numbers: Vec<u32> = readings.iter().map(|reading| reading.series).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let row = |reading: &Recorded| {
+            let place = numbers.binary_search(&reading.series).unwrap_or(0);
+            Row(place, reading.time.rfc3339(), reading.value, Word(reading.verdict))
+        };
+        let id = format!("{key}/r0");
+        let event = Event {
+            specversion: "1.0",
+            r#type: "tidegate.capture.v1",
+            source: &self.plan.source,
+            id: &id,
+            subject,
+            time: self.capture.until.rfc3339(),
+            datacontenttype: "application/json",
+            data: Data {
+                key,
+                revision: 0,
+                replaces: [],
+                alert: &alert.name,
+                alert_key,
+                from: self.capture.from.rfc3339(),
+                until: self.capture.until.rfc3339(),
+                part,
+                parts,
+                incomplete: !self.whole,
+                series: numbers.iter().map(|&at| self.member(at)).collect(),
+                readings: readings.iter().map(row).collect(),
+            },
+        };
+        // Serialising to memory fails only where a map key is not text, and there is none.
+        let event = serde_json::to_vec(&event).unwrap_or_default();
+        Outgoing { id, event, to: alert.to.clone() }
+    }
+
+    fn member(&self, at: u32) -> Member<'_> {
+        let series = &self.series[at as usize];
+        let stream = &self.plan.streams[usize::from(series.stream)];
+        Member {
+            stream: &stream.name,
+            metric: &series.metric,
+            unit: stream.unit_of(&series.metric),
+            tags: Tags(series.tags.clone()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Event<'e> {
+    specversion: &'static str,
+    r#type: &'static str,
+    source: &'e str,
+    id: &'e str,
+    subject: &'e str,
+    time: String,
+    datacontenttype: &'static str,
+    data: Data<'e>,
+}
+
+#[derive(Serialize)]
+struct Data<'e> {
+    key: &'e str,
+    revision: u32,
+    replaces: [&'e str; 0],
+    alert: &'e str,
+    alert_key: &'e str,
+    from: String,
+    until: String,
+    part: usize,
+    parts: usize,
+    incomplete: bool,
+    series: Vec<Member<'e>>,
+    readings: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Member<'e> {
+    stream: &'e str,
+    metric: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<&'e str>,
+    tags: Tags,
+}
+
+/// Place in `series`, time, value, verdict.
+#[derive(Serialize)]
+struct Row(usize, String, Option<f64>, Word);
+
+/// `counted`, `duplicate`, or the reason in the ledger.
+struct Word(Verdict);
+
+impl Serialize for Word {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self.0 {
+            Verdict::Counted => "counted",
+            Verdict::Duplicate => "duplicate",
+            Verdict::Rejected(reason) | Verdict::DeadLettered(reason) => reason.name(),
+        })
+    }
+}
