@@ -147,7 +147,7 @@ impl<'r> Rendering<'r> {
         let id = format!("{key}/r{}", self.revision);
         let wide = naming.summary().layout == Layout::Wide;
         let metric = (!wide).then_some(naming.group.metric.as_str());
-        let event = Event {
+        let event = Envelope {
             specversion: "1.0",
             r#type: "tidegate.summary.v1",
             source: &naming.plan.source,
@@ -176,8 +176,7 @@ impl<'r> Rendering<'r> {
                 state: naming.summary().state.then(|| self.state(&lanes)),
             },
         };
-        // Serialising to memory fails only where a map key is not text, and there is none.
-        let event = serde_json::to_vec(&event).unwrap_or_default();
+        let event = event.render();
         let unit = metric.and_then(|metric| naming.unit(metric)).map(str::to_owned);
         let named = |lane: LaneValues<'_>| {
             let prefix = if wide { format!("{}/", lane.metric) } else { String::new() };
@@ -262,16 +261,25 @@ pub(crate) fn escape(into: &mut String, text: &str) {
     }
 }
 
+/// The envelope of every event that goes out (CloudEvents 1.0, structured mode, JSON).
 #[derive(Serialize)]
-struct Event<'e> {
-    specversion: &'static str,
-    r#type: &'static str,
-    source: &'e str,
-    id: &'e str,
-    subject: &'e str,
-    time: String,
-    datacontenttype: &'static str,
-    data: Data<'e>,
+pub(crate) struct Envelope<'e, D> {
+    pub(crate) specversion: &'static str,
+    pub(crate) r#type: &'static str,
+    pub(crate) source: &'e str,
+    pub(crate) id: &'e str,
+    pub(crate) subject: &'e str,
+    pub(crate) time: String,
+    pub(crate) datacontenttype: &'static str,
+    pub(crate) data: D,
+}
+
+impl<D: Serialize> Envelope<'_, D> {
+    /// As it is sent.
+    pub(crate) fn render(&self) -> Vec<u8> {
+        // Serialising to memory fails only where a map key is not text, and there is none.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
 }
 
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 //! `tidegate.capture.v1`: the raw readings around a raised alert (CloudEvents 1.0, structured mode, JSON).
 
 use super::{Capture, Outgoing, Recorded, Telling, Watch};
-use crate::event::Tags;
+use crate::event::{Envelope, Tags};
 use crate::limits::CAPTURE_PART_MAX;
 use crate::plan::Plan;
 use crate::series::Series;
@@ -55,7 +55,7 @@ impl Captured<'_> {
             Row(place, reading.time.rfc3339(), reading.value, Word(reading.verdict))
         };
         let id = format!("{key}/r0");
-        let event = Event {
+        let event = Envelope {
             specversion: "1.0",
             r#type: "tidegate.capture.v1",
             source: &self.plan.source,
@@ -78,8 +78,7 @@ impl Captured<'_> {
                 readings: readings.iter().map(row).collect(),
             },
         };
-        // Serialising to memory fails only where a map key is not text, and there is none.
-        let event = serde_json::to_vec(&event).unwrap_or_default();
+        let event = event.render();
         Outgoing { id, event, to: alert.to.clone() }
     }
 
@@ -93,18 +92,6 @@ impl Captured<'_> {
             tags: Tags(series.tags.clone()),
         }
     }
-}
-
-#[derive(Serialize)]
-struct Event<'e> {
-    specversion: &'static str,
-    r#type: &'static str,
-    source: &'e str,
-    id: &'e str,
-    subject: &'e str,
-    time: String,
-    datacontenttype: &'static str,
-    data: Data<'e>,
 }
 
 #[derive(Serialize)]

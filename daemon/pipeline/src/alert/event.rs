@@ -1,7 +1,7 @@
 //! `tidegate.alert.v1`: what a function is told of an alert (CloudEvents 1.0, structured mode, JSON).
 
 use super::{Active, Outgoing, Raised, Watch, Why};
-use crate::event::{Tags, escape, tags_of_subject};
+use crate::event::{Envelope, Tags, escape, tags_of_subject};
 use crate::plan::{AlertPlan, Plan};
 use crate::time::Time;
 use serde::Serialize;
@@ -49,7 +49,7 @@ impl Telling<'_> {
         let text = |expression: &Option<crate::expr::Expr>| {
             expression.as_ref().filter(|_| condition).map(|expression| expression.text().to_owned())
         };
-        let event = Event {
+        let event = Envelope {
             specversion: "1.0",
             r#type: "tidegate.alert.v1",
             source: &self.plan.source,
@@ -76,8 +76,7 @@ impl Telling<'_> {
                 clear: text(&alert.clear),
             },
         };
-        // Serialising to memory fails only where a map key is not text, and there is none.
-        let event = serde_json::to_vec(&event).unwrap_or_default();
+        let event = event.render();
         Outgoing { id, event, to: alert.to.clone() }
     }
 
@@ -103,18 +102,6 @@ impl Telling<'_> {
     fn unit(&self) -> Option<&str> {
         self.plan.unit(&self.watch.streams, self.watch.metric.as_deref()?)
     }
-}
-
-#[derive(Serialize)]
-struct Event<'e> {
-    specversion: &'static str,
-    r#type: &'static str,
-    source: &'e str,
-    id: &'e str,
-    subject: &'e str,
-    time: String,
-    datacontenttype: &'static str,
-    data: Data<'e>,
 }
 
 #[derive(Serialize)]
