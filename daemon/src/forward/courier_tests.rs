@@ -58,7 +58,7 @@ impl Bench {
             Change::Raise(text) => self.problem = Some(text),
         }
         if !effects.settled.is_empty() {
-            self.queue.settle(effects.settled);
+            self.queue.settle(effects.settled, self.now);
         }
     }
 

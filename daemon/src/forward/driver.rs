@@ -57,7 +57,7 @@ pub async fn drive<O: Outbox, D: Destination>(
         let effects = courier.answered(&batch, answer, moment);
         report.effects(&effects);
         if !effects.settled.is_empty() {
-            outbox.settle(effects.settled);
+            outbox.settle(effects.settled, moment.now);
         }
     }
     report.leave();

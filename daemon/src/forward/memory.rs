@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 /// Clones share one queue.
@@ -96,7 +96,7 @@ impl Outbox for Memory {
         Ok(batch)
     }
 
-    fn settle(&self, outcomes: Vec<Settled>) {
+    fn settle(&self, outcomes: Vec<Settled>, _: Instant) {
         let mut queue = self.0.queue.lock().unwrap();
         for (position, id, _) in &outcomes {
             let queued = queue.remove(position).expect("what is settled is queued");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::time::Instant;
 
 /// Where an event stands in the queue of one output. Lower priorities go first, then lower sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,9 +62,9 @@ pub trait Outbox: Send + Sync + 'static {
         bytes: usize,
     ) -> Result<Vec<Queued>, Self::Error>;
 
-    /// Settles events; never waits. The confirmation is folded into the next transaction, or committed alone after
+    /// Settles events at `now`; never waits. The confirmation is folded into the next transaction, or committed alone after
     /// 5 s; until it is on disk a crash brings the event back under the same id.
-    fn settle(&self, outcomes: Vec<Settled>);
+    fn settle(&self, outcomes: Vec<Settled>, now: Instant);
 
     /// Waits until [`Outbox::next`] may give something new. A change after the last `next` and before this call counts,
     /// so that none is missed in between (`tokio::sync::Notify::notify_one` behaves so). Cancel safe; may wake

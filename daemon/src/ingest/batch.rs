@@ -1,8 +1,9 @@
 //! The batch: what the heart has taken and what is not on disk yet. It stays in memory until it is, to be applied again.
 
 use super::intake::Input;
-use super::mailbox::{LetterOrder, Order};
-use crate::store::{Letter, LetterRequest, Shared, StoreError};
+use super::mailbox::{LetterOrder, Mail};
+use crate::store::{Commit, Letter, LetterRequest, Shared, StoreError};
+use std::collections::BTreeSet;
 use tidegate_pipeline::Step;
 use tidegate_pipeline::clock::ClockNow;
 use tidegate_pipeline::message::Message;
@@ -12,7 +13,10 @@ use tidegate_pipeline::verdict::Verdict;
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) inputs: Vec<Input>,
-    pub(super) orders: Vec<Order>,
+    /// Goes with the inputs: it may be given to one transaction only.
+    pub(super) mail: Mail,
+    /// Outputs that wait for something to send.
+    pub(super) waiting: BTreeSet<String>,
     pub(super) messages: usize,
     /// What the intake counts as pending until this is in the ledger.
     pub(super) pending: u64,
@@ -54,7 +58,7 @@ impl Batch {
                 Input::Closed(_) => {}
             }
         }
-        for order in self.orders.iter().flat_map(|order| &order.letters) {
+        for order in self.mail.orders.iter().flat_map(|order| &order.letters) {
             match order {
                 LetterOrder::Drop(number) => letters.push(LetterRequest::Drop(*number)),
                 LetterOrder::Retry(number) => match store.letter(*number)? {
@@ -68,5 +72,19 @@ impl Batch {
             }
         }
         Ok(())
+    }
+
+    /// Adds what forwarders want.
+    pub(super) fn add_mail(&self, commit: &mut Commit) {
+        commit.settled.clone_from(&self.mail.settled);
+        commit.reach.clone_from(&self.mail.reach);
+        commit.waiting.clone_from(&self.waiting);
+    }
+
+    /// It is on disk. Gives the mail, and what the intake counted as pending.
+    pub(super) fn written(&mut self) -> (Mail, u64) {
+        self.inputs.clear();
+        (self.messages, self.bytes) = (0, 0);
+        (std::mem::take(&mut self.mail), std::mem::take(&mut self.pending))
     }
 }

@@ -108,8 +108,8 @@ impl Figures {
     }
 
     /// The writer is alive.
-    pub fn beat(&self) {
-        *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    pub(super) fn beat(&self, now: Instant) {
+        *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
     /// How long ago the writer showed that it is alive; zero before its first sign.

@@ -1,11 +1,15 @@
 //! The heart: takes what came, lets the pipeline decide, writes one transaction, and then, only then, acknowledges.
 //!
-//! One thread. Whatever was taken stays in memory until it is on disk: after a failed commit the store is opened again,
-//! the pipeline restored from it, and the same input applied again, unless the journal shows that it was written after
-//! all.
+//! A state machine: [`Heart::turn`] does what is due and never waits, [`Heart::rest`] says when to turn again. Time is an
+//! argument, so that a simulation drives the same heart as the thread in [`Heart::run`].
+//!
+//! Whatever was taken stays in memory until it is on disk: after a failed commit the store is opened again, the pipeline
+//! restored from it, and the same input applied again, unless the journal shows that it was written after all.
 
 mod commit;
+mod due;
 mod publish;
+mod trouble;
 
 use super::batch::Batch;
 use super::change::NewPlan;
@@ -19,16 +23,15 @@ use crate::clock::{Sight, Timekeeper};
 use crate::health::Health;
 use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, INTAKE_BYTES_MAX};
 use crate::store::{HistorySender, Store};
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tidegate_pipeline::Pipeline;
 use tidegate_pipeline::event::Closed;
 use tidegate_pipeline::message::Trace;
-use tidegate_pipeline::time::Time;
 use tokio::sync::{broadcast, mpsc};
-
-/// The loop turns at least so often, to show that it is alive.
-const TURN_MAX: Duration = Duration::from_secs(1);
+use trouble::Trouble;
 
 /// What comes within this time is taken together: waking for each message would cost more than the message.
 const GATHER: Duration = Duration::from_millis(2);
@@ -75,6 +78,16 @@ pub struct Heart {
     batch: Batch,
     /// The time, when it was last asked for.
     sight: Sight,
+    /// There is no room: nothing is taken.
+    full: bool,
+    /// The disk refuses: nothing is taken either.
+    trouble: Option<Trouble>,
+    /// A plan that is not in force yet.
+    plan: Option<NewPlan>,
+    /// What `backlog` and `listening` are numbered by.
+    sources: Vec<String>,
+    /// A transaction was written in this turn.
+    committed: bool,
 }
 
 /// What a transaction did that others want to know.
@@ -99,52 +112,90 @@ struct Backlog {
 
 impl Heart {
     /// A heart that has not beaten yet.
-    pub fn new(mut parts: Parts) -> Heart {
-        let now = Instant::now();
+    pub fn new(mut parts: Parts, now: Instant) -> Heart {
         let pace = Pace::new(parts.interval, parts.flash_bytes_per_day, now);
+        let sources = parts.pipeline.plan().sources.clone();
         // At the start everybody has a backlog until he says otherwise.
-        let backlog =
-            vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; parts.pipeline.plan().sources.len()];
+        let backlog = vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; sources.len()];
         let listening = Listening::new(backlog.len());
         let sight = parts.clock.look();
-        let (links, batch) = (Links::default(), Batch::default());
-        let mut heart = Heart { parts, pace, links, backlog, listening, batch, sight };
+        let mut heart = Heart {
+            parts,
+            pace,
+            links: Links::default(),
+            backlog,
+            listening,
+            batch: Batch::default(),
+            sight,
+            full: false,
+            trouble: None,
+            plan: None,
+            sources,
+            committed: false,
+        };
         heart.publish(0);
         heart.publish_alerts();
-        heart.parts.figures.beat();
         heart
     }
 
     /// Beats until the intake is closed and empty; then everything is on disk, unless the disk refuses.
     pub fn run(mut self) {
         loop {
-            self.sight = self.parts.clock.look();
-            let full = self.is_full();
-            let inputs = if full {
-                self.parts.intake.wait(self.deadline());
-                Vec::new()
-            } else {
-                self.parts.intake.take(self.deadline(), GATHER)
-            };
-            self.sight = self.parts.clock.look();
             let now = Instant::now();
-            let closing = self.parts.intake.is_closed();
-            self.listening.turn(now, self.sight.now.now(), full);
-            for input in inputs {
-                self.receive(input, now);
+            self.parts.figures.beat(now);
+            let deadline = self.rest(now);
+            if self.takes() {
+                self.parts.intake.gather(deadline, GATHER);
+            } else {
+                self.parts.intake.wait(deadline);
             }
-            self.parts.figures.beat();
-            if let Ok(plan) = self.parts.plans.try_recv() {
-                self.change_plan(plan);
-            }
-            if closing || self.is_due(Instant::now()) {
-                self.commit(closing);
-            }
-            // What there is no room for stays with its senders: it is not acknowledged.
-            if closing && (full || self.parts.intake.messages() == 0) {
+            if self.turn(Instant::now()).is_break() {
                 return;
             }
         }
+    }
+
+    /// Takes what waits in the intake and does what is due at `now`. A turn too many does no harm. Breaks when the intake
+    /// is closed and everything is on disk, or the disk refuses and nobody would wait.
+    pub fn turn(&mut self, now: Instant) -> ControlFlow<()> {
+        let closing = self.parts.intake.is_closed();
+        if self.trouble.as_ref().is_some_and(|trouble| now < trouble.until) && !closing {
+            return ControlFlow::Continue(());
+        }
+        self.sight = self.parts.clock.look();
+        if self.trouble.is_none() {
+            let inputs = if self.full { Vec::new() } else { self.parts.intake.take() };
+            self.listening.turn(now, self.sight.now.now(), self.full);
+            for input in inputs {
+                self.receive(input, now);
+            }
+        }
+        self.plan = self.plan.take().or_else(|| self.parts.plans.try_recv().ok());
+        if closing || self.plan.is_some() || self.trouble.is_some() || self.is_due(now) {
+            self.write(now);
+        }
+        // What there is no room for stays with its senders: it is not acknowledged.
+        let over = self.full || self.trouble.is_some() || self.parts.intake.messages() == 0;
+        if closing && over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// The turn is over at `now`, which is later than it began where the disk is slow. Says when the next one is due,
+    /// whatever comes.
+    pub fn rest(&mut self, now: Instant) -> Instant {
+        if std::mem::take(&mut self.committed) {
+            self.links.rest(now);
+            self.pace.committed(now, self.parts.store.shared().wear().bytes());
+            let overspent = u64::from(self.pace.is_overspent());
+            self.parts.figures.overspent.store(overspent, Ordering::Relaxed);
+        }
+        self.full = self.is_full();
+        self.sight = self.parts.clock.look();
+        self.deadline(now)
+    }
+
+    /// Whether what comes to the intake is worth a turn; else it stays there.
+    pub fn takes(&self) -> bool {
+        !self.full && self.trouble.is_none()
     }
 
     /// Whether the buffer is full. Then nothing is taken, nothing is acknowledged and no window closes until outputs have
@@ -170,56 +221,6 @@ impl Heart {
             );
         }
         true
-    }
-
-    /// When to look again, whatever comes.
-    fn deadline(&self) -> Instant {
-        let now = Instant::now();
-        // What is held closes when its sources have drained, or at the limit.
-        let holds = self.backlog.iter().filter_map(|backlog| backlog.until).filter(|until| *until > now);
-        let deadlines = [
-            self.pace.deadline(),
-            self.parts.mailbox.deadline(now),
-            self.window_deadline(now),
-            self.alert_deadline(now),
-            Some(now + TURN_MAX),
-        ];
-        deadlines.into_iter().flatten().chain(holds).min().unwrap_or(now)
-    }
-
-    /// When the next window closes that is not held.
-    fn window_deadline(&self, now: Instant) -> Option<Instant> {
-        let due = self.parts.pipeline.next_closing(&self.held(now))?;
-        Some(now + self.until(due))
-    }
-
-    /// When the time may raise an alert.
-    fn alert_deadline(&self, now: Instant) -> Option<Instant> {
-        Some(now + self.until(self.parts.pipeline.next_alert()?))
-    }
-
-    fn until(&self, due: Time) -> Duration {
-        Duration::from_micros(due.since(self.sight.now.now()).0.max(0).unsigned_abs())
-    }
-
-    /// Whether windows of a source stay open: it still delivers what waited for us, or there is no room for summaries.
-    fn held(&self, now: Instant) -> impl Fn(u16) -> bool + use<> {
-        let (backlog, full) = (self.backlog.clone(), self.parts.health.has("buffer"));
-        move |source| {
-            let until = backlog.get(usize::from(source)).and_then(|backlog| backlog.until);
-            full || until.is_some_and(|until| until > now)
-        }
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        let deadlines = [
-            self.pace.deadline(),
-            self.parts.mailbox.deadline(now),
-            self.window_deadline(now),
-            self.alert_deadline(now),
-        ];
-        deadlines.into_iter().flatten().any(|deadline| deadline <= now)
-            || self.parts.pipeline.clock_is_due(&self.sight.now)
     }
 
     fn receive(&mut self, input: Input, now: Instant) {

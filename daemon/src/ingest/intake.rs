@@ -247,9 +247,9 @@ impl Intake {
         self.lock().messages
     }
 
-    /// Takes all that waits; waits for something at most until `deadline`, and then `gather` for more to come with it.
-    /// Empty at the deadline, when woken, or when closed.
-    pub fn take(&self, deadline: Instant, gather: Duration) -> Vec<Input> {
+    /// Waits for something at most until `deadline`, and then `gather` for more to come with it. Ends early when woken, or
+    /// when closed.
+    pub fn gather(&self, deadline: Instant, gather: Duration) {
         let mut queue = self.lock();
         let mut until = deadline;
         queue.waits_for = 1;
@@ -267,6 +267,11 @@ impl Intake {
             queue = self.filled.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         queue.waits_for = usize::MAX;
+    }
+
+    /// Takes all that is there; never waits.
+    pub fn take(&self) -> Vec<Input> {
+        let mut queue = self.lock();
         // Not before: who woke the writer while it was busy must not wait.
         queue.woken = false;
         let taken = std::mem::take(&mut queue.inputs);
@@ -296,7 +301,7 @@ impl Intake {
         self.filled.notify_one();
     }
 
-    /// No more will come: [`Intake::take`] no longer waits.
+    /// No more will come: [`Intake::gather`] no longer waits.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.wake();

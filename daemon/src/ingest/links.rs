@@ -15,6 +15,8 @@ pub(super) struct LinkState {
     pub(super) waiting: u32,
     /// The last run.
     pub(super) highest: u64,
+    /// The last run of which it is known how its acknowledgement went.
+    pub(super) rested: u64,
     pub(super) latest: Option<Instant>,
     /// The connection has ended; what it brought is committed all the same.
     pub(super) closed: bool,
@@ -54,10 +56,20 @@ impl Links {
     }
 
     /// All runs are on disk: each connection may acknowledge what it brought.
-    pub(super) fn committed(&mut self, now: Instant) {
-        for (link, state) in &mut self.0 {
+    pub(super) fn committed(&mut self) {
+        for (link, state) in &self.0 {
             if state.highest > link.committed() {
                 link.commit(state.highest);
+            }
+        }
+    }
+
+    /// What was committed is acknowledged by `now`: learns which senders had been waiting for it, and forgets
+    /// connections that have ended.
+    pub(super) fn rest(&mut self, now: Instant) {
+        for (_, state) in &mut self.0 {
+            if state.highest > state.rested {
+                state.rested = state.highest;
                 let paused =
                     state.latest.is_some_and(|latest| now.saturating_duration_since(latest) >= PAUSE);
                 state.window.acknowledged(state.waiting, paused, now);

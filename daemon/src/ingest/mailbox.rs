@@ -44,6 +44,15 @@ pub struct Mail {
     since: Option<Instant>,
 }
 
+impl Mail {
+    /// Adds what came later.
+    pub fn append(&mut self, mut later: Mail) {
+        self.settled.append(&mut later.settled);
+        self.reach.append(&mut later.reach);
+        self.orders.append(&mut later.orders);
+    }
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     mail: Mail,
@@ -68,14 +77,14 @@ impl Mailbox {
     }
 
     /// What became of an event at `output`. Rides along in the next transaction.
-    pub fn settle(&self, settlements: Vec<Settlement>) {
+    pub fn settle(&self, settlements: Vec<Settlement>, now: Instant) {
         let mut inner = self.lock();
         for settlement in settlements {
             let place = (settlement.priority, settlement.sequence);
             inner.unconfirmed.entry(settlement.output.clone()).or_default().insert(place);
             inner.mail.settled.push(settlement);
         }
-        inner.mail.since.get_or_insert_with(Instant::now);
+        inner.mail.since.get_or_insert(now);
         let full = inner.mail.settled.len() >= CONFIRMATIONS_MAX;
         drop(inner);
         if full {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tidegate_pipeline::verdict::Reason;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -83,7 +83,7 @@ impl Bench {
             taps: broadcast::channel(16).0,
         };
         let (plans, new_plans) = mpsc::channel(1);
-        let heart = Heart::new(Parts {
+        let parts = Parts {
             intake: Arc::clone(&intake),
             mailbox: Arc::clone(&running.mailbox),
             store: opened.store,
@@ -97,7 +97,8 @@ impl Bench {
             flash_bytes_per_day: u64::MAX,
             history: None,
             plans: new_plans,
-        });
+        };
+        let heart = Heart::new(parts, Instant::now());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let view = View::new();

@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 use tidegate_pipeline::message::Trace;
 use tidegate_pipeline::plan::Plan;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -141,7 +142,7 @@ impl Daemon {
         let (taps, _) = broadcast::channel(TAP_BATCHES_MAX);
         let (plans, new_plans) = mpsc::channel(1);
         let shared = Arc::clone(store.shared());
-        let heart = Heart::new(Parts {
+        let parts = Parts {
             intake: Arc::clone(&intake),
             mailbox: Arc::clone(&mailbox),
             store,
@@ -155,7 +156,8 @@ impl Daemon {
             flash_bytes_per_day: config.buffer.flash_bytes_per_day,
             history: history_sender,
             plans: new_plans,
-        });
+        };
+        let heart = Heart::new(parts, Instant::now());
         let heart = std::thread::Builder::new().name("writer".into()).spawn(|| heart.run());
         let mut daemon = Daemon {
             config,

@@ -5,6 +5,7 @@ use crate::ingest::mailbox::Mailbox;
 use crate::store::{Fate, Settlement, Shared, StoreError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::Notify;
 
 /// The outbox of one output: read from the store, settled through the writer's mailbox.
@@ -51,7 +52,7 @@ impl Outbox for StoreOutbox {
         Ok(queued.collect())
     }
 
-    fn settle(&self, outcomes: Vec<Settled>) {
+    fn settle(&self, outcomes: Vec<Settled>, now: Instant) {
         let settlement = |(position, id, outcome): Settled| Settlement {
             output: self.name.clone(),
             priority: position.priority,
@@ -62,7 +63,7 @@ impl Outbox for StoreOutbox {
                 Outcome::Refused(why) => Fate::Refused(why),
             },
         };
-        self.mailbox.settle(outcomes.into_iter().map(settlement).collect());
+        self.mailbox.settle(outcomes.into_iter().map(settlement).collect(), now);
     }
 
     async fn changed(&self) {

@@ -5,7 +5,9 @@ use crate::disk::{Disk, Trouble};
 use crate::heart::Body;
 use crate::rig::{Rig, message, payload, plan};
 use std::io::ErrorKind;
+use tidegate::ingest::change::NewPlan;
 use tidegate::ingest::intake::Input;
+use tokio::sync::oneshot::error::TryRecvError;
 
 const RUNS: u64 = 6;
 
@@ -86,6 +88,33 @@ fn a_window_that_closes_on_a_broken_disk() {
     body.stop();
     let rig = Rig::open(disk, plan()).unwrap();
     assert_eq!((rig.pipeline.open_windows(), rig.store.shared().counts().unwrap().1), (0, 1));
+}
+
+/// A plan that comes while the disk is broken is put in force when it is whole again, behind what was taken before.
+#[test]
+fn a_plan_that_comes_on_a_broken_disk() {
+    let disk = Disk::default();
+    let mut body = Body::new(&disk, plan());
+    body.send(0, &[("s/d1/t", 0)]);
+    body.wait_for_acknowledgement(1);
+    disk.trouble(Trouble::Broken);
+    body.send(1, &[("s/d1/t", 1)]);
+    body.wait_for_failures(1);
+    let mut renamed = plan();
+    renamed.summaries[0].name = "renamed".into();
+    renamed.sources.insert(0, "new".into());
+    renamed.streams[0].sources = vec![1];
+    let (done, mut answer) = tokio::sync::oneshot::channel();
+    let new = NewPlan { plan: renamed.clone(), subscriptions: [].into(), done };
+    body.plans.blocking_send(new).unwrap();
+    disk.wait_for_openings(4);
+    assert_eq!((body.acknowledged(), answer.try_recv()), (1, Err(TryRecvError::Empty)));
+    disk.trouble(Trouble::None);
+    answer.blocking_recv().unwrap();
+    assert_eq!(body.acknowledged(), 2);
+    body.stop();
+    let rig = Rig::open(disk, plan()).unwrap();
+    assert_eq!((rig.pipeline.ledger().counted, rig.pipeline.plan()), (2, &renamed));
 }
 
 /// Nobody waits for ever: told to stop, the heart gives up on a broken disk, and does not acknowledge.

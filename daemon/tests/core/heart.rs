@@ -57,7 +57,7 @@ impl Body {
         let mailbox = Mailbox::new(Arc::clone(&intake));
         let (figures, health) = (Arc::new(Figures::default()), Arc::new(Health::default()));
         let (plans, new_plans) = mpsc::channel(1);
-        let heart = Heart::new(Parts {
+        let parts = Parts {
             intake: Arc::clone(&intake),
             mailbox: Arc::clone(&mailbox),
             store,
@@ -71,7 +71,8 @@ impl Body {
             interval: Duration::from_millis(250),
             flash_bytes_per_day: 1 << 50,
             plans: new_plans,
-        });
+        };
+        let heart = Heart::new(parts, Instant::now());
         let thread = Some(std::thread::spawn(|| heart.run()));
         let link = Link::new(0, "sensor", 100);
         let body = Body { intake, mailbox, figures, health, link, plans, thread };

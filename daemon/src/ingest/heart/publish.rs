@@ -1,11 +1,10 @@
 //! What others see: figures as of the last transaction, and plans that were put in force.
 
-use super::{Backlog, Heart, Parts};
+use super::{Heart, Parts};
 use crate::ingest::change::{NewPlan, put_in_force};
 use crate::ingest::figures::{Account, ClockFigures};
-use crate::limits::{ALERTS_SHOWN_MAX, BACKLOG_HOLD_MAX, CLOCKS_SHOWN_MAX, RETRY_MIN};
+use crate::limits::{ALERTS_SHOWN_MAX, CLOCKS_SHOWN_MAX};
 use crate::store::{Commit, StoreError};
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -28,7 +27,6 @@ impl Heart {
             self.parts.pipeline.state().clocks.len(),
             self.parts.pipeline.devices(CLOCKS_SHOWN_MAX),
         );
-        figures.overspent.store(u64::from(self.pace.is_overspent()), Ordering::Relaxed);
     }
 
     pub(super) fn publish_alerts(&self) {
@@ -37,28 +35,13 @@ impl Heart {
     }
 
     /// Puts a new plan in force: windows of changed summaries close under the old one, then a checkpoint under the new.
-    pub(super) fn change_plan(&mut self, new: NewPlan) {
-        self.commit(false);
-        let known = std::mem::take(&mut self.backlog);
-        let before = self.parts.pipeline.plan().sources.clone();
-        let mut known: BTreeMap<_, _> =
-            self.parts.pipeline.plan().sources.iter().cloned().zip(known).collect();
-        while let Err(error) = self.try_plan(&new) {
-            tracing::error!(%error, "cannot write the new configuration to the store; trying again");
-            std::thread::sleep(RETRY_MIN);
-            if let Ok(pipeline) = self.parts.store.reopen() {
-                self.parts.pipeline = pipeline;
-            }
+    pub(super) fn change_plan(&mut self, new: NewPlan, now: Instant) {
+        if let Err(error) = self.try_plan(&new) {
+            self.plan = Some(new);
+            return self.refused(&error, None, now);
         }
-        // A source that is new has a backlog until it says otherwise; the others stay what they were.
-        let until = Some(Instant::now() + BACKLOG_HOLD_MAX);
-        let backlog = |name| known.remove(name).unwrap_or(Backlog { until });
-        self.backlog = new.plan.sources.iter().map(backlog).collect();
-        let from = |name| before.iter().position(|known| known == name);
-        let from: Vec<_> = new.plan.sources.iter().map(from).collect();
-        self.listening = self.listening.moved(&from);
-        let committed = std::mem::take(&mut self.batch.pending);
-        self.publish(committed);
+        self.renumber(now);
+        self.publish(0);
         self.publish_alerts();
         let _ = new.done.send(());
     }

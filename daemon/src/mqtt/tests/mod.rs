@@ -46,7 +46,7 @@ impl Bench {
     pub(super) async fn input(&mut self) -> Input {
         eventually("an input", async || {
             if self.waiting.is_empty() {
-                let taken = self.context.intake.take(std::time::Instant::now(), std::time::Duration::ZERO);
+                let taken = self.context.intake.take();
                 let news = |input: &Input| !matches!(input, Input::Backlog { .. });
                 self.waiting.extend(taken.into_iter().filter(news));
             }

@@ -1,0 +1,64 @@
+//! When the next turn is due, and why.
+
+use super::Heart;
+use std::time::{Duration, Instant};
+use tidegate_pipeline::time::Time;
+
+/// The heart turns at least so often, to show that it is alive.
+const TURN_MAX: Duration = Duration::from_secs(1);
+
+impl Heart {
+    /// When to look again, whatever comes.
+    pub(super) fn deadline(&self, now: Instant) -> Instant {
+        // Of what is due only one thing can be done: try again.
+        if let Some(trouble) = &self.trouble {
+            return trouble.until.min(now + TURN_MAX);
+        }
+        // What is held closes when its sources have drained, or at the limit.
+        let holds = self.backlog.iter().filter_map(|backlog| backlog.until).filter(|until| *until > now);
+        let deadlines = [
+            self.pace.deadline(),
+            self.parts.mailbox.deadline(now),
+            self.window_deadline(now),
+            self.alert_deadline(now),
+            Some(now + TURN_MAX),
+        ];
+        deadlines.into_iter().flatten().chain(holds).min().unwrap_or(now)
+    }
+
+    /// When the next window closes that is not held.
+    fn window_deadline(&self, now: Instant) -> Option<Instant> {
+        let due = self.parts.pipeline.next_closing(&self.held(now))?;
+        Some(now + self.until(due))
+    }
+
+    /// When the time may raise an alert.
+    fn alert_deadline(&self, now: Instant) -> Option<Instant> {
+        Some(now + self.until(self.parts.pipeline.next_alert()?))
+    }
+
+    fn until(&self, due: Time) -> Duration {
+        Duration::from_micros(due.since(self.sight.now.now()).0.max(0).unsigned_abs())
+    }
+
+    /// Whether windows of a source stay open: it still delivers what waited for us, or there is no room for summaries.
+    pub(super) fn held(&self, now: Instant) -> impl Fn(u16) -> bool + use<> {
+        let (backlog, full) = (self.backlog.clone(), self.parts.health.has("buffer"));
+        move |source| {
+            let until = backlog.get(usize::from(source)).and_then(|backlog| backlog.until);
+            full || until.is_some_and(|until| until > now)
+        }
+    }
+
+    /// Whether there is something to write, or to decide, at `now`.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        let deadlines = [
+            self.pace.deadline(),
+            self.parts.mailbox.deadline(now),
+            self.window_deadline(now),
+            self.alert_deadline(now),
+        ];
+        deadlines.into_iter().flatten().any(|deadline| deadline <= now)
+            || self.parts.pipeline.clock_is_due(&self.sight.now)
+    }
+}

@@ -1,0 +1,78 @@
+//! The disk refuses: what is to be found out, and when to try again.
+
+use super::{Backlog, Done, Heart};
+use crate::limits::{BACKLOG_HOLD_MAX, DISK_RETRY_MAX, RETRY_MIN};
+use crate::store::StoreError;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Since a write failed, and until one succeeds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trouble {
+    /// Nothing is tried before.
+    pub(super) until: Instant,
+    /// How long the next wait is.
+    wait: Duration,
+    /// The pipeline has decided on what may not be on disk: it may not go on before it is what the disk says.
+    pub(super) doubt: bool,
+    /// If this entry is in the journal then the batch is on disk.
+    entry: Option<u64>,
+}
+
+impl Heart {
+    /// A write failed. `entry` is the number that the batch had, where it was the batch that was written.
+    pub(super) fn refused(&mut self, error: &StoreError, entry: Option<u64>, now: Instant) {
+        self.parts.figures.failures.fetch_add(1, Ordering::Relaxed);
+        let text = format!("nothing is acknowledged until the disk takes it: {error}");
+        if self.parts.health.raise("store", text) {
+            tracing::error!(%error, "cannot commit; nothing is acknowledged until the disk takes it");
+        }
+        // The first time at once: what failed may have been a moment's trouble.
+        let wait = self.trouble.map_or(Duration::ZERO, |trouble| trouble.wait);
+        self.trouble = Some(Trouble { until: now, wait, doubt: true, entry });
+        self.recover(now);
+    }
+
+    /// Memory becomes what is on disk, if that can be read. The batch may be there after all.
+    pub(super) fn recover(&mut self, now: Instant) {
+        let Some(mut trouble) = self.trouble else { return };
+        trouble.until = now + trouble.wait;
+        trouble.wait = (trouble.wait * 2).clamp(RETRY_MIN, DISK_RETRY_MAX);
+        match self.reopen(trouble.entry) {
+            Ok(written) => {
+                trouble.doubt = false;
+                self.trouble = Some(trouble);
+                self.renumber(now);
+                if written {
+                    self.committed(Done { outboxes: true, alerted: true, ..Done::default() });
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot open the store again yet");
+                self.trouble = Some(trouble);
+            }
+        }
+    }
+
+    fn reopen(&mut self, entry: Option<u64>) -> Result<bool, StoreError> {
+        self.parts.pipeline = self.parts.store.reopen()?;
+        entry.map_or(Ok(false), |entry| self.parts.store.has_entry(entry))
+    }
+
+    /// The plan may be another one: what is known of sources is numbered by it.
+    pub(super) fn renumber(&mut self, now: Instant) {
+        let names = &self.parts.pipeline.plan().sources;
+        if *names == self.sources {
+            return;
+        }
+        let from = |name| self.sources.iter().position(|known| known == name);
+        let from: Vec<_> = names.iter().map(from).collect();
+        // A source that is new has a backlog until it says otherwise; the others stay what they were.
+        let until = Some(now + BACKLOG_HOLD_MAX);
+        let backlog =
+            |at: &Option<usize>| at.and_then(|at| self.backlog.get(at).copied()).unwrap_or(Backlog { until });
+        self.backlog = from.iter().map(backlog).collect();
+        self.listening = self.listening.moved(&from);
+        self.sources.clone_from(names);
+    }
+}
