@@ -30,6 +30,9 @@ pub mod window;
 pub mod aggregate;
 pub mod partial;
 pub mod event;
+pub mod definition;
+mod render;
+pub mod rollup;
 pub mod alert;
 pub mod ledger;
 
@@ -42,5 +45,5 @@ mod migrate;
 pub mod entry;
 pub mod journal;
 
-pub use pipeline::{Changes, Kept, Loaded, Pipeline};
+pub use pipeline::{Changes, Kept, Loaded, Pipeline, Stored};
 pub use step::Step;

@@ -36,6 +36,8 @@ pub const TIMES_REMEMBERED_MAX: usize = 16_384;
 pub const SESSIONS_KEPT_MAX: usize = 256;
 /// Last readings of closed windows that are known per series and summary, for the opening values of the next.
 pub const CARRIED_MAX: usize = 128;
+/// Keys that an event can name under `replaces`; windows that would need more are not merged.
+pub const REPLACES_MAX: usize = 256;
 /// Metrics of one device in a summary whose layout is wide; more are rejected (`series_limit`).
 pub const WIDE_METRICS_MAX: usize = 256;
 /// Readings per series and summary that wait for their turn in the order of time; at this many half are let through.

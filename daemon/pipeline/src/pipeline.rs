@@ -141,8 +141,17 @@ impl Kept {
     }
 }
 
-/// Closed windows that a step asked for.
-pub type Loaded = BTreeMap<ClosedKey, Kept>;
+/// What the store has under a name that a step asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stored {
+    /// The window; or where it was merged into a coarser one that one, and its name.
+    Window(ClosedKey, Kept),
+    /// Nothing more is told of it: it was given up, or other windows cover it.
+    Silent,
+}
+
+/// Closed windows that a step asked for, as far as the store has them.
+pub type Loaded = BTreeMap<ClosedKey, Stored>;
 
 impl Pipeline {
     /// A pipeline that has seen nothing.

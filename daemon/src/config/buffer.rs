@@ -1,7 +1,7 @@
 //! `[buffer]` and `[status]`.
 
 use super::field::Field;
-use super::model::{Buffer, Status};
+use super::model::{Buffer, Status, WhenFull};
 use super::reader::Section;
 use super::{schema, units};
 use std::net::SocketAddr;
@@ -13,6 +13,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) fn read(root: &Section<'_>) -> Buffer {
     let default = Buffer {
         bytes_max: 512 << 20,
+        when_full: WhenFull::default(),
         commit_interval: Duration::from_millis(250),
         flash_bytes_per_day: 2_000_000_000,
         history: 7 * DAY,
@@ -21,6 +22,9 @@ pub(super) fn read(root: &Section<'_>) -> Buffer {
     let Some(section) = section else { return default };
     // Less than 16 MiB leaves no room for the journal and a checkpoint beside the outbox.
     let bytes_max = section.size("max_size", 16 << 20..=1 << 40);
+    let words =
+        [("roll-up", WhenFull::RollUp), ("drop-oldest", WhenFull::DropOldest), ("refuse", WhenFull::Refuse)];
+    let when_full = section.choice("when_full", &words);
     let commit_interval =
         section.duration("commit_interval", Duration::from_millis(1)..=Duration::from_secs(2));
     let flash = section.get("flash_budget").and_then(|field| flash_budget(&field));
@@ -28,6 +32,7 @@ pub(super) fn read(root: &Section<'_>) -> Buffer {
     section.finish();
     Buffer {
         bytes_max: bytes_max.unwrap_or(default.bytes_max),
+        when_full: when_full.unwrap_or_default(),
         commit_interval: commit_interval.unwrap_or(default.commit_interval),
         flash_bytes_per_day: flash.unwrap_or(default.flash_bytes_per_day),
         history: history.unwrap_or(default.history),

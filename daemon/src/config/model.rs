@@ -183,11 +183,25 @@ pub struct Batch {
     pub linger: Duration,
 }
 
+/// What is done when the buffer is nearly full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The oldest windows that wait are merged into coarser ones; what never merges is dropped last.
+    #[default]
+    RollUp,
+    /// The oldest that waits is dropped.
+    DropOldest,
+    /// Nothing; at the end nothing more is taken.
+    Refuse,
+}
+
 /// `[buffer]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Buffer {
     /// `max_size` of the main file, in bytes.
     pub bytes_max: u64,
+    /// `when_full`.
+    pub when_full: WhenFull,
     /// `commit_interval`.
     pub commit_interval: Duration,
     /// `flash_budget`, in bytes per day.

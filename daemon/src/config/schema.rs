@@ -152,7 +152,8 @@ pub(super) static OUTPUT_HTTP: Schema =
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
 pub(super) static AUTH: Schema = at("outputs.NAME.auth", &["bearer"]);
 pub(super) static BATCH: Schema = at("outputs.NAME.batch", &["events", "bytes", "linger"]);
-pub(super) static BUFFER: Schema = at("buffer", &["max_size", "commit_interval", "flash_budget", "history"]);
+pub(super) static BUFFER: Schema =
+    at("buffer", &["max_size", "when_full", "commit_interval", "flash_budget", "history"]);
 pub(super) static CLOCK: Schema = at("clock", &["unsynchronised", "hold_max", "max_future"]);
 pub(super) static STATUS: Schema = at("status", &["listen"]);
 
@@ -199,7 +200,6 @@ static LATER: &[(&str, &[&str])] = &[
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
     ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
-    ("buffer", &["when_full"]),
 ];
 
 /// Whether `word` is planned as a key or value at `place`.

@@ -9,6 +9,7 @@
 mod commit;
 mod due;
 mod publish;
+mod room;
 mod trouble;
 
 use super::batch::Batch;
@@ -20,9 +21,11 @@ use super::listening::Listening;
 use super::mailbox::Mailbox;
 use super::pace::{MANY, Pace};
 use crate::clock::{Sight, Timekeeper};
+use crate::config::model::WhenFull;
 use crate::health::Health;
 use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, INTAKE_BYTES_MAX};
 use crate::store::{HistorySender, Store};
+use room::Room;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,6 +33,7 @@ use std::time::{Duration, Instant};
 use tidegate_pipeline::Pipeline;
 use tidegate_pipeline::event::Closed;
 use tidegate_pipeline::message::Trace;
+use tidegate_pipeline::time::Time;
 use tokio::sync::{broadcast, mpsc};
 use trouble::Trouble;
 
@@ -57,6 +61,8 @@ pub struct Parts {
     pub clock: Timekeeper,
     /// `[buffer] max_size`: above it nothing is taken.
     pub bytes_max: u64,
+    /// `[buffer] when_full`: what is done before.
+    pub when_full: WhenFull,
     /// `[buffer] commit_interval`.
     pub interval: Duration,
     /// `[buffer] flash_budget`, bytes a day.
@@ -78,8 +84,10 @@ pub struct Heart {
     batch: Batch,
     /// The time, when it was last asked for.
     sight: Sight,
-    /// There is no room: nothing is taken.
-    full: bool,
+    /// There may be none: then nothing is taken.
+    room: Room,
+    /// Windows that end at or before this are not kept to be amended any more: there is no room.
+    press: Option<Time>,
     /// The disk refuses: nothing is taken either.
     trouble: Option<Trouble>,
     /// A plan that is not in force yet.
@@ -119,6 +127,7 @@ impl Heart {
         let backlog = vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; sources.len()];
         let listening = Listening::new(backlog.len());
         let sight = parts.clock.look();
+        parts.store.fit(parts.bytes_max);
         let mut heart = Heart {
             parts,
             pace,
@@ -127,7 +136,8 @@ impl Heart {
             listening,
             batch: Batch::default(),
             sight,
-            full: false,
+            room: Room::default(),
+            press: None,
             trouble: None,
             plan: None,
             sources,
@@ -164,8 +174,11 @@ impl Heart {
         }
         self.sight = self.parts.clock.look();
         if self.trouble.is_none() {
-            let inputs = if self.full { Vec::new() } else { self.parts.intake.take() };
-            self.listening.turn(now, self.sight.now.now(), self.full);
+            self.make_room(now);
+        }
+        if self.trouble.is_none() {
+            let inputs = if self.is_full() { Vec::new() } else { self.parts.intake.take() };
+            self.listening.turn(now, self.sight.now.now(), self.is_full());
             for input in inputs {
                 self.receive(input, now);
             }
@@ -175,7 +188,7 @@ impl Heart {
             self.write(now);
         }
         // What there is no room for stays with its senders: it is not acknowledged.
-        let over = self.full || self.trouble.is_some() || self.parts.intake.messages() == 0;
+        let over = self.is_full() || self.trouble.is_some() || self.parts.intake.messages() == 0;
         if closing && over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -188,39 +201,13 @@ impl Heart {
             let overspent = u64::from(self.pace.is_overspent());
             self.parts.figures.overspent.store(overspent, Ordering::Relaxed);
         }
-        self.full = self.is_full();
         self.sight = self.parts.clock.look();
         self.deadline(now)
     }
 
     /// Whether what comes to the intake is worth a turn; else it stays there.
     pub fn takes(&self) -> bool {
-        !self.full && self.trouble.is_none()
-    }
-
-    /// Whether the buffer is full. Then nothing is taken, nothing is acknowledged and no window closes until outputs have
-    /// confirmed enough: senders keep what they have.
-    fn is_full(&self) -> bool {
-        // The file grows to twice what is in it (redb 4.6), and `max_size` bounds the file.
-        let bytes = 2 * self.parts.store.live_bytes();
-        if bytes < self.parts.bytes_max {
-            if self.parts.health.clear("buffer") {
-                tracing::info!("the buffer has room again");
-            }
-            return false;
-        }
-        let text = format!(
-            "the buffer is full ({bytes} bytes of {}): nothing is acknowledged until outputs take what waits. \
-             Mend the output, or raise buffer.max_size",
-            self.parts.bytes_max
-        );
-        if self.parts.health.raise("buffer", text) {
-            tracing::error!(
-                bytes,
-                "the buffer is full; nothing is acknowledged until outputs take what waits"
-            );
-        }
-        true
+        !self.is_full() && self.trouble.is_none()
     }
 
     fn receive(&mut self, input: Input, now: Instant) {

@@ -93,6 +93,7 @@ impl Bench {
             taps: running.taps.clone(),
             clock: Timekeeper::new(System::new(), tidegate_pipeline::time::Time::MIN),
             bytes_max: u64::MAX,
+            when_full: crate::config::model::WhenFull::Refuse,
             interval: Duration::from_millis(1),
             flash_bytes_per_day: u64::MAX,
             history: None,

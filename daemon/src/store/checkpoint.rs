@@ -1,6 +1,7 @@
 //! Checkpoints: a snapshot of plan and state at one journal number, written in chunks over several transactions. The
 //! transaction that writes the last chunk puts it in force and truncates the journal.
 
+use super::definitions::Definitions;
 use super::row::{CHUNK, pack, pack_value, unpack};
 use super::schema::{CHECKPOINT, CheckpointRow, JOURNAL, META, META_CHECKPOINT};
 use super::{Doing, Store, StoreError};
@@ -14,7 +15,7 @@ pub(super) const JOURNAL_BYTES_MIN: u64 = 4 << 20;
 /// The journal may grow to so many times the size of the last checkpoint, so that checkpoints cost little of the wear.
 const JOURNAL_PER_CHECKPOINT: u64 = 4;
 /// Above this recovery would take long, whatever the size of the checkpoint.
-const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+pub(super) const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 /// Chunks that ride along in one transaction.
 const CHUNKS_PER_COMMIT: usize = 4;
 
@@ -24,6 +25,8 @@ pub(super) struct Snapshot {
     row: CheckpointRow,
     bytes: Vec<u8>,
     written: u32,
+    /// The numbers of the groups that there are, sorted.
+    groups: Vec<u32>,
 }
 
 impl Snapshot {
@@ -33,7 +36,10 @@ impl Snapshot {
         let bytes = pack(&postcard::to_stdvec(&(pipeline.plan(), pipeline.state())).unwrap_or_default());
         let chunks = u32::try_from(bytes.len().div_ceil(CHUNK)).unwrap_or(u32::MAX);
         let row = CheckpointRow { generation, journal, chunks, bytes: bytes.len() as u64 };
-        Snapshot { row, bytes, written: 0 }
+        let live = pipeline.state().groups.iter().filter(|numbered| !numbered.group.is_vacant());
+        let mut groups: Vec<_> = live.map(|numbered| numbered.number).collect();
+        groups.sort_unstable();
+        Snapshot { row, bytes, written: 0, groups }
     }
 
     /// Writes up to `limit` more chunks; true when all are written.
@@ -85,7 +91,7 @@ impl Store {
     /// the last committed entry.
     pub fn checkpoint_if_due(&mut self, pipeline: &Pipeline) {
         let due = (self.checkpoint.bytes * JOURNAL_PER_CHECKPOINT)
-            .clamp(self.journal_bytes_min.min(JOURNAL_BYTES_MAX), JOURNAL_BYTES_MAX);
+            .clamp(self.journal_bytes_min.min(self.room.journal), self.room.journal);
         if self.snapshot.is_none() && self.journal_bytes >= due {
             self.snapshot = Some(Snapshot::take(pipeline, self.checkpoint.generation + 1, self.next - 1));
         }
@@ -112,6 +118,7 @@ impl Store {
         let write = database.begin_write().doing("write the checkpoint")?;
         snapshot.write(&write, usize::MAX)?;
         flip(&write, &snapshot)?;
+        self.definitions.collect(&write, &snapshot.groups)?;
         write.commit().doing("write the checkpoint")?;
         self.in_force(snapshot.row);
         self.snapshot = None;
@@ -122,12 +129,14 @@ impl Store {
     pub(super) fn advance_checkpoint(
         &mut self,
         write: &WriteTransaction,
+        definitions: &mut Definitions,
     ) -> Result<Option<CheckpointRow>, StoreError> {
         let Some(snapshot) = &mut self.snapshot else { return Ok(None) };
         if !snapshot.write(write, CHUNKS_PER_COMMIT)? {
             return Ok(None);
         }
         flip(write, snapshot)?;
+        definitions.collect(write, &snapshot.groups)?;
         Ok(Some(snapshot.row()))
     }
 

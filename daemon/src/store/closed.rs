@@ -1,8 +1,11 @@
 //! Closed windows and the queues of the outputs that refer to them.
 
 use super::commit::{Fate, Settlement};
+use super::definitions::Definitions;
 use super::row::{pack_value, unpack_value};
-use super::schema::{CLOSED, ClosedRow, LETTERS, Letter, LetterCounts, OUTBOX, OutputRow, Reference};
+use super::schema::{
+    CLOSED, ClosedRow, LETTERS, Letter, LetterCounts, OUTBOX, OutputRow, Reference, WindowRow,
+};
 use super::{Doing, StoreError};
 use redb::{ReadableTable, WriteTransaction};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +33,12 @@ pub(super) struct Queues {
     pub(super) closed_bytes: u64,
     /// Names of outputs whose rows must be written.
     pub(super) changed: BTreeSet<String>,
+    /// What the groups' windows have in common.
+    pub(super) definitions: Definitions,
+    /// Places below the cursor where another event stands now than the one that may be under way.
+    pub(super) swapped: BTreeSet<Place>,
+    /// Dead letters may take this.
+    pub(super) letters_bytes_max: u64,
 }
 
 impl Queues {
@@ -85,8 +94,8 @@ impl Queues {
         }
         let key = (closed.key.end.0, closed.key.group);
         let before = table.get(key).doing("read a window")?.map(|row| row.value().to_vec());
-        let before = match before {
-            Some(row) => unpack_value::<ClosedRow>(&row, "closed window")?.queued,
+        let before = match before.map(|row| window(&row)).transpose()?.flatten() {
+            Some(row) => row.queued,
             None => Vec::new(),
         };
         let names: Vec<_> = closed.to.iter().filter_map(|&at| names.get(usize::from(at))).collect();
@@ -117,10 +126,21 @@ impl Queues {
             };
             queued.push(place);
         }
+        self.definitions.define(write, closed.key.group, &closed.definition)?;
         let row =
-            ClosedRow { kept: Kept::of(closed), id: closed.id.clone(), event: closed.event.clone(), queued };
-        let row = pack_value(&row);
-        let old = table.insert(key, row.as_slice()).doing("write a window")?;
+            WindowRow { kept: Kept::of(closed), id: closed.id.clone(), event: closed.event.clone(), queued };
+        self.put(&mut table, closed.key, &ClosedRow::Window(row))
+    }
+
+    /// Writes what stands under the name of a window.
+    pub(super) fn put(
+        &mut self,
+        table: &mut ClosedTable<'_>,
+        key: ClosedKey,
+        row: &ClosedRow,
+    ) -> Result<(), StoreError> {
+        let row = pack_value(row);
+        let old = table.insert((key.end.0, key.group), row.as_slice()).doing("write a window")?;
         let old = old.map_or(0, |old| old.value().len() as u64);
         self.closed_bytes = (self.closed_bytes + row.len() as u64).saturating_sub(old);
         Ok(())
@@ -137,8 +157,7 @@ impl Queues {
         let Some(row) = table.get(key).doing("replace a window")?.map(|row| row.value().to_vec()) else {
             return Ok(());
         };
-        let row: ClosedRow = unpack_value(&row, "closed window")?;
-        for place in row.queued {
+        for place in window(&row)?.map(|row| row.queued).unwrap_or_default() {
             if !self.is_queued(write, place, Reference::Closed(old))? {
                 continue;
             }
@@ -167,6 +186,13 @@ impl Queues {
     ) -> Result<(), StoreError> {
         let Some(row) = self.outputs.get(&settlement.output) else { return Ok(()) };
         let place = (row.number, settlement.priority, settlement.sequence);
+        if self.swapped.contains(&place) {
+            // It was merged while it was under way: what stands here now was not sent yet.
+            if id_at(write, place)?.is_some_and(|id| id != settlement.id) {
+                return Ok(());
+            }
+            self.swapped.remove(&place);
+        }
         let removed = {
             let mut outbox = write.open_table(OUTBOX).doing("confirm an event")?;
             outbox.remove(place).doing("confirm an event")?.map(|row| Reference::of(row.value()))
@@ -269,7 +295,7 @@ impl Queues {
         Ok(())
     }
 
-    fn is_queued(
+    pub(super) fn is_queued(
         &self,
         write: &WriteTransaction,
         place: Place,
@@ -284,7 +310,25 @@ impl Queues {
 fn read_event(write: &WriteTransaction, key: ClosedKey) -> Result<Option<Vec<u8>>, StoreError> {
     let table = write.open_table(CLOSED).doing("read a window")?;
     let row = table.get((key.end.0, key.group)).doing("read a window")?;
-    row.map(|row| unpack_value::<ClosedRow>(row.value(), "closed window").map(|row| row.event)).transpose()
+    Ok(row.map(|row| window(row.value())).transpose()?.flatten().map(|row| row.event))
+}
+
+/// The window in a row; `None` where it is none any more.
+pub(super) fn window(row: &[u8]) -> Result<Option<WindowRow>, StoreError> {
+    Ok(match unpack_value(row, "closed window")? {
+        ClosedRow::Window(row) => Some(row),
+        ClosedRow::Merged(_) | ClosedRow::Silent => None,
+    })
+}
+
+/// The id of the window that is queued at `place`.
+fn id_at(write: &WriteTransaction, place: Place) -> Result<Option<String>, StoreError> {
+    let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
+    let reference = outbox.get(place).doing("read the outbox")?.map(|row| Reference::of(row.value()));
+    let Some(Reference::Closed(key)) = reference else { return Ok(None) };
+    let table = write.open_table(CLOSED).doing("read a window")?;
+    let row = table.get((key.end.0, key.group)).doing("read a window")?;
+    Ok(row.map(|row| window(row.value())).transpose()?.flatten().map(|row| row.id))
 }
 
 fn read_letter_event(write: &WriteTransaction, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -297,7 +341,8 @@ fn read_letter_event(write: &WriteTransaction, number: u64) -> Result<Option<Vec
     }))
 }
 
-type ClosedTable<'t> = redb::Table<'t, (i64, u32), &'static [u8]>;
+/// Of closed windows, open for writing.
+pub(super) type ClosedTable<'t> = redb::Table<'t, (i64, u32), &'static [u8]>;
 
 /// Removes a window that can't be amended any more, if nothing waits for it: its bytes.
 fn forget(write: &WriteTransaction, table: &mut ClosedTable<'_>, key: (i64, u32)) -> Result<u64, StoreError> {
@@ -305,10 +350,9 @@ fn forget(write: &WriteTransaction, table: &mut ClosedTable<'_>, key: (i64, u32)
         return Ok(0);
     };
     let bytes = row.len() as u64;
-    let row: ClosedRow = unpack_value(&row, "closed window")?;
     let reference = Reference::Closed(ClosedKey { end: Time(key.0), group: key.1 });
     let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
-    for place in row.queued {
+    for place in window(&row)?.map(|row| row.queued).unwrap_or_default() {
         let waits = outbox.get(place).doing("read the outbox")?;
         if waits.is_some_and(|row| Reference::of(row.value()) == reference) {
             return Ok(0);

@@ -94,12 +94,7 @@ impl Store {
         write.set_two_phase_commit(false);
         let entry = self.write_entry(&write, commit)?;
         let mut letters = self.letters;
-        let mut queues = Queues {
-            outputs: self.outputs.clone(),
-            forgotten: self.forgotten,
-            closed_bytes: self.closed_bytes,
-            changed: BTreeSet::new(),
-        };
+        let mut queues = self.queues();
         if let Some(forgotten) = commit.changes.forgotten {
             queues.forgotten = queues.forgotten.max(forgotten);
         }
@@ -136,7 +131,7 @@ impl Store {
             meta.insert(META_SUBSCRIPTIONS, row.as_slice()).doing("remember the subscriptions")?;
         }
         self.write_accounts(&write, &queues, letters)?;
-        let checkpoint = self.advance_checkpoint(&write)?;
+        let checkpoint = self.advance_checkpoint(&write, &mut queues.definitions)?;
         write.commit().doing("commit")?;
 
         // On disk: only now does the memory follow.
@@ -144,10 +139,8 @@ impl Store {
             self.next += 1;
             self.journal_bytes += bytes;
         }
-        self.outputs = queues.outputs;
-        self.closed_bytes = queues.closed_bytes;
+        self.follow(queues);
         self.letters = letters;
-        self.forgotten = queues.forgotten;
         self.collected = collected;
         if let Some(row) = checkpoint {
             self.in_force(row);
@@ -157,8 +150,31 @@ impl Store {
         Ok(())
     }
 
+    /// The outputs as a transaction finds them. Until [`Store::follow`] they are the transaction's alone: where it fails,
+    /// everything is read from the disk again.
+    pub(super) fn queues(&mut self) -> Queues {
+        Queues {
+            outputs: self.outputs.clone(),
+            forgotten: self.forgotten,
+            closed_bytes: self.closed_bytes,
+            changed: BTreeSet::new(),
+            definitions: std::mem::take(&mut self.definitions),
+            swapped: self.swapped.clone(),
+            letters_bytes_max: self.room.letters,
+        }
+    }
+
+    /// A transaction is on disk: memory follows.
+    pub(super) fn follow(&mut self, queues: Queues) {
+        self.outputs = queues.outputs;
+        self.closed_bytes = queues.closed_bytes;
+        self.forgotten = queues.forgotten;
+        self.definitions = queues.definitions;
+        self.swapped = queues.swapped;
+    }
+
     /// Writes the accounts that this transaction changes.
-    fn write_accounts(
+    pub(super) fn write_accounts(
         &self,
         write: &WriteTransaction,
         queues: &Queues,

@@ -1,12 +1,16 @@
 //! Events that are no windows: kept once, whoever they wait for, and gone when every output has settled them.
 
-use super::closed::{Place, Queues};
+use super::closed::{ALERT, Place, Queues, SUMMARY};
+use super::rollup::FULL;
 use super::row::{pack_value, unpack_value};
 use super::schema::{EVENTS, EventRow, OUTBOX, Reference};
 use super::{Doing, StoreError};
 use redb::{ReadableTable, WriteTransaction};
 use std::collections::BTreeSet;
 use tidegate_pipeline::alert::Outgoing;
+
+/// Events dropped in one transaction.
+const DROP_MAX: usize = 2_000;
 
 impl Queues {
     /// Keeps an event and queues it for its outputs, in the lane `priority`.
@@ -52,6 +56,60 @@ impl Queues {
         table.remove(number).doing("remove an event")?;
         self.closed_bytes = self.closed_bytes.saturating_sub(row.len() as u64);
         Ok(())
+    }
+}
+
+impl Queues {
+    /// Gives up the oldest events that are no windows, until `bytes` are free: how many. Alerts last, and only where `all`.
+    pub(super) fn drop_events(
+        &mut self,
+        write: &WriteTransaction,
+        bytes: u64,
+        all: bool,
+    ) -> Result<u64, StoreError> {
+        for lane in [SUMMARY, ALERT] {
+            let dropped = if lane == ALERT && !all { 0 } else { self.drop_lane(write, bytes, lane)? };
+            if dropped > 0 {
+                return Ok(dropped);
+            }
+        }
+        Ok(0)
+    }
+
+    fn drop_lane(&mut self, write: &WriteTransaction, bytes: u64, lane: u8) -> Result<u64, StoreError> {
+        let mut table = write.open_table(EVENTS).doing("drop an event")?;
+        let mut outbox = write.open_table(OUTBOX).doing("drop an event")?;
+        let mut gone = Vec::new();
+        let (mut freed, mut dropped) = (0, 0);
+        for item in table.iter().doing("drop an event")? {
+            let (number, row) = item.doing("drop an event")?;
+            let queued = unpack_value::<EventRow>(row.value(), "event")?.queued;
+            if freed >= bytes || gone.len() >= DROP_MAX {
+                break;
+            }
+            if queued.iter().any(|place| place.1 == lane) {
+                freed += row.value().len() as u64;
+                gone.push((number.value(), row.value().len() as u64, queued));
+            }
+        }
+        for (number, len, queued) in gone {
+            for place in queued {
+                let waits = outbox.get(place).doing("drop an event")?.map(|row| Reference::of(row.value()));
+                if waits != Some(Reference::Event(number)) {
+                    continue;
+                }
+                outbox.remove(place).doing("drop an event")?;
+                dropped += 1;
+                let mut rows = self.outputs.iter();
+                let name = rows.find(|(_, row)| row.number == place.0).map(|(name, _)| name.clone());
+                if let Some(name) = name {
+                    *self.output(&name).counts.dropped.entry(FULL.to_owned()).or_default() += 1;
+                }
+            }
+            table.remove(number).doing("drop an event")?;
+            self.closed_bytes = self.closed_bytes.saturating_sub(len);
+        }
+        Ok(dropped)
     }
 }
 

@@ -165,6 +165,8 @@ impl HistorySender {
     /// Hands on what was committed. Never waits: what finds no room is lost, and counted.
     pub fn send(&self, mut closed: Vec<Closed>) {
         const FULL: &str = "they come faster than the disk takes them";
+        // Of what was merged the history has the parts.
+        closed.retain(|closed| !closed.coarse);
         let room = HISTORY_WAITING_MAX.saturating_sub(self.history.waiting.load(Ordering::Relaxed));
         if closed.len() > room {
             self.history.lose(closed.len() - room, FULL);

@@ -5,7 +5,7 @@ use super::commit::LetterRequest;
 use super::row::{pack_value, unpack_value};
 use super::schema::{LETTERS, Letter, LetterCounts};
 use super::{Doing, StoreError};
-use crate::limits::{DEAD_LETTERS_BYTES_MAX, DEAD_LETTERS_MAX};
+use crate::limits::DEAD_LETTERS_MAX;
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 use tidegate_pipeline::message::DeadLetter;
 
@@ -43,7 +43,7 @@ pub(super) fn insert(
     if let Some(old) = table.insert(number, row.as_slice()).doing("write a dead letter")? {
         counts.bytes = counts.bytes.saturating_sub(old.value().len() as u64);
     }
-    while counts.bytes > DEAD_LETTERS_BYTES_MAX
+    while counts.bytes > queues.letters_bytes_max
         || table.len().doing("count the dead letters")? > DEAD_LETTERS_MAX
     {
         let oldest = table.pop_first().doing("evict a dead letter")?;

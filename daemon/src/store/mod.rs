@@ -5,11 +5,14 @@
 mod checkpoint;
 mod closed;
 mod commit;
+mod definitions;
 mod events;
 mod history;
 mod letters;
 mod medium;
 mod open;
+mod rollup;
+mod room;
 mod row;
 mod schema;
 mod shadow;
@@ -19,7 +22,8 @@ pub use commit::{Commit, Fate, LetterRequest, Settlement};
 pub use history::{Found, History, HistoryOptions, HistorySender, Query, Summary};
 pub use medium::{Opener, Wear, file};
 pub use open::{Opened, Store};
-pub use schema::{ClosedRow, Letter, LetterCounts, OutputCounts, OutputRow};
+pub use rollup::Shed;
+pub use schema::{ClosedRow, Letter, LetterCounts, OutputCounts, OutputRow, WindowRow};
 pub use shared::{Shared, Waiting};
 
 /// What can go wrong with the store, and what to do.

@@ -1,8 +1,11 @@
 //! Opening: the file, its format, the last checkpoint, and the journal after it.
 
 use super::checkpoint::{self, Snapshot};
-use super::closed;
+use super::closed::{self, Place};
+use super::definitions::Definitions;
 use super::medium::{Counted, Opener, Wear};
+use super::rollup::Hand;
+use super::room::Room;
 use super::row::{unpack, unpack_value};
 use super::schema::{
     CheckpointRow, FORMAT, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_CLOSED_BYTES, META_FORMAT,
@@ -12,7 +15,7 @@ use super::shadow::{self, Shadow};
 use super::shared::Shared;
 use super::{Doing, StoreError};
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_pipeline::plan::Plan;
 use tidegate_pipeline::time::Time;
@@ -20,6 +23,8 @@ use tidegate_pipeline::{Pipeline, journal};
 
 /// Pages that redb keeps in memory. Its own default is 1 GiB.
 const CACHE_BYTES: usize = 4 << 20;
+/// What a row of an outbox takes, with its share of the pages above it.
+const OUTBOX_ROW_BYTES: u64 = 48;
 
 /// The writer's side of the store. There is one.
 #[derive(Debug)]
@@ -44,6 +49,15 @@ pub struct Store {
     pub(super) forgotten: Time,
     /// … and up to here those that nothing waited for have gone.
     pub(super) collected: (i64, u32),
+    /// What the groups' windows have in common.
+    pub(super) definitions: Definitions,
+    /// Places where another event stands now than the one that may be under way. Who sends forgets with the process, and
+    /// so may this; not with a failed commit.
+    pub(super) swapped: BTreeSet<Place>,
+    /// Where the merging of what waits goes on.
+    pub(super) hand: Hand,
+    /// See [`Store::fit`].
+    pub(super) room: Room,
 }
 
 struct OpenerBox(Opener);
@@ -98,6 +112,10 @@ impl Store {
             snapshot: None,
             forgotten: Time::MIN,
             collected: closed::FROM_THE_START,
+            definitions: Definitions::default(),
+            swapped: BTreeSet::new(),
+            hand: Hand::default(),
+            room: Room::default(),
         };
         let pipeline = store.load()?;
         Ok(Opened { store, pipeline })
@@ -139,7 +157,13 @@ impl Store {
     /// Bytes of all that is kept: closed windows, dead letters, journal and checkpoint. The file is up to twice as large.
     pub fn live_bytes(&self) -> u64 {
         // While a checkpoint is written there are two.
-        self.closed_bytes + self.letters.bytes + self.journal_bytes + 2 * self.checkpoint.bytes
+        let queued: u64 = self.outputs.values().map(|row| row.counts.queued()).sum();
+        self.closed_bytes
+            + queued * OUTBOX_ROW_BYTES
+            + self.definitions.bytes()
+            + self.letters.bytes
+            + self.journal_bytes
+            + 2 * self.checkpoint.bytes
     }
 
     /// Tells the readers what the last transaction left.
@@ -189,6 +213,8 @@ impl Store {
         }
         self.forgotten = pipeline.state().forgotten.unwrap_or(Time::MIN);
         self.collected = closed::FROM_THE_START;
+        self.definitions = Definitions::load(&read)?;
+        self.hand = Hand::default();
         drop((journal, meta));
         self.publish();
         Ok(pipeline)
@@ -284,6 +310,7 @@ fn make(database: &Database, name: &str, pipeline: &Pipeline) -> Result<(), Stor
         write.open_table(JOURNAL).doing("be made")?;
         write.open_table(OUTPUTS).doing("be made")?;
         write.open_table(super::schema::CLOSED).doing("be made")?;
+        write.open_table(super::schema::DEFINITIONS).doing("be made")?;
         write.open_table(super::schema::OUTBOX).doing("be made")?;
         write.open_table(super::schema::EVENTS).doing("be made")?;
         write.open_table(super::schema::LETTERS).doing("be made")?;

@@ -8,8 +8,9 @@ use tidegate_pipeline::event::ClosedKey;
 use tidegate_pipeline::message::DeadLetter;
 use tidegate_pipeline::time::Time;
 
-/// Version of the whole file. One that is newer is refused and left untouched, and so is 1, which no release has written.
-pub(super) const FORMAT: u32 = 2;
+/// Version of the whole file. One that is newer is refused and left untouched, and so are 1 and 2, which no release has
+/// written.
+pub(super) const FORMAT: u32 = 3;
 
 /// Small things by name: see the constants below.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -19,6 +20,9 @@ pub(super) const JOURNAL: TableDefinition<'_, (u64, u16), &[u8]> = TableDefiniti
 pub(super) const CHECKPOINT: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("checkpoint");
 /// Closed windows: (end in µs, group). Values: [`ClosedRow`].
 pub(super) const CLOSED: TableDefinition<'_, (i64, u32), &[u8]> = TableDefinition::new("closed");
+/// What the windows of a group have in common, by number of the group, while there are any. Values:
+/// [`tidegate_pipeline::definition::Definition`].
+pub(super) const DEFINITIONS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("definitions");
 /// Events that are no windows, by number, until every output has settled them. Values: [`EventRow`].
 pub(super) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 /// What waits for outputs: (output, priority, sequence). Values: [`Reference`] as (end, group), (i64::MAX, letter) or
@@ -53,9 +57,20 @@ pub(super) struct CheckpointRow {
     pub(super) bytes: u64,
 }
 
+/// What stands under the name of a closed window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ClosedRow {
+    /// The window.
+    Window(WindowRow),
+    /// It went into the coarser window of this name, which what comes late amends.
+    Merged(ClosedKey),
+    /// It was given up, or others cover it: nothing more is told of it.
+    Silent,
+}
+
 /// A closed window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ClosedRow {
+pub struct WindowRow {
     /// To amend it.
     pub kept: Kept,
     /// CloudEvents id.

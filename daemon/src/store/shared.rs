@@ -1,5 +1,6 @@
 //! The readers' side: outboxes, closed windows, dead letters and accounts, while the writer writes.
 
+use super::closed::window;
 use super::medium::Wear;
 use super::row::unpack_value;
 use super::schema::{
@@ -7,13 +8,13 @@ use super::schema::{
     OutputRow, Reference,
 };
 use super::{Doing, StoreError};
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTableMetadata};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tidegate_pipeline::Loaded;
 use tidegate_pipeline::event::ClosedKey;
 use tidegate_pipeline::time::Time;
+use tidegate_pipeline::{Loaded, Stored};
 
 /// What readers share with the writer.
 #[derive(Debug)]
@@ -135,9 +136,8 @@ impl Shared {
         let read = self.read()?;
         let table = read.open_table(CLOSED).doing("read windows")?;
         for key in keys {
-            if let Some(row) = table.get((key.end.0, key.group)).doing("read windows")? {
-                let row: ClosedRow = unpack_value(row.value(), "closed window")?;
-                loaded.insert(*key, row.kept);
+            if let Some(found) = find(&table, *key)? {
+                loaded.insert(*key, found);
             }
         }
         Ok(loaded)
@@ -237,8 +237,7 @@ impl Shared {
             Reference::Closed(key) => {
                 let table = read.open_table(CLOSED).doing("read a window")?;
                 let row = table.get((key.end.0, key.group)).doing("read a window")?;
-                let row =
-                    row.map(|row| unpack_value::<ClosedRow>(row.value(), "closed window")).transpose()?;
+                let row = row.map(|row| window(row.value())).transpose()?.flatten();
                 Ok(row.map(|row| (row.id, row.event)))
             }
             Reference::Event(number) => {
@@ -256,6 +255,25 @@ impl Shared {
                     Letter::Message(_) => None,
                 }))
             }
+        }
+    }
+}
+
+/// What stands under the name of a window, followed to where it went.
+fn find(
+    table: &impl ReadableTable<(i64, u32), &'static [u8]>,
+    key: ClosedKey,
+) -> Result<Option<Stored>, StoreError> {
+    let mut at = key;
+    loop {
+        let row = table.get((at.end.0, at.group)).doing("read windows")?;
+        // Without the window that it went into, nothing more can be told of a part.
+        let Some(row) = row else { return Ok((at != key).then_some(Stored::Silent)) };
+        match unpack_value(row.value(), "closed window")? {
+            ClosedRow::Window(row) => return Ok(Some(Stored::Window(at, row.kept))),
+            // Windows go into later ones only, so this ends.
+            ClosedRow::Merged(into) if into.end > at.end => at = into,
+            ClosedRow::Merged(_) | ClosedRow::Silent => return Ok(Some(Stored::Silent)),
         }
     }
 }

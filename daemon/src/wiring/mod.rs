@@ -152,6 +152,7 @@ impl Daemon {
             taps: taps.clone(),
             clock,
             bytes_max: config.buffer.bytes_max,
+            when_full: config.buffer.when_full,
             interval: config.buffer.commit_interval,
             flash_bytes_per_day: config.buffer.flash_bytes_per_day,
             history: history_sender,

@@ -70,7 +70,8 @@ fn an_alert_stays_until_every_output_has_it() {
     let again = rig.store.live_bytes();
     rig.with(63, |commit| commit.settled.push(settled("pager", &pager, Fate::Delivered)));
     assert!(ids(&mut rig, "pager").is_empty());
-    assert!(again == before && rig.store.live_bytes() < before, "its bytes are free");
+    // A place in a queue takes less than an event.
+    assert!(before - again < 100 && again - rig.store.live_bytes() > 100, "its bytes are free");
     let counts = &rig.store.shared().outputs()["pager"].counts;
     assert_eq!((counts.made, counts.delivered), (1, 1));
 }
@@ -134,8 +135,8 @@ fn a_capture_is_queued_behind_what_waits_already() {
         }
         before - rig.store.live_bytes()
     };
-    assert_eq!(settle(&mut rig, "out", &waiting), 0, "the other output waits for them");
-    assert!(settle(&mut rig, "pager", &paged) > 0, "their bytes are free");
+    assert!(settle(&mut rig, "out", &waiting) < 100, "the other output waits for them");
+    assert!(settle(&mut rig, "pager", &paged) > 100, "their bytes are free");
     assert_eq!((ids(&mut rig, "out"), ids(&mut rig, "pager").len()), (vec!["r0 60s".into()], 0));
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tidegate::clock::{Clock, System, TimeSource, Timekeeper, uptime};
+use tidegate::config::model::WhenFull;
 use tidegate::health::Health;
 use tidegate::ingest::figures::Figures;
 use tidegate::ingest::intake::{Input, Intake, Link, Message, Run};
@@ -67,6 +68,7 @@ impl Body {
             taps: broadcast::channel(1).0,
             clock,
             bytes_max,
+            when_full: WhenFull::Refuse,
             history: None,
             interval: Duration::from_millis(250),
             flash_bytes_per_day: 1 << 50,
@@ -305,7 +307,8 @@ fn a_full_buffer_takes_nothing_more() {
     let mut number = 0;
     while !body.health.has("buffer") {
         number += 1;
-        let texts: Vec<_> = (0..20).map(|n| ("s/d1/t", now_payload(n))).collect();
+        let texts: Vec<_> = (0..20).map(|n| (format!("s/d{number}/t{n}"), now_payload(n))).collect();
+        let texts: Vec<_> = texts.iter().map(|(topic, text)| (topic.as_str(), text.clone())).collect();
         body.push(Input::Run(run_of(&body.link, number, &texts)));
         wait(|| body.acknowledged() == number || body.health.has("buffer"));
         assert!(number < 1_000, "it never fills");

@@ -13,3 +13,4 @@ mod letters;
 mod measure;
 mod outbox;
 mod rig;
+mod rollup;

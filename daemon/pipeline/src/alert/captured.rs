@@ -89,7 +89,7 @@ impl Captured<'_> {
             stream: &stream.name,
             metric: &series.metric,
             unit: stream.unit_of(&series.metric),
-            tags: Tags(series.tags.clone()),
+            tags: Tags(&series.tags),
         }
     }
 }
@@ -116,7 +116,7 @@ struct Member<'e> {
     metric: &'e str,
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<&'e str>,
-    tags: Tags,
+    tags: Tags<'e>,
 }
 
 /// Place in `series`, time, value, verdict.

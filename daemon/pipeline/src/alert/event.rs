@@ -49,6 +49,7 @@ impl Telling<'_> {
         let text = |expression: &Option<crate::expr::Expr>| {
             expression.as_ref().filter(|_| condition).map(|expression| expression.text().to_owned())
         };
+        let tags = self.tags();
         let event = Envelope {
             specversion: "1.0",
             r#type: "tidegate.alert.v1",
@@ -67,7 +68,7 @@ impl Telling<'_> {
                 stream: self.plan.stream_names(&self.watch.streams),
                 metric: self.watch.metric.as_deref(),
                 unit: self.unit(),
-                tags: Tags(self.tags()),
+                tags: Tags(&tags),
                 value: self.value,
                 since: self.raised.since.rfc3339(),
                 raised_at: self.raised.at.rfc3339(),
@@ -117,7 +118,7 @@ struct Data<'e> {
     metric: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<&'e str>,
-    tags: Tags,
+    tags: Tags<'e>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<f64>,
     since: String,

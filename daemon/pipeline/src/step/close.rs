@@ -1,9 +1,11 @@
 //! Closing: windows that are due, late ones merged with what the store kept of them.
 
 use super::Step;
+use crate::definition::Definition;
 use crate::entry::Closing;
-use crate::event::{Closed, ClosedKey, Naming, Rendering};
-use crate::pipeline::{Changes, Due, Kept, Loaded};
+use crate::event::{Closed, ClosedKey};
+use crate::pipeline::{Changes, Due, Kept, Loaded, Stored};
+use crate::render::Rendering;
 use crate::series::{Extra, Group};
 use crate::take::Taken;
 use crate::time::{Span, Time};
@@ -150,11 +152,17 @@ impl Step<'_> {
     }
 
     fn closed(&mut self, number: u32, window: Taken, loaded: &Loaded) {
-        let Taken { at, start, end, ordinal, late, mut content } = window;
+        let Taken { at, mut start, mut end, ordinal, late, mut content } = window;
         let group = &self.core.state.groups[at as usize].group;
-        let naming = Naming { plan: &self.core.plan, group, start, end, ordinal };
-        let bases: Vec<&Kept> = late.iter().flatten().filter_map(|key| loaded.get(key)).collect();
-        let (revision, replaces) = naming.amend(&bases, &mut content);
+        let definition = Definition::of(&self.core.plan, group);
+        let Some(bases) = self.bases(late.as_deref().unwrap_or_default(), loaded) else { return };
+        let bounds = (start, end);
+        // What was merged into a coarser window amends that one.
+        if let ([(key, kept)], true) = (bases.as_slice(), definition.cut.ends_by_time()) {
+            (start, end) = (kept.start, key.end);
+        }
+        let coarse = (start, end) != bounds;
+        let (revision, replaces) = amend(&definition, start, &bases, &mut content);
         for lane in content.lanes.iter_mut().filter(|lane| lane.is_ordered()) {
             lane.opening = group.opening(start, lane.metric).or(lane.opening);
             let last = lane.opening.map(|(time, _)| time);
@@ -169,12 +177,41 @@ impl Step<'_> {
         // What was found when it closed first is not remembered for ever.
         let offline = self.core.offline_seconds(group, start, end);
         content.completeness.offline = content.completeness.offline.max(offline);
-        let rendering = Rendering { naming, revision, replaces: &replaces, content: &content };
+        let rendering = Rendering {
+            definition: &definition,
+            start,
+            end,
+            ordinal,
+            revision,
+            replaces: &replaces,
+            content: &content,
+        };
         let (record, id, event) = rendering.render();
         let to = self.core.plan.summaries[usize::from(group.summary)].to.clone();
         let key = ClosedKey { end, group: number };
-        let retires = late.iter().flatten().copied().filter(|old| *old != key).collect();
-        self.changes.closed.push(Closed { key, revision, replaces, retires, content, id, event, record, to });
+        let retires = bases.iter().map(|(old, _)| *old).filter(|old| *old != key).collect();
+        let closed =
+            Closed { key, revision, replaces, retires, content, id, event, record, to, definition, coarse };
+        if late.is_some() {
+            self.amended.insert(key, Kept::of(&closed));
+        }
+        self.changes.closed.push(closed);
+    }
+
+    /// What a window is to be merged with, as this step has left it; `None` where nothing more is told of it.
+    fn bases(&self, late: &[ClosedKey], loaded: &Loaded) -> Option<Vec<(ClosedKey, Kept)>> {
+        let mut bases = Vec::new();
+        for key in late {
+            match loaded.get(key) {
+                Some(Stored::Window(key, kept)) => {
+                    let kept = self.amended.get(key).unwrap_or(kept);
+                    bases.push((*key, kept.clone()));
+                }
+                Some(Stored::Silent) => return None,
+                None => {}
+            }
+        }
+        Some(bases)
     }
 
     fn forget(&mut self, now: Time) {
@@ -182,7 +219,8 @@ impl Step<'_> {
             upto > Time::MIN
                 && self.core.state.forgotten.is_none_or(|forgotten| upto >= forgotten.plus(FORGET_STEP))
         };
-        let horizon = now.minus(self.core.horizon);
+        let pressed = self.press.unwrap_or(Time::MIN).min(now);
+        let horizon = now.minus(self.core.horizon).max(pressed);
         if !far(horizon) {
             return;
         }
@@ -199,24 +237,26 @@ impl Step<'_> {
     }
 }
 
-impl Naming<'_> {
-    /// Makes `content` that of the whole, where this amends what was closed before: the revision, and the keys that it
-    /// replaces.
-    fn amend(&self, bases: &[&Kept], content: &mut Content) -> (u32, Vec<String>) {
-        let Some((first, rest)) = bases.split_first() else { return (0, Vec::new()) };
-        let mut whole = first.content.clone();
-        rest.iter().for_each(|base| whole.merge(&base.content));
-        whole.merge(content);
-        *content = whole;
-        let (mut revision, mut replaces) = (0, Vec::new());
-        for base in bases {
-            replaces.extend(base.replaces.iter().cloned());
-            if base.start == self.start {
-                revision = base.revision + 1;
-            } else {
-                replaces.push(self.key(base.start));
-            }
+/// Makes `content` that of the whole, where this amends what was closed before: the revision, and the keys that it replaces.
+fn amend(
+    definition: &Definition,
+    start: Time,
+    bases: &[(ClosedKey, Kept)],
+    content: &mut Content,
+) -> (u32, Vec<String>) {
+    let Some(((_, first), rest)) = bases.split_first() else { return (0, Vec::new()) };
+    let mut whole = first.content.clone();
+    rest.iter().for_each(|(_, base)| whole.merge(&base.content));
+    whole.merge(content);
+    *content = whole;
+    let (mut revision, mut replaces) = (0, Vec::new());
+    for (key, base) in bases {
+        replaces.extend(base.replaces.iter().cloned());
+        if base.start == start {
+            revision = base.revision + 1;
+        } else {
+            replaces.push(definition.key(base.start, key.end, None));
         }
-        (revision, replaces)
     }
+    (revision, replaces)
 }

@@ -15,9 +15,12 @@ mod uptime;
 
 use crate::clock::ClockNow;
 use crate::entry::Event;
+use crate::event::ClosedKey;
 use crate::message::{DeadLetter, Message, Trace};
-use crate::pipeline::{Changes, Pipeline, number};
+use crate::pipeline::{Changes, Kept, Pipeline, number};
+use crate::time::Time;
 use crate::verdict::Verdict;
+use std::collections::BTreeMap;
 
 /// A step in the making. Give it inputs in order, then [`Step::finish`] it.
 #[derive(Debug)]
@@ -31,12 +34,25 @@ pub struct Step<'p> {
     clock: Option<ClockNow>,
     /// Which windows it closes, whatever the time.
     closes: clock::Closes,
+    /// Windows that it has amended: what the store was asked for is older.
+    amended: BTreeMap<ClosedKey, Kept>,
+    /// See [`Step::press`].
+    press: Option<Time>,
 }
 
 impl<'p> Step<'p> {
     pub(crate) fn new(core: &'p mut Pipeline) -> Step<'p> {
         let changes = Changes::default();
-        Step { core, changes, traces: None, retrying: None, clock: None, closes: clock::Closes::Nothing }
+        Step {
+            core,
+            changes,
+            traces: None,
+            retrying: None,
+            clock: None,
+            closes: clock::Closes::Nothing,
+            amended: BTreeMap::new(),
+            press: None,
+        }
     }
 
     /// How many readings and messages without readings this step has decided on.
@@ -84,6 +100,11 @@ impl<'p> Step<'p> {
         if self.core.state.sources.get(usize::from(source)).is_some_and(|state| state.backlog != on) {
             self.event(Event::Backlog { source, on });
         }
+    }
+
+    /// There is no room to keep windows that end at or before `upto` only to amend them: they are forgotten early.
+    pub fn press(&mut self, upto: Time) {
+        self.press = Some(upto);
     }
 
     /// Messages that were decided on before they could be read.

@@ -17,6 +17,7 @@ mod memory;
 mod migration;
 mod products;
 mod records;
+mod rollup;
 mod samples;
 mod script;
 mod uniqueness;

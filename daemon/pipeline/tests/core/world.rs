@@ -13,7 +13,7 @@ use tidegate_pipeline::plan::{
 use tidegate_pipeline::time::{Span, Time};
 use tidegate_pipeline::topic::TopicPattern;
 use tidegate_pipeline::verdict::Verdict;
-use tidegate_pipeline::{Changes, Kept, Loaded, Pipeline, Step};
+use tidegate_pipeline::{Changes, Kept, Loaded, Pipeline, Step, Stored};
 
 /// 2026-11-22T10:00:00Z in milliseconds; all seconds in tests count from here.
 pub const TEN: i64 = 1_795_341_600_000;
@@ -233,7 +233,8 @@ impl World {
 }
 
 fn load(kept: &BTreeMap<ClosedKey, Kept>, keys: &[ClosedKey]) -> Loaded {
-    keys.iter().filter_map(|key| Some((*key, kept.get(key)?.clone()))).collect()
+    let found = |key: &ClosedKey| Some((*key, Stored::Window(*key, kept.get(key)?.clone())));
+    keys.iter().filter_map(found).collect()
 }
 
 /// A QoS 1 message of the one session, arriving at `secs`.

@@ -260,7 +260,6 @@ fn what_later_versions_bring() {
         ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
         ("[outputs.s]\ntype = \"aws-lambda\"\nfunction = \"x\"\n", 2, "aws-lambda"),
         ("[outputs.s]\nurl = \"mqtt://h\"\n", 2, "mqtt"),
-        ("[buffer]\nwhen_full = \"roll-up\"\n", 2, "when_full"),
     ] {
         check(text, &[&format!("{line}: {}", later(what))]);
     }

@@ -2,7 +2,7 @@
 
 use super::{BASE, machine, read, valid};
 use crate::config::model::{
-    Batch, Buffer, Http, Login, Output, OutputKind, Protocol, Secret, Source, SourceKind, Tls,
+    Batch, Buffer, Http, Login, Output, OutputKind, Protocol, Secret, Source, SourceKind, Tls, WhenFull,
 };
 use crate::config::{Config, Environment, load, parse};
 use std::path::{Path, PathBuf};
@@ -64,6 +64,7 @@ fn four_lines_are_enough() {
     assert_eq!(config.outputs, [Output { name: "ingest".into(), kind: OutputKind::Http(http) }]);
     let buffer = Buffer {
         bytes_max: 512 << 20,
+        when_full: WhenFull::RollUp,
         commit_interval: Duration::from_millis(250),
         flash_bytes_per_day: 2_000_000_000,
         history: Duration::from_secs(7 * 86_400),

@@ -56,6 +56,9 @@ impl Heart {
             self.batch.apply(&mut step, &clock, self.parts.store.shared(), &mut letters)?;
         }
         let traces = step.traces();
+        if let Some(upto) = self.press.take_if(|_| !turned) {
+            step.press(upto);
+        }
         step.watch(now, &|source| self.listening.since(source));
         let loaded = self.parts.store.shared().load(&step.needs(now, &held))?;
         let changes = step.finish(now, &held, &loaded);

@@ -14,6 +14,9 @@ impl Heart {
         if let Some(trouble) = &self.trouble {
             return trouble.until.min(now + TURN_MAX);
         }
+        if self.is_shedding() {
+            return now;
+        }
         // What is held closes when its sources have drained, or at the limit.
         let holds = self.backlog.iter().filter_map(|backlog| backlog.until).filter(|until| *until > now);
         let deadlines = [
@@ -43,7 +46,7 @@ impl Heart {
 
     /// Whether windows of a source stay open: it still delivers what waited for us, or there is no room for summaries.
     pub(super) fn held(&self, now: Instant) -> impl Fn(u16) -> bool + use<> {
-        let (backlog, full) = (self.backlog.clone(), self.parts.health.has("buffer"));
+        let (backlog, full) = (self.backlog.clone(), self.is_full());
         move |source| {
             let until = backlog.get(usize::from(source)).and_then(|backlog| backlog.until);
             full || until.is_some_and(|until| until > now)

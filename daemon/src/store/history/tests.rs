@@ -3,6 +3,7 @@
 use super::*;
 use tempfile::TempDir;
 use tidegate_pipeline::aggregate::Value;
+use tidegate_pipeline::definition::Definition;
 use tidegate_pipeline::event::{ClosedKey, Record};
 use tidegate_pipeline::window::Content;
 
@@ -27,6 +28,8 @@ fn closed(end: i64, group: u32, revision: u32, mean: f64) -> Closed {
             values: vec![("count".into(), Value::Whole(6)), ("mean".into(), Value::Number(mean))],
         },
         to: Vec::new(),
+        definition: Definition::default(),
+        coarse: false,
     }
 }
 

@@ -1,0 +1,134 @@
+//! Room: what is done when the buffer is nearly full, and when there is none left.
+
+use super::Heart;
+use crate::config::model::WhenFull;
+use crate::store::{Shed, StoreError};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// In sixteenths of `[buffer] max_size`: above the first room is made, until it is below the second.
+const HIGH: u64 = 14;
+const LOW: u64 = 13;
+/// In the same: what is kept only to be amended may take so much.
+const AMENDABLE: u64 = 4;
+/// When nothing more could be had it is tried again once this part of `max_size` has changed.
+const CHANGE: u64 = 64;
+
+/// What is known of the room that there is.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    /// Room is being made.
+    shedding: bool,
+    /// With so many bytes there was nothing more to be had.
+    spent: Option<u64>,
+    /// There is none: nothing is taken.
+    full: bool,
+    /// Something was given up since there was room.
+    dropping: bool,
+}
+
+impl Heart {
+    /// Whether the buffer is full. Then nothing is taken, nothing is acknowledged and no window closes until outputs have
+    /// confirmed enough: senders keep what they have.
+    pub(super) fn is_full(&self) -> bool {
+        self.room.full
+    }
+
+    /// Whether there is more room to be made, at once.
+    pub(super) fn is_shedding(&self) -> bool {
+        self.room.shedding && self.room.spent.is_none() && self.trouble.is_none()
+    }
+
+    /// Makes some room where that is due: one transaction, so that what comes in does not wait for long.
+    pub(super) fn make_room(&mut self, now: Instant) {
+        let (used, max) = (self.used(), self.parts.bytes_max);
+        let bound = if self.room.shedding { LOW } else { HIGH };
+        self.room.shedding = used >= max / 16 * bound && self.parts.when_full != WhenFull::Refuse;
+        let spent = self.room.spent.is_some_and(|at| used.abs_diff(at) < max / CHANGE);
+        if self.room.shedding && !spent {
+            self.room.spent = None;
+            match self.shed((used - max / 16 * LOW) / 2) {
+                Ok(shed) => self.made_room(shed, used),
+                Err(error) => return self.refused(&error, None, now),
+            }
+        }
+        self.tell_room();
+    }
+
+    /// The size that the file has, or grows to: twice what is in it (redb 4.6), and `max_size` bounds the file.
+    fn used(&self) -> u64 {
+        2 * self.parts.store.live_bytes()
+    }
+
+    fn shed(&mut self, bytes: u64) -> Result<Shed, StoreError> {
+        let store = &mut self.parts.store;
+        if self.press.is_none() {
+            self.press = store.amendable_beyond(self.parts.bytes_max / 32 * AMENDABLE)?;
+        }
+        let shed = match self.parts.when_full {
+            WhenFull::Refuse => return Ok(Shed::default()),
+            WhenFull::DropOldest => store.drop_oldest(bytes, true)?,
+            WhenFull::RollUp => {
+                let merged = store.roll_up(bytes)?;
+                if !merged.spent {
+                    return Ok(merged);
+                }
+                // What never merges goes last.
+                store.drop_oldest(bytes, false)?
+            }
+        };
+        if shed.events > 0 && !self.room.dropping {
+            self.room.dropping = true;
+            tracing::error!(
+                "the buffer is full: the oldest events that wait are dropped, counted under `full`"
+            );
+        }
+        Ok(shed)
+    }
+
+    fn made_room(&mut self, shed: Shed, used: u64) {
+        if shed.events > 0 {
+            self.parts.figures.commits.fetch_add(1, Ordering::Relaxed);
+            self.parts.mailbox.committed(&[], true);
+            self.committed = true;
+        }
+        if shed.spent {
+            self.room.spent = Some(used);
+        }
+    }
+
+    /// Says how it stands.
+    fn tell_room(&mut self) {
+        let (used, max) = (self.used(), self.parts.bytes_max);
+        self.room.full = used >= max;
+        let text = if self.room.full {
+            "is full: nothing is acknowledged until outputs take what waits. Mend the output, or raise buffer.max_size"
+        } else if !self.room.shedding && used < max / 16 * LOW {
+            self.room.dropping = false;
+            if self.parts.health.clear("buffer") {
+                tracing::info!("the buffer has room again");
+            }
+            return;
+        } else {
+            match self.parts.when_full {
+                WhenFull::Refuse => return,
+                WhenFull::RollUp if !self.room.dropping => {
+                    "is nearly full: the oldest windows that wait are merged into coarser ones until outputs take them. Mend \
+                     the output, or raise buffer.max_size"
+                }
+                WhenFull::RollUp | WhenFull::DropOldest => {
+                    "is full: the oldest events that wait are dropped, until outputs take what waits. Mend the output, or \
+                     raise buffer.max_size"
+                }
+            }
+        };
+        let text = format!("the buffer {text}");
+        if !self.parts.health.raise("buffer", text.as_str()) {
+            return;
+        }
+        match self.room.full {
+            true => tracing::error!(used, max, "{text}"),
+            false => tracing::warn!(used, max, "{text}"),
+        }
+    }
+}
