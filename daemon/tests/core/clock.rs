@@ -1,12 +1,12 @@
 //! The heart with a clock that nobody vouches for: held readings are on disk, acknowledged and pending, and are counted when
 //! somebody does, whatever the disk does meanwhile.
 
-use crate::disk::{Disk, Trouble};
 use crate::heart::Body;
 use crate::rig::plan;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tidegate::clock::{Clock, TimeSource, uptime};
+use tidegate_medium::{Disk, Trouble};
 use tidegate_pipeline::clock::Mode;
 use tidegate_pipeline::plan::Plan;
 use tidegate_pipeline::time::{Span, Time};

@@ -2,12 +2,12 @@
 //! refusals, a checkpoint in chunks, a changed plan. What was committed is there, once, and the sender who repeats
 //! everything changes nothing.
 
-use crate::disk::{Disk, Trouble};
 use crate::rig::{Rig, at, idle, message, payload, plan};
 use std::collections::BTreeMap;
 use tidegate::clock::Clock;
 use tidegate::ingest::change::put_in_force;
 use tidegate::store::{Commit, Fate, Settlement, StoreError};
+use tidegate_medium::{Disk, Trouble};
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::plan::Plan;
 

@@ -1,12 +1,12 @@
 //! A commit that fails leaves memory and disk agreeing: every I/O call of a script fails once in its turn, below the real
 //! heart. Nothing that was acknowledged is missing, nothing is there twice.
 
-use crate::disk::{Disk, Trouble};
 use crate::heart::Body;
 use crate::rig::{Rig, message, payload, plan};
 use std::io::ErrorKind;
 use tidegate::ingest::change::NewPlan;
 use tidegate::ingest::intake::Input;
+use tidegate_medium::{Disk, Trouble};
 use tokio::sync::oneshot::error::TryRecvError;
 
 const RUNS: u64 = 6;

@@ -1,9 +1,9 @@
 //! The file: what is refused and left alone, what is made anew, large entries, checkpoints.
 
-use crate::disk::Disk;
 use crate::rig::{Rig, message, payload, plain, plan};
 use redb::{Database, ReadableTable, TableDefinition};
 use tidegate::store::{Store, StoreError, file};
+use tidegate_medium::Disk;
 use tidegate_pipeline::verdict::{Reason, Verdict};
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");

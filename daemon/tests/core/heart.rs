@@ -1,6 +1,5 @@
 //! The heart with its real thread and clock: acknowledgements only after the commit, everything written at the end.
 
-use crate::disk::Disk;
 use crate::rig::{Rig, plain, plan};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -19,13 +18,14 @@ use tidegate::ingest::{
 };
 use tidegate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX};
 use tidegate::store::{Opened, Store};
+use tidegate_medium::Disk;
 use tidegate_pipeline::ledger::Ledger;
 use tidegate_pipeline::plan::Plan;
 use tidegate_pipeline::time::Time;
 use tokio::sync::{broadcast, mpsc};
 
 /// Nothing in these tests takes this long unless it hangs.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A heart, and one connection to it.
 pub struct Body {

@@ -5,7 +5,6 @@
 mod alerts;
 mod clock;
 mod cuts;
-mod disk;
 mod failures;
 mod files;
 mod heart;

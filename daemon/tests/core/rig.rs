@@ -1,8 +1,8 @@
 //! Store and pipeline in one thread, driven as the heart drives them, with a clock that tests set.
 
-use crate::disk::Disk;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate::store::{Commit, Opened, Store, StoreError, Waiting};
+use tidegate_medium::Disk;
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::message::{DeadLetter, Message};
 use tidegate_pipeline::plan::{
