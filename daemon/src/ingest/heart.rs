@@ -37,6 +37,9 @@ use tidegate_pipeline::time::Time;
 use tokio::sync::{broadcast, mpsc};
 use trouble::Trouble;
 
+/// The heart turns at least so often, to show that it is alive, and to see that the clock was set.
+const TURN_MAX: Duration = Duration::from_secs(1);
+
 /// What comes within this time is taken together: waking for each message would cost more than the message.
 const GATHER: Duration = Duration::from_millis(2);
 
@@ -153,7 +156,8 @@ impl Heart {
         loop {
             let now = Instant::now();
             self.parts.figures.beat(now);
-            let deadline = self.rest(now);
+            let sign_of_life = now + TURN_MAX;
+            let deadline = self.rest(now).map_or(sign_of_life, |due| due.min(sign_of_life));
             if self.takes() {
                 self.parts.intake.gather(deadline, GATHER);
             } else {
@@ -192,9 +196,9 @@ impl Heart {
         if closing && over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// The turn is over at `now`, which is later than it began where the disk is slow. Says when the next one is due,
-    /// whatever comes.
-    pub fn rest(&mut self, now: Instant) -> Instant {
+    /// The turn is over at `now`, which is later than it began where the disk is slow. Says when the next one is due if
+    /// nothing comes and the clock is not set; `None` if there is nothing to do then.
+    pub fn rest(&mut self, now: Instant) -> Option<Instant> {
         if std::mem::take(&mut self.committed) {
             self.links.rest(now);
             self.pace.committed(now, self.parts.store.shared().wear().bytes());

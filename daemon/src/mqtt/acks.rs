@@ -10,14 +10,16 @@ const PUBACK: [u8; 2] = [0x40, 0x02];
 
 /// An acknowledgement that is owed: the packet's identifier, and a checksum of what it held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Owed {
-    pub(super) id: u16,
-    pub(super) sum: u32,
+pub struct Owed {
+    /// The packet's identifier.
+    pub id: u16,
+    /// Of everything behind its fixed header.
+    pub sum: u32,
 }
 
 /// A packet that came again on one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeat {
+pub enum Repeat {
     /// The first copy is not acknowledged yet; its acknowledgement will do.
     InFlight,
     /// The first copy was acknowledged; this one is acknowledged again, so that its sender goes on.
@@ -26,7 +28,7 @@ pub(super) enum Repeat {
 
 /// What one connection owes, and what it paid lately. It dies with its connection: that is the fence.
 #[derive(Debug, Default)]
-pub(super) struct Acks {
+pub struct Acks {
     /// Runs that hold packet identifiers, oldest first.
     runs: VecDeque<(u64, Vec<Owed>)>,
     in_flight: usize,
@@ -36,7 +38,7 @@ pub(super) struct Acks {
 
 impl Acks {
     /// Run `number` is on its way to the writer and holds these packet identifiers.
-    pub(super) fn owe(&mut self, number: u64, owed: Vec<Owed>) {
+    pub fn owe(&mut self, number: u64, owed: Vec<Owed>) {
         debug_assert!(self.runs.back().is_none_or(|(last, _)| *last < number), "runs are numbered upwards");
         if !owed.is_empty() {
             self.in_flight += owed.len();
@@ -45,7 +47,7 @@ impl Acks {
     }
 
     /// Writes what is due now that all runs up to `committed` are on disk. Gives the number of packets.
-    pub(super) fn pay(&mut self, committed: u64, out: &mut BytesMut) -> usize {
+    pub fn pay(&mut self, committed: u64, out: &mut BytesMut) -> usize {
         let mut count = 0;
         while self.runs.front().is_some_and(|(number, _)| *number <= committed)
             && let Some((_, owed)) = self.runs.pop_front()
@@ -63,7 +65,7 @@ impl Acks {
     }
 
     /// How many packets wait for their acknowledgement.
-    pub(super) fn in_flight(&self) -> usize {
+    pub fn in_flight(&self) -> usize {
         self.in_flight
     }
 
@@ -73,7 +75,7 @@ impl Acks {
     /// delivered the first copy. While that is in flight its identifier belongs to it (section 2.2.1), and its
     /// acknowledgement will do for both. Behind that, identifiers are used again, and some brokers set DUP on everything
     /// that they deliver after a reconnect: then only the same content under the same identifier is a repeat.
-    pub(super) fn seen(&self, owed: Owed) -> Option<Repeat> {
+    pub fn seen(&self, owed: Owed) -> Option<Repeat> {
         let in_flight = || self.runs.iter().any(|(_, owed_there)| owed_there.iter().any(|o| o.id == owed.id));
         if self.paid.contains(&owed) { Some(Repeat::Paid) } else { in_flight().then_some(Repeat::InFlight) }
     }

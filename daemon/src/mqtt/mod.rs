@@ -8,7 +8,7 @@
 //!
 //! The modules stand in the order in which bytes meet them.
 
-mod acks;
+pub mod acks;
 mod backoff;
 pub mod client;
 mod connection;

@@ -1,6 +1,6 @@
 //! The wiring: the one place that knows all rooms and puts them together.
 
-mod outbox;
+pub mod outbox;
 mod reload;
 mod status;
 

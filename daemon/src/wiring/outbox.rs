@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 /// The outbox of one output: read from the store, settled through the writer's mailbox.
 #[derive(Debug)]
-pub(super) struct StoreOutbox {
+pub struct StoreOutbox {
     name: String,
     store: Arc<Shared>,
     mailbox: Arc<Mailbox>,
@@ -19,7 +19,7 @@ pub(super) struct StoreOutbox {
 
 impl StoreOutbox {
     /// The outbox of the output `name`.
-    pub(super) fn new(name: &str, store: Arc<Shared>, mailbox: Arc<Mailbox>) -> StoreOutbox {
+    pub fn new(name: &str, store: Arc<Shared>, mailbox: Arc<Mailbox>) -> StoreOutbox {
         let changes = mailbox.changes(name);
         StoreOutbox { name: name.to_owned(), store, mailbox, changes }
     }

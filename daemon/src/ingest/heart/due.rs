@@ -4,15 +4,12 @@ use super::Heart;
 use std::time::{Duration, Instant};
 use tidegate_pipeline::time::Time;
 
-/// The heart turns at least so often, to show that it is alive.
-const TURN_MAX: Duration = Duration::from_secs(1);
-
 impl Heart {
-    /// When to look again, whatever comes.
-    pub(super) fn deadline(&self, now: Instant) -> Instant {
+    /// When to look again if nothing comes.
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         // Of what is due only one thing can be done: try again.
         if let Some(trouble) = &self.trouble {
-            return trouble.until.min(now + TURN_MAX);
+            return Some(trouble.until);
         }
         if self.is_shedding() {
             return now;
@@ -24,9 +21,8 @@ impl Heart {
             self.parts.mailbox.deadline(now),
             self.window_deadline(now),
             self.alert_deadline(now),
-            Some(now + TURN_MAX),
         ];
-        deadlines.into_iter().flatten().chain(holds).min().unwrap_or(now)
+        deadlines.into_iter().flatten().chain(holds).min()
     }
 
     /// When the next window closes that is not held.
