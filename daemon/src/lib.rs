@@ -15,6 +15,7 @@ pub mod forward;
 pub mod clock;
 pub mod health;
 pub mod limits;
+pub mod report;
 pub mod telemetry;
 
 pub mod wiring;

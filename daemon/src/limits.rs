@@ -147,3 +147,11 @@ pub const HISTORY_QUERY_MAX: usize = 10_000;
 pub const HISTORY_LOOK_MAX: usize = 500_000;
 /// The longest wait before a disk that refused is tried again.
 pub const DISK_RETRY_MAX: Duration = Duration::from_secs(5);
+/// The first heartbeat comes so long after the start, or sooner where `every` is shorter.
+pub const HEARTBEAT_FIRST: Duration = Duration::from_secs(10);
+/// Problems in a heartbeat.
+pub const HEARTBEAT_PROBLEMS_MAX: usize = 20;
+/// Characters of each of them.
+pub const HEARTBEAT_PROBLEM_CHARS_MAX: usize = 500;
+/// Outputs in a heartbeat.
+pub const HEARTBEAT_OUTPUTS_MAX: usize = 100;

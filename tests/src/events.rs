@@ -85,6 +85,9 @@ pub fn compare(received: &[Received], expected: &BTreeMap<Window, Values>) -> Re
     let mut found = BTreeSet::new();
     for summary in latest(received).into_values() {
         let data = &summary.event["data"];
+        if summary.event["type"] != "tidegate.summary.v1" {
+            continue;
+        }
         let window = Window {
             device: data["tags"]["device"].as_str().unwrap_or_default().to_owned(),
             metric: data["metric"].as_str().unwrap_or_default().to_owned(),

@@ -91,21 +91,29 @@ pub(crate) fn escape(into: &mut String, text: &str) {
 }
 
 /// The envelope of every event that goes out (CloudEvents 1.0, structured mode, JSON).
-#[derive(Serialize)]
-pub(crate) struct Envelope<'e, D> {
-    pub(crate) specversion: &'static str,
-    pub(crate) r#type: &'static str,
-    pub(crate) source: &'e str,
-    pub(crate) id: &'e str,
-    pub(crate) subject: &'e str,
-    pub(crate) time: String,
-    pub(crate) datacontenttype: &'static str,
-    pub(crate) data: D,
+#[derive(Debug, Serialize)]
+pub struct Envelope<'e, D> {
+    /// `1.0`.
+    pub specversion: &'static str,
+    /// `tidegate.summary.v1` and its like.
+    pub r#type: &'static str,
+    /// [`Plan::source`].
+    pub source: &'e str,
+    /// The key and the revision.
+    pub id: &'e str,
+    /// What it is about.
+    pub subject: &'e str,
+    /// RFC 3339.
+    pub time: String,
+    /// `application/json`.
+    pub datacontenttype: &'static str,
+    /// What a function gets to see first.
+    pub data: D,
 }
 
 impl<D: Serialize> Envelope<'_, D> {
     /// As it is sent.
-    pub(crate) fn render(&self) -> Vec<u8> {
+    pub fn render(&self) -> Vec<u8> {
         // Serialising to memory fails only where a map key is not text, and there is none.
         serde_json::to_vec(self).unwrap_or_default()
     }

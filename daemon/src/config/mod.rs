@@ -25,6 +25,7 @@ mod aggregates;
 mod summaries;
 mod alerts;
 mod outputs;
+mod heartbeat;
 mod buffer;
 mod clock;
 pub mod subscriptions;
@@ -170,10 +171,11 @@ fn read(root: Section<'_>) -> Config {
         series_max: SERIES_MAX,
     };
     aggregates::refuse_shared(&root, &sources, &plan);
+    let heartbeat = heartbeat::read(&root, &outputs);
     let buffer = buffer::read(&root);
     let status = buffer::status(&root);
-    let mut config =
-        Config { gateway: gateway.id, data_dir: gateway.data_dir, sources, plan, outputs, buffer, status };
+    let (gateway, data_dir) = (gateway.id, gateway.data_dir);
+    let mut config = Config { gateway, data_dir, sources, plan, outputs, heartbeat, buffer, status };
     subscriptions::assign(&mut config);
     if !root.cx.has_errors() {
         warn_of_unused(&root, &config);
@@ -203,7 +205,8 @@ fn warn_of_unused(root: &Section<'_>, config: &Config) {
         }
     }
     for (index, output) in (0..).zip(&config.outputs) {
-        let told = alerts.iter().any(|alert| alert.to.contains(&index));
+        let beats = config.heartbeat.iter().any(|heartbeat| heartbeat.to.contains(&output.name));
+        let told = beats || alerts.iter().any(|alert| alert.to.contains(&index));
         if !told && !summaries.iter().any(|summary| summary.to.contains(&index)) {
             let message = format!("no summary goes to the output `{}`", output.name);
             warn("outputs", &output.name, message, "add it to the `to` of a summary, or remove it");

@@ -17,6 +17,8 @@ pub struct Config {
     pub plan: Plan,
     /// In the order of the file; `Plan::outputs` has the same order.
     pub outputs: Vec<Output>,
+    /// `[heartbeat]`; `None` where there is none.
+    pub heartbeat: Option<Heartbeat>,
     /// `[buffer]`.
     pub buffer: Buffer,
     /// `[status]`; `None` when `listen = "off"`.
@@ -193,6 +195,15 @@ pub enum WhenFull {
     DropOldest,
     /// Nothing; at the end nothing more is taken.
     Refuse,
+}
+
+/// `[heartbeat]`: what the gateway says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// `every`: from one to the next.
+    pub every: Duration,
+    /// `to`: the names of the outputs that get it.
+    pub to: Vec<String>,
 }
 
 /// `[buffer]`.

@@ -18,8 +18,21 @@ const fn of_type(place: &'static str, kind: &'static str, keys: &'static [&'stat
     Schema { place, kind: Some(kind), keys }
 }
 
-pub(super) static ROOT: Schema =
-    at("", &["gateway", "sources", "streams", "summaries", "alerts", "outputs", "buffer", "clock", "status"]);
+pub(super) static ROOT: Schema = at(
+    "",
+    &[
+        "gateway",
+        "sources",
+        "streams",
+        "summaries",
+        "alerts",
+        "outputs",
+        "heartbeat",
+        "buffer",
+        "clock",
+        "status",
+    ],
+);
 pub(super) static GATEWAY: Schema = at("gateway", &["id", "data_dir", "timezone"]);
 pub(super) static SOURCE_MQTT: Schema = of_type(
     "sources.NAME",
@@ -154,6 +167,7 @@ pub(super) static AUTH: Schema = at("outputs.NAME.auth", &["bearer"]);
 pub(super) static BATCH: Schema = at("outputs.NAME.batch", &["events", "bytes", "linger"]);
 pub(super) static BUFFER: Schema =
     at("buffer", &["max_size", "when_full", "commit_interval", "flash_budget", "history"]);
+pub(super) static HEARTBEAT: Schema = at("heartbeat", &["every", "to"]);
 pub(super) static CLOCK: Schema = at("clock", &["unsynchronised", "hold_max", "max_future"]);
 pub(super) static STATUS: Schema = at("status", &["listen"]);
 
@@ -190,6 +204,7 @@ pub(super) static ALL: &[&Schema] = &[
     &OUTPUT_FILE,
     &AUTH,
     &BATCH,
+    &HEARTBEAT,
     &BUFFER,
     &CLOCK,
     &STATUS,

@@ -1,5 +1,6 @@
 //! A changed plan: how it comes to the heart, and how it comes in force.
 
+use crate::config::model::Heartbeat;
 use crate::store::{Commit, HistorySender, Store, StoreError};
 use std::collections::BTreeMap;
 use tidegate_pipeline::Pipeline;
@@ -14,6 +15,8 @@ pub struct NewPlan {
     pub plan: Plan,
     /// The filters of each source, to be remembered.
     pub subscriptions: BTreeMap<String, Vec<String>>,
+    /// `[heartbeat]`, if there is one.
+    pub heartbeat: Option<Heartbeat>,
     /// Told when it is in force and on disk.
     pub done: oneshot::Sender<()>,
 }

@@ -15,13 +15,14 @@ mod trouble;
 use super::batch::Batch;
 use super::change::NewPlan;
 use super::figures::Figures;
+use super::heartbeat::Beats;
 use super::intake::{Input, Intake};
 use super::links::Links;
 use super::listening::Listening;
 use super::mailbox::Mailbox;
 use super::pace::{MANY, Pace};
 use crate::clock::{Sight, Timekeeper};
-use crate::config::model::WhenFull;
+use crate::config::model::{Heartbeat, WhenFull};
 use crate::health::Health;
 use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, INTAKE_BYTES_MAX};
 use crate::store::{HistorySender, Store};
@@ -70,6 +71,8 @@ pub struct Parts {
     pub interval: Duration,
     /// `[buffer] flash_budget`, bytes a day.
     pub flash_bytes_per_day: u64,
+    /// `[heartbeat]`, if there is one.
+    pub heartbeat: Option<Heartbeat>,
     /// Who keeps closed summaries for queries, if anybody.
     pub history: Option<HistorySender>,
     /// New plans.
@@ -79,14 +82,15 @@ pub struct Parts {
 /// The running heart.
 #[derive(Debug)]
 pub struct Heart {
-    parts: Parts,
+    pub(super) parts: Parts,
     pace: Pace,
     links: Links,
     backlog: Vec<Backlog>,
     listening: Listening,
     batch: Batch,
+    pub(super) beats: Beats,
     /// The time, when it was last asked for.
-    sight: Sight,
+    pub(super) sight: Sight,
     /// There may be none: then nothing is taken.
     room: Room,
     /// Windows that end at or before this are not kept to be amended any more: there is no room.
@@ -111,6 +115,8 @@ struct Done {
     outboxes: bool,
     /// Something was raised or cleared.
     alerted: bool,
+    /// A heartbeat was queued.
+    beaten: bool,
     /// It was about the clock alone: the batch still waits.
     turned: bool,
 }
@@ -131,6 +137,7 @@ impl Heart {
         let listening = Listening::new(backlog.len());
         let sight = parts.clock.look();
         parts.store.fit(parts.bytes_max);
+        let beats = Beats::new(parts.heartbeat.take(), now);
         let mut heart = Heart {
             parts,
             pace,
@@ -138,6 +145,7 @@ impl Heart {
             backlog,
             listening,
             batch: Batch::default(),
+            beats,
             sight,
             room: Room::default(),
             press: None,

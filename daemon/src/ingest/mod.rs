@@ -5,6 +5,7 @@ mod clock;
 pub mod change;
 pub mod figures;
 pub mod heart;
+mod heartbeat;
 pub mod intake;
 mod links;
 mod listening;

@@ -93,14 +93,14 @@ fn outputs(text: &mut Text, document: &Document) {
     text.head(NAME, "counter", "Events by what became of them, since the store was made.");
     for (name, output) in &document.outputs {
         for (term, count) in [
-            ("made", output.made),
-            ("delivered", output.delivered),
-            ("merged", output.merged),
-            ("superseded", output.superseded),
+            ("made", output.account.made),
+            ("delivered", output.account.delivered),
+            ("merged", output.account.merged),
+            ("superseded", output.account.superseded),
         ] {
             text.sample(NAME, &[("output", name), ("term", term), ("reason", "")], count);
         }
-        for (reason, count) in &output.dropped {
+        for (reason, count) in &output.account.dropped {
             text.sample(NAME, &[("output", name), ("term", "dropped"), ("reason", reason)], count);
         }
     }
@@ -110,9 +110,9 @@ fn outputs(text: &mut Text, document: &Document) {
             text.sample(name, &[("output", output)], of(entry));
         }
     };
-    gauge(text, "tidegate_output_queued_events", "Events that wait.", &|output| output.queued);
+    gauge(text, "tidegate_output_queued_events", "Events that wait.", &|output| output.account.queued);
     gauge(text, "tidegate_output_refused_events", "Events refused and not retried.", &|output| {
-        output.refused
+        output.account.refused
     });
     for (name, help, of) in [
         ("tidegate_output_requests_total", "Requests, or appends to the file.", true),

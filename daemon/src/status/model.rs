@@ -4,6 +4,7 @@ use crate::forward::state::OutputSnapshot;
 use crate::health::Problem;
 use crate::ingest::figures::{Account, Alerts, ClockFigures};
 use crate::mqtt::SourceSnapshot;
+use crate::report::{BufferEntry, ClockEntry, LedgerEntry, OutputAccount};
 use crate::store::OutputCounts;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -11,7 +12,6 @@ use std::time::Duration;
 use tidegate_pipeline::alert::Active;
 use tidegate_pipeline::rejections::SeriesRejections;
 use tidegate_pipeline::ticks::Device;
-use tidegate_pipeline::verdict::Reason;
 
 /// Everything that there is to say at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -95,42 +95,6 @@ pub struct DeviceClockEntry {
     pub heard_ms: i64,
 }
 
-/// This machine's clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ClockEntry {
-    /// `synchronised`; `holding`: readings wait until it is; `unsynchronised`: they have waited long enough.
-    pub state: &'static str,
-    /// Who vouches for it; `null`: nobody does, now.
-    pub vouched_by: Option<&'static str>,
-    /// It is believed all the same: `clock.unsynchronised` is `trust`.
-    pub believed: bool,
-    /// Rises with every step that windows must not span.
-    pub epoch: u32,
-    /// From the machine's start to 1970: added to the time since that start it gives the time of day.
-    pub offset_ms: i64,
-    /// Readings that are held; they are part of `ledger.pending`.
-    pub held_readings: u64,
-    /// Bytes that they take.
-    pub held_bytes: u64,
-    /// Seconds for which they may still be, while they are.
-    pub hold_left_s: Option<u64>,
-}
-
-impl From<ClockFigures> for ClockEntry {
-    fn from(clock: ClockFigures) -> ClockEntry {
-        ClockEntry {
-            state: clock.mode.name(),
-            vouched_by: clock.by,
-            believed: clock.believed,
-            epoch: clock.epoch,
-            offset_ms: clock.offset.0 / 1_000,
-            held_readings: clock.held_readings,
-            held_bytes: clock.held_bytes,
-            hold_left_s: clock.hold_left.map(|left| left.as_secs()),
-        }
-    }
-}
-
 /// A source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SourceEntry {
@@ -141,51 +105,14 @@ pub struct SourceEntry {
     pub snapshot: SourceSnapshot,
 }
 
-/// `received = counted + duplicate + Σ rejected + dead_lettered + pending`, by construction: `received` is derived.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LedgerEntry {
-    /// All of the following together.
-    pub received: u64,
-    /// Folded into every window that they belong to.
-    pub counted: u64,
-    /// Came again.
-    pub duplicate: u64,
-    /// Not folded, by reason; among them dead letters that were evicted or dropped.
-    pub rejected: BTreeMap<&'static str, u64>,
-    /// Their bytes are among the dead letters.
-    pub dead_lettered: u64,
-    /// Messages in memory or held.
-    pub pending: u64,
-}
-
-/// The store's file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct BufferEntry {
-    /// Its size.
-    pub bytes: u64,
-    /// `buffer.max_size`.
-    pub max_bytes: u64,
-}
-
-/// `made = delivered + queued + merged + superseded + refused + Σ dropped`, by construction.
+/// An output.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct OutputEntry {
     /// Whether the configuration has it; what waits for one that it does not have stays queued.
     pub configured: bool,
-    /// All of the following together.
-    pub made: u64,
-    /// Confirmed.
-    pub delivered: u64,
-    /// Waiting.
-    pub queued: u64,
-    /// Went into coarser ones.
-    pub merged: u64,
-    /// Replaced by a later revision before they were confirmed.
-    pub superseded: u64,
-    /// Refused, and dead letters now.
-    pub refused: u64,
-    /// Given up, by reason.
-    pub dropped: BTreeMap<String, u64>,
+    /// What became of its events.
+    #[serde(flatten)]
+    pub account: OutputAccount,
     /// What it does.
     #[serde(flatten)]
     pub snapshot: OutputSnapshot,
@@ -291,7 +218,7 @@ pub fn assemble(inputs: Inputs) -> Document {
         source,
         clock: inputs.clock.into(),
         sources,
-        ledger: ledger(&account, pending),
+        ledger: LedgerEntry::of(&account, pending),
         buffer,
         outputs: outputs(inputs.outputs, inputs.counts),
         alerts: alerts(inputs.alerts),
@@ -342,23 +269,6 @@ fn alerts(alerts: Alerts) -> AlertsEntry {
     AlertsEntry { active: alerts.active, raised: alerts.shown.into_iter().map(entry).collect() }
 }
 
-/// A dead letter that was evicted or dropped is rejected; one that was retried stands under its new verdict already.
-fn ledger(account: &Account, pending: u64) -> LedgerEntry {
-    let (ledger, letters) = (&account.ledger, account.letters);
-    let mut rejected: BTreeMap<&'static str, u64> =
-        ledger.rejected.iter().map(|(reason, count)| (reason.name(), *count)).collect();
-    for (reason, count) in [(Reason::Evicted, letters.evicted), (Reason::Dropped, letters.dropped)] {
-        if count > 0 {
-            *rejected.entry(reason.name()).or_default() += count;
-        }
-    }
-    let gone = letters.evicted + letters.dropped + letters.retried;
-    let dead_lettered = ledger.dead_lettered.values().sum::<u64>().saturating_sub(gone);
-    let (counted, duplicate) = (ledger.counted, ledger.duplicate);
-    let received = counted + duplicate + rejected.values().sum::<u64>() + dead_lettered + pending;
-    LedgerEntry { received, counted, duplicate, rejected, dead_lettered, pending }
-}
-
 fn outputs(
     configured: BTreeMap<String, OutputSnapshot>,
     mut counts: BTreeMap<String, OutputCounts>,
@@ -366,18 +276,13 @@ fn outputs(
     let mut entries = BTreeMap::new();
     for (name, snapshot) in configured {
         let counts = counts.remove(&name).unwrap_or_default();
-        entries.insert(name, output(counts, snapshot, true));
+        entries.insert(name, OutputEntry { configured: true, account: counts.into(), snapshot });
     }
-    let removed = counts.into_iter().map(|(name, c)| (name, output(c, OutputSnapshot::default(), false)));
+    let removed = counts
+        .into_iter()
+        .map(|(name, c)| (name, OutputEntry { account: c.into(), ..OutputEntry::default() }));
     entries.extend(removed);
     entries
-}
-
-fn output(counts: OutputCounts, snapshot: OutputSnapshot, configured: bool) -> OutputEntry {
-    let queued = counts.queued();
-    let OutputCounts { delivered, merged, superseded, refused, dropped, .. } = counts;
-    let made = delivered + queued + merged + superseded + refused + dropped.values().sum::<u64>();
-    OutputEntry { configured, made, delivered, queued, merged, superseded, refused, dropped, snapshot }
 }
 
 #[cfg(test)]
@@ -386,12 +291,13 @@ mod tests {
     use crate::store::LetterCounts;
     use proptest::prelude::*;
     use tidegate_pipeline::ledger::Ledger;
+    use tidegate_pipeline::verdict::Reason;
 
     fn balanced(document: &Document) {
         let l = &document.ledger;
         let rejected = l.rejected.values().sum::<u64>();
         assert_eq!(l.received, l.counted + l.duplicate + rejected + l.dead_lettered + l.pending);
-        for o in document.outputs.values() {
+        for o in document.outputs.values().map(|output| &output.account) {
             let dropped = o.dropped.values().sum::<u64>();
             assert_eq!(o.made, o.delivered + o.queued + o.merged + o.superseded + o.refused + dropped);
         }
@@ -437,8 +343,11 @@ mod tests {
             counts: [("kept", 3), ("removed", 2)].map(|(name, made)| (name.to_owned(), counts(made))).into(),
             ..Inputs::default()
         });
-        let seen: Vec<_> =
-            document.outputs.iter().map(|(n, o)| (n.as_str(), o.configured, o.made, o.queued)).collect();
+        let seen: Vec<_> = document
+            .outputs
+            .iter()
+            .map(|(n, o)| (n.as_str(), o.configured, o.account.made, o.account.queued))
+            .collect();
         assert_eq!(seen, [("kept", true, 3, 2), ("new", true, 0, 0), ("removed", false, 2, 1)]);
     }
 

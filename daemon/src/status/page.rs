@@ -2,6 +2,7 @@
 
 use super::model::{AlertEntry, Document, OutputEntry, SourceEntry};
 use super::text::{bytes, duration, grouped};
+use crate::report::OutputAccount;
 use std::fmt::Write;
 
 /// Loaded again so often, in seconds.
@@ -152,40 +153,40 @@ fn outputs(body: &mut String, document: &Document) {
         let (class, state) = match output {
             OutputEntry { configured: false, .. } => ("warn", "removed"),
             OutputEntry { snapshot, .. } if snapshot.retry_at.is_some() => ("bad", "backing off"),
-            OutputEntry { queued: 0, .. } => ("good", "up to date"),
+            OutputEntry { account: OutputAccount { queued: 0, .. }, .. } => ("good", "up to date"),
             _ => ("warn", "sending"),
         };
         let _ = write!(body, "<h3>{} <span class=\"pill {class}\">{state}</span></h3>", escaped(name));
         share(
             body,
             &[
-                ("counted", output.delivered),
-                ("other", output.merged + output.superseded),
-                ("bad", output.refused + output.dropped.values().sum::<u64>()),
-                ("wait", output.queued),
+                ("counted", output.account.delivered),
+                ("other", output.account.merged + output.account.superseded),
+                ("bad", output.account.refused + output.account.dropped.values().sum::<u64>()),
+                ("wait", output.account.queued),
             ],
         );
         body.push_str("<dl>");
-        row(body, "made", "", output.made);
-        row(body, "delivered", "counted", output.delivered);
-        row(body, "queued", "wait", output.queued);
+        row(body, "made", "", output.account.made);
+        row(body, "delivered", "counted", output.account.delivered);
+        row(body, "queued", "wait", output.account.queued);
         for (term, class, count) in [
-            ("merged", "other", output.merged),
-            ("superseded", "other", output.superseded),
-            ("refused", "bad", output.refused),
+            ("merged", "other", output.account.merged),
+            ("superseded", "other", output.account.superseded),
+            ("refused", "bad", output.account.refused),
         ] {
             if count > 0 {
                 row(body, term, class, count);
             }
         }
-        for (reason, count) in &output.dropped {
+        for (reason, count) in &output.account.dropped {
             row(body, &format!("dropped: {reason}"), "bad", *count);
         }
         body.push_str("</dl>");
         if let Some(note) = output.snapshot.note {
             let _ = write!(body, "<p class=\"faint\">{}</p>", escaped(note));
         }
-        if let (Some(error), true) = (&output.snapshot.last_error, output.queued > 0) {
+        if let (Some(error), true) = (&output.snapshot.last_error, output.account.queued > 0) {
             let _ = write!(body, "<p class=\"faint\">last error: {}</p>", escaped(error));
         }
     }

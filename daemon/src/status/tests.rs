@@ -96,6 +96,7 @@ impl Bench {
             when_full: crate::config::model::WhenFull::Refuse,
             interval: Duration::from_millis(1),
             flash_bytes_per_day: u64::MAX,
+            heartbeat: None,
             history: None,
             plans: new_plans,
         };

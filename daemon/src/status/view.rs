@@ -1,6 +1,6 @@
 //! What the status endpoint is given to look at. It can be asked before the daemon runs, and while it leaves.
 
-use super::model::{BufferEntry, Document, Inputs, SourceEntry, StoreEntry, assemble};
+use super::model::{Document, Inputs, SourceEntry, StoreEntry, assemble};
 use crate::forward::state::OutputState;
 use crate::health::Health;
 use crate::ingest::figures::{Account, Figures};
@@ -8,6 +8,7 @@ use crate::ingest::intake::Intake;
 use crate::ingest::mailbox::Mailbox;
 use crate::limits::{HEART_STALLED_AFTER, TAPS_MAX};
 use crate::mqtt::SourceState;
+use crate::report::BufferEntry;
 use crate::store::{History, Shared};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,7 @@
 //! The transaction: everything that one batch changes, at once or not at all.
 
 use super::closed::{FROM_THE_START, Queues};
+use super::heartbeat::Heartbeat;
 use super::row::{CHUNK, pack, pack_value};
 use super::schema::{
     JOURNAL, LETTERS, Letter, META, META_CLOSED_BYTES, META_LETTERS, META_SUBSCRIPTIONS, OUTBOX, OUTPUTS,
@@ -19,6 +20,8 @@ pub struct Commit {
     pub changes: Changes,
     /// The outputs that the indices in `changes` mean.
     pub outputs: Vec<String>,
+    /// What is told of the gateway itself.
+    pub heartbeat: Option<Heartbeat>,
     /// What became of events.
     pub settled: Vec<Settlement>,
     /// What an operator wants done with dead letters. Retried messages are in `changes` already.
@@ -74,6 +77,7 @@ impl Commit {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+            && self.heartbeat.is_none()
             && self.settled.is_empty()
             && self.letters.is_empty()
             && self.reach.is_empty()
@@ -111,6 +115,10 @@ impl Store {
         for capture in &commit.changes.captures {
             queues.send(&write, capture, super::closed::SUMMARY, &commit.outputs, &commit.waiting)?;
         }
+        let mut heartbeat = self.heartbeat;
+        if let Some(beat) = &commit.heartbeat {
+            heartbeat = queues.beat(&write, beat, heartbeat, &commit.waiting)?;
+        }
         super::letters::write(&write, &commit.changes.dead_letters, &mut letters, &mut queues)?;
         for request in &commit.letters {
             super::letters::request(&write, *request, &mut letters, &mut queues)?;
@@ -141,6 +149,7 @@ impl Store {
         }
         self.follow(queues);
         self.letters = letters;
+        self.heartbeat = heartbeat;
         self.collected = collected;
         if let Some(row) = checkpoint {
             self.in_force(row);

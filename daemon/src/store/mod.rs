@@ -7,6 +7,7 @@ mod closed;
 mod commit;
 mod definitions;
 mod events;
+pub mod heartbeat;
 mod history;
 mod letters;
 mod medium;
@@ -19,6 +20,7 @@ mod shadow;
 mod shared;
 
 pub use commit::{Commit, Fate, LetterRequest, Settlement};
+pub use heartbeat::Heartbeat;
 pub use history::{Found, History, HistoryOptions, HistorySender, Query, Summary};
 pub use medium::{Opener, Wear, file};
 pub use open::{Opened, Store};

@@ -8,8 +8,8 @@ use super::rollup::Hand;
 use super::room::Room;
 use super::row::{unpack, unpack_value};
 use super::schema::{
-    CheckpointRow, FORMAT, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_CLOSED_BYTES, META_FORMAT,
-    META_LETTERS, META_NAME, OUTPUTS, OutputRow,
+    CheckpointRow, FORMAT, HeartbeatRow, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_CLOSED_BYTES,
+    META_FORMAT, META_HEARTBEAT, META_LETTERS, META_NAME, OUTPUTS, OutputRow,
 };
 use super::shadow::{self, Shadow};
 use super::shared::Shared;
@@ -36,6 +36,8 @@ pub struct Store {
     pub(super) next: u64,
     pub(super) outputs: BTreeMap<String, OutputRow>,
     pub(super) letters: LetterCounts,
+    /// The last heartbeat.
+    pub(super) heartbeat: HeartbeatRow,
     /// Bytes of all closed windows, and of the events that are none.
     pub(super) closed_bytes: u64,
     pub(super) checkpoint: CheckpointRow,
@@ -105,6 +107,7 @@ impl Store {
             next: 1,
             outputs: BTreeMap::new(),
             letters: LetterCounts::default(),
+            heartbeat: HeartbeatRow::default(),
             closed_bytes: 0,
             checkpoint: CheckpointRow::default(),
             journal_bytes: 0,
@@ -182,6 +185,10 @@ impl Store {
         self.letters = match meta.get(META_LETTERS).doing("read")? {
             Some(row) => unpack_value(row.value(), "account of dead letters")?,
             None => LetterCounts::default(),
+        };
+        self.heartbeat = match meta.get(META_HEARTBEAT).doing("read")? {
+            Some(row) => unpack_value(row.value(), "heartbeat")?,
+            None => HeartbeatRow::default(),
         };
         self.closed_bytes = match meta.get(META_CLOSED_BYTES).doing("read")? {
             Some(row) => unpack_value(row.value(), "account of windows")?,

@@ -46,6 +46,18 @@ pub(super) const META_LETTERS: &str = "letters";
 /// In [`META`]: the filters that each source was subscribed to last, by name, [`BTreeMap`].
 pub(super) const META_SUBSCRIPTIONS: &str = "subscriptions";
 
+/// In [`META`]: [`HeartbeatRow`]. Absent until the first heartbeat.
+pub(super) const META_HEARTBEAT: &str = "heartbeat";
+
+/// The last heartbeat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HeartbeatRow {
+    /// The revision that the next one gets.
+    pub(super) next: u64,
+    /// Its number in [`EVENTS`], which another event may have by now.
+    pub(super) event: u64,
+}
+
 /// Which snapshot is in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CheckpointRow {

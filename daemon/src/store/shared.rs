@@ -119,6 +119,27 @@ impl Shared {
         Ok(found)
     }
 
+    /// The first event of each of the output's queues, sent before or not.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn heads(&self, output: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+        let Some(number) = lock(&self.accounts).outputs.get(output).map(|row| row.number) else {
+            return Ok(Vec::new());
+        };
+        let read = self.read()?;
+        let outbox = read.open_table(OUTBOX).doing("read the outbox")?;
+        let mut heads = Vec::new();
+        for priority in [super::closed::ALERT, super::closed::SUMMARY] {
+            let lane = (number, priority, 0)..=(number, priority, u64::MAX);
+            if let Some(item) = outbox.range(lane).doing("read the outbox")?.next() {
+                let (_, reference) = item.doing("read the outbox")?;
+                heads.extend(self.event(&read, Reference::of(reference.value()))?.map(|(_, event)| event));
+            }
+        }
+        Ok(heads)
+    }
+
     /// Whether `output` has events that it may not be sent yet.
     pub fn has_unreached(&self, output: &str) -> bool {
         lock(&self.accounts).outputs.get(output).is_some_and(|row| row.attempted != row.next)

@@ -155,6 +155,7 @@ impl Daemon {
             when_full: config.buffer.when_full,
             interval: config.buffer.commit_interval,
             flash_bytes_per_day: config.buffer.flash_bytes_per_day,
+            heartbeat: config.heartbeat.clone(),
             history: history_sender,
             plans: new_plans,
         };

@@ -51,7 +51,8 @@ impl Daemon {
         }
         let (done, in_force) = oneshot::channel();
         let plan = full_plan(&config, self.store.name());
-        let new = NewPlan { plan, subscriptions: subscriptions(&config), done };
+        let heartbeat = config.heartbeat.clone();
+        let new = NewPlan { plan, subscriptions: subscriptions(&config), heartbeat, done };
         self.plans.send(new).await.map_err(|_| ReloadError::Writer)?;
         self.intake.wake();
         in_force.await.map_err(|_| ReloadError::Writer)?;

@@ -105,7 +105,7 @@ fn a_plan_that_comes_on_a_broken_disk() {
     renamed.sources.insert(0, "new".into());
     renamed.streams[0].sources = vec![1];
     let (done, mut answer) = tokio::sync::oneshot::channel();
-    let new = NewPlan { plan: renamed.clone(), subscriptions: [].into(), done };
+    let new = NewPlan { plan: renamed.clone(), subscriptions: [].into(), heartbeat: None, done };
     body.plans.blocking_send(new).unwrap();
     disk.wait_for_openings(4);
     assert_eq!((body.acknowledged(), answer.try_recv()), (1, Err(TryRecvError::Empty)));

@@ -69,6 +69,7 @@ impl Body {
             clock,
             bytes_max,
             when_full: WhenFull::Refuse,
+            heartbeat: None,
             history: None,
             interval: Duration::from_millis(250),
             flash_bytes_per_day: 1 << 50,
@@ -150,7 +151,7 @@ fn wait(done: impl Fn() -> bool) {
     }
 }
 
-fn run_of(link: &Arc<Link>, number: u64, messages: &[(&str, String)]) -> Run {
+pub fn run_of(link: &Arc<Link>, number: u64, messages: &[(&str, String)]) -> Run {
     let (mut bytes, mut ranges) = (Vec::new(), Vec::new());
     let mut put = |text: &str| {
         let start = u32::try_from(bytes.len()).unwrap();
@@ -164,7 +165,7 @@ fn run_of(link: &Arc<Link>, number: u64, messages: &[(&str, String)]) -> Run {
     Run { link: Arc::clone(link), number, arrival: uptime(), bytes: Bytes::from(bytes), messages: ranges }
 }
 
-fn now_payload(value: u64) -> String {
+pub fn now_payload(value: u64) -> String {
     format!(r#"{{"v":{value},"ts":{}}}"#, Clock.now().as_millis())
 }
 
@@ -285,7 +286,9 @@ fn orders_and_plans_are_answered_when_they_are_on_disk() {
     renamed.summaries[0].name = "renamed".into();
     let (done, answer) = tokio::sync::oneshot::channel();
     let subscriptions = [("local".to_owned(), vec!["s/+/+".to_owned()])].into();
-    body.plans.blocking_send(NewPlan { plan: renamed.clone(), subscriptions, done }).unwrap();
+    body.plans
+        .blocking_send(NewPlan { plan: renamed.clone(), subscriptions, heartbeat: None, done })
+        .unwrap();
     body.intake.wake();
     answer.blocking_recv().unwrap();
     body.push(Input::Run(run_of(&body.link, 2, &[("s/d1/t", now_payload(2))])));

@@ -8,6 +8,7 @@ mod cuts;
 mod failures;
 mod files;
 mod heart;
+mod heartbeat;
 mod letters;
 mod measure;
 mod outbox;

@@ -453,6 +453,9 @@ fn streams() {
 fn summaries_and_outputs() {
     for (text, expected) in [
         ("[summaries.s]\nwindow = \"0s\"", "2: `window` has to be between 1ms and 366d"),
+        ("[heartbeat]\nevery = \"0s\"", "2: `every` has to be between 1s and 1d"),
+        ("[heartbeat]\nto = [\"ingset\"]", "2: there is no output `ingset`: did you mean `ingest`?"),
+        ("[heartbeat]\nevrey = \"1m\"", "2: unknown key `evrey`: did you mean `every`?"),
         ("[summaries.s]\nwindow = 60", "2: `window` has to be a length of time: this is a whole number"),
         (
             "[summaries.s]\nwindow = { tumbling = 60 }",

@@ -33,6 +33,22 @@ fn summary(text: &str, streams: &str) -> tidegate_pipeline::plan::SummaryPlan {
 }
 
 #[test]
+fn a_heartbeat_only_where_it_is_asked_for() {
+    let check = |text: &str, expected: Option<(u64, &[&str])>| {
+        let two =
+            "[streams.s]\ntopic = \"a/{metric}\"\n[outputs.a]\npath = \"a\"\n[outputs.b]\npath = \"b\"\n";
+        let heartbeat = valid(&format!("{two}{text}")).heartbeat;
+        let found = heartbeat.as_ref().map(|heartbeat| (heartbeat.every.as_secs(), heartbeat.to.as_slice()));
+        let expected =
+            expected.map(|(every, to)| (every, to.iter().map(|name| (*name).to_owned()).collect()));
+        assert_eq!(found, expected.as_ref().map(|(every, to): &(u64, Vec<String>)| (*every, to.as_slice())));
+    };
+    check("", None);
+    check("[heartbeat]\n", Some((300, &["a", "b"])));
+    check("[heartbeat]\nevery = \"1h\"\nto = \"b\"\n", Some((3_600, &["b"])));
+}
+
+#[test]
 fn four_lines_are_enough() {
     let loaded = read(include_str!("../../../../config/minimal.toml")).unwrap();
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);

@@ -30,6 +30,19 @@ fn warnings() {
         &["7: `hold_max` has no effect where `unsynchronised` is \"trust\": nothing is held"],
     );
     check(
+        "[streams.x]\ntopic = \"a\"\n[heartbeat]\n",
+        &[
+            "3: no output gets the heartbeat: goes nowhere",
+            " there is no output: summaries stay on this machine",
+        ],
+    );
+    check(
+        &with(
+            "[outputs.o]\nurl = \"https://f.example/\"\n[outputs.beats]\npath = \"-\"\n[summaries.s]\nto = \"o\"\n[heartbeat]\nto = \"beats\"\n",
+        ),
+        &[],
+    );
+    check(
         &with("[status]\nlisten = \"0.0.0.0:80\"\n"),
         &["6: the status page has no password: everybody on this network can read it"],
     );

@@ -34,7 +34,12 @@ impl Heart {
             let turns = self.parts.pipeline.clock_is_due(&self.sight.now);
             match self.attempt(now) {
                 Ok(done) if done.turned => self.turned(done),
-                Ok(done) => return self.committed(done),
+                Ok(done) => {
+                    if done.beaten {
+                        self.beats.beaten(now);
+                    }
+                    return self.committed(done);
+                }
                 Err(error) => return self.refused(&error, Some(number).filter(|_| !turns), now),
             }
         }
@@ -46,6 +51,7 @@ impl Heart {
         let clock = self.sight.now;
         let now = clock.now();
         let held = self.held(at);
+        let heartbeat = self.heartbeat(at);
         let mut step = self.parts.pipeline.step();
         let turned = step.clock(&clock);
         if tapped {
@@ -66,19 +72,22 @@ impl Heart {
         let mut commit = Commit { changes, outputs, letters, at: now, ..Commit::default() };
         if !turned {
             self.batch.add_mail(&mut commit);
+            commit.heartbeat = heartbeat;
         }
         if !commit.is_empty() {
             self.parts.store.commit(&commit)?;
             self.parts.figures.commits.fetch_add(1, Ordering::Relaxed);
         }
         let alerted = !commit.changes.alerts.is_empty();
+        let beaten = commit.heartbeat.is_some();
         let outboxes = alerted
+            || beaten
             || !(commit.changes.closed.is_empty()
                 && commit.changes.captures.is_empty()
                 && commit.settled.is_empty()
                 && commit.letters.is_empty()
                 && commit.reach.is_empty());
-        Ok(Done { traces, closed: commit.changes.closed, outboxes, alerted, turned })
+        Ok(Done { traces, closed: commit.changes.closed, outboxes, alerted, beaten, turned })
     }
 
     /// On disk, and nothing to acknowledge: what the clock asked for is done.

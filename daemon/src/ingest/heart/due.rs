@@ -12,7 +12,7 @@ impl Heart {
             return Some(trouble.until);
         }
         if self.is_shedding() {
-            return now;
+            return Some(now);
         }
         // What is held closes when its sources have drained, or at the limit.
         let holds = self.backlog.iter().filter_map(|backlog| backlog.until).filter(|until| *until > now);
@@ -21,6 +21,7 @@ impl Heart {
             self.parts.mailbox.deadline(now),
             self.window_deadline(now),
             self.alert_deadline(now),
+            self.beats.deadline(),
         ];
         deadlines.into_iter().flatten().chain(holds).min()
     }
@@ -56,6 +57,7 @@ impl Heart {
             self.parts.mailbox.deadline(now),
             self.window_deadline(now),
             self.alert_deadline(now),
+            self.beats.deadline(),
         ];
         deadlines.into_iter().flatten().any(|deadline| deadline <= now)
             || self.parts.pipeline.clock_is_due(&self.sight.now)

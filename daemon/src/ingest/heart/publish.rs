@@ -2,7 +2,7 @@
 
 use super::{Heart, Parts};
 use crate::ingest::change::{NewPlan, put_in_force};
-use crate::ingest::figures::{Account, ClockFigures};
+use crate::ingest::figures::ClockFigures;
 use crate::limits::{ALERTS_SHOWN_MAX, CLOCKS_SHOWN_MAX};
 use crate::store::{Commit, StoreError};
 use std::sync::atomic::Ordering;
@@ -11,10 +11,9 @@ use std::time::Instant;
 impl Heart {
     /// Shows what is on disk. So many that were pending in the intake are in it now.
     pub(super) fn publish(&mut self, committed: u64) {
+        let account = self.account();
         let figures = &self.parts.figures;
-        let letters = self.parts.store.shared().letter_counts();
         let (plan, state) = (self.parts.pipeline.plan(), self.parts.pipeline.state());
-        let account = Account { ledger: state.ledger.clone(), letters, held: state.held.readings() };
         figures.publish(account, &self.parts.intake, committed);
         figures.set_clock(ClockFigures::of(plan, state, &self.sight));
         crate::ingest::clock::report(&self.parts.health, plan, state);
@@ -41,6 +40,7 @@ impl Heart {
             return self.refused(&error, None, now);
         }
         self.renumber(now);
+        self.beats.change(new.heartbeat.clone(), now);
         self.publish(0);
         self.publish_alerts();
         let _ = new.done.send(());
