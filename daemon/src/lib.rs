@@ -15,8 +15,10 @@ pub mod forward;
 pub mod clock;
 pub mod health;
 pub mod limits;
+pub mod pulse;
 pub mod report;
 pub mod telemetry;
+pub mod watchdog;
 
 pub mod wiring;
 pub mod cli;

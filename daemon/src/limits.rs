@@ -127,8 +127,14 @@ pub const PACKET_BYTES_LIMIT: u64 = 64 << 20;
 pub const TAP_BATCHES_MAX: usize = 16;
 /// How often it is looked at who vouches for the clock.
 pub const CLOCK_LOOK: Span = Span::from_secs(1);
-/// A writer that has not turned for so long, without a disk that is known to refuse, is stuck.
-pub const HEART_STALLED_AFTER: Duration = Duration::from_secs(10);
+/// A part of the daemon that is due for so long, and waits for nobody outside, is stuck.
+pub const WEDGED_AFTER: Duration = Duration::from_secs(10);
+/// The same for the history's thread, which nobody waits for: opening a large file on a slow card takes its time.
+pub const HISTORY_WEDGED_AFTER: Duration = Duration::from_secs(600);
+/// How often the runtime's thread shows that it turns.
+pub const RUNTIME_TURN: Duration = Duration::from_secs(5);
+/// A watchdog that looks so much later than it wanted was stopped itself, and blames nobody.
+pub const WATCHDOG_LATE: Duration = Duration::from_secs(2);
 /// How often that is looked at where systemd grants no watchdog.
 pub const WATCHDOG_LOOK: Duration = Duration::from_secs(5);
 /// Elements of one list in a configuration.

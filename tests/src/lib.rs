@@ -30,5 +30,6 @@ pub mod packet;
 pub mod port;
 pub mod publisher;
 pub mod status;
+pub mod systemd;
 pub mod usage;
 pub mod wait;

@@ -2,10 +2,12 @@
 
 use super::exit::{self, Exit};
 use crate::config;
-use crate::limits::{HEART_STALLED_AFTER, WATCHDOG_LOOK};
+use crate::limits::WATCHDOG_LOOK;
+use crate::watchdog::{self, Watchdog};
 use crate::wiring::{Daemon, Options};
 use sd_notify::NotifyState;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -43,6 +45,13 @@ async fn serve(path: &Path, config: config::Config, drop_outputs: Vec<String>) -
         let text = format!("cannot listen on {} for status: {error}. Set status.listen", status.listen);
         return exit::failed(exit::UNAVAILABLE, &text);
     }
+    let watchdog = match watch(&daemon) {
+        Ok(watchdog) => watchdog,
+        Err(error) => {
+            daemon.stop().await;
+            return exit::failed(exit::OS, &format!("cannot start the watchdog's thread: {error}"));
+        }
+    };
     tracing::info!(config = %path.display(), gateway = daemon.config.gateway, "running");
     say(&[NotifyState::Ready]);
     loop {
@@ -55,12 +64,13 @@ async fn serve(path: &Path, config: config::Config, drop_outputs: Vec<String>) -
                     "the writer has ended: this is a bug, please report the lines above",
                 );
             }
-            Event::Look => feed_watchdog(&daemon),
+            Event::Look => {}
         }
     }
     tracing::info!("stopping: committing and acknowledging what was received");
     say(&[NotifyState::Stopping]);
     daemon.stop().await;
+    drop(watchdog);
     tracing::info!("stopped");
     Exit::OK
 }
@@ -88,15 +98,13 @@ async fn reload(path: &Path, daemon: &mut Daemon) {
     say(&[NotifyState::Ready]);
 }
 
-/// Feeds the watchdog while the writer turns, or waits for a disk that is known to refuse: a restart would not mend that.
-fn feed_watchdog(daemon: &Daemon) {
-    let stalled = daemon.stalled_for();
-    let named = daemon.health.problems().iter().any(|problem| problem.at == "store");
-    if stalled < HEART_STALLED_AFTER || named {
-        say(&[NotifyState::Watchdog]);
-    } else {
-        tracing::error!(seconds = stalled.as_secs(), "the writer does not turn; the watchdog is not fed");
-    }
+/// Feeds systemd's watchdog while every part turns, from a thread of its own. Half of what systemd grants, as
+/// sd_watchdog_enabled(3) advises.
+fn watch(daemon: &Daemon) -> std::io::Result<Watchdog> {
+    let period = sd_notify::watchdog_enabled().map_or(WATCHDOG_LOOK, |granted| granted / 2);
+    let period = period.max(Duration::from_millis(100));
+    tokio::spawn(watchdog::turn(daemon.pulses.part("the runtime")));
+    Watchdog::start(Arc::clone(&daemon.pulses), period, || say(&[NotifyState::Watchdog]))
 }
 
 /// Tells systemd, where it listens. Elsewhere nothing happens.
@@ -121,13 +129,11 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Signals> {
-        // Half of what systemd grants, as sd_watchdog_enabled(3) advises.
-        let period = sd_notify::watchdog_enabled().map_or(WATCHDOG_LOOK, |granted| granted / 2);
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
-            look: tokio::time::interval(period.max(Duration::from_millis(100))),
+            look: tokio::time::interval(WATCHDOG_LOOK),
         })
     }
 

@@ -8,6 +8,7 @@ use super::retry::Moment;
 use super::state::{OutputState, Report};
 use crate::health::Health;
 use crate::limits;
+use crate::pulse::Pulse;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -28,6 +29,7 @@ pub async fn drive<O: Outbox, D: Destination>(
         let (events, bytes) = match courier.ready(Instant::now()) {
             Ready::Take { events, bytes } => (events, bytes),
             Ready::At(at) => {
+                report.pulse().sleeps("sleeps until the next attempt", at);
                 tokio::select! {
                     () = until(Some(at)) => {}
                     () = told_to_leave(&mut shutdown) => break,
@@ -40,6 +42,10 @@ pub async fn drive<O: Outbox, D: Destination>(
             Ok(batch) => match courier.offer(&batch, Instant::now()) {
                 Offer::Again => continue,
                 Offer::Wait(at) => {
+                    match at {
+                        Some(at) => report.pulse().sleeps("waits for more events", at),
+                        None => report.pulse().waits("waits for events"),
+                    }
                     tokio::select! {
                         () = outbox.changed() => {}
                         () = until(at) => {}
@@ -48,6 +54,10 @@ pub async fn drive<O: Outbox, D: Destination>(
                     continue;
                 }
                 Offer::Send => {
+                    match destination.limit() {
+                        Some(limit) => report.pulse().does("sends", limit + limits::WEDGED_AFTER),
+                        None => report.pulse().waits("waits for the file to take what it writes"),
+                    }
                     let Some(answer) = attempt(&mut destination, &batch, &mut shutdown).await else { break };
                     (batch, answer)
                 }
@@ -61,6 +71,7 @@ pub async fn drive<O: Outbox, D: Destination>(
         }
     }
     report.leave();
+    report.pulse().ends();
 }
 
 /// One attempt; `None` when it was still under way a little after the daemon was told to leave.
@@ -111,6 +122,10 @@ impl Reporter {
     /// For the output of this name.
     pub fn new(name: &str, health: Arc<Health>, state: Arc<OutputState>) -> Reporter {
         Reporter { name: name.to_owned(), at: format!("outputs.{name}"), health, state }
+    }
+
+    fn pulse(&self) -> &Pulse {
+        &self.state.pulse
     }
 
     fn progress(&self, courier: &Courier) {

@@ -11,6 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A file of JSON lines, or standard output.
 #[derive(Debug)]
@@ -28,6 +29,10 @@ impl Lines {
 }
 
 impl Destination for Lines {
+    fn limit(&self) -> Option<Duration> {
+        None
+    }
+
     async fn send(&mut self, events: &[Queued]) -> Answer {
         let mut lines = Vec::with_capacity(events.iter().map(|queued| queued.event.len() + 1).sum());
         for queued in events {

@@ -44,6 +44,9 @@ pub type Bearer = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
 pub trait Destination: Send {
     /// Makes one attempt to deliver `events`, of which there is at least one, in order.
     fn send(&mut self, events: &[Queued]) -> impl Future<Output = Answer> + Send;
+
+    /// How long one attempt takes at most; `None` where a stranger decides: a disk, or the reader of a pipe.
+    fn limit(&self) -> Option<Duration>;
 }
 
 /// Forwards the events of one output until `shutdown` turns true or its sender is gone. Keeps the problem at

@@ -1,12 +1,17 @@
 //! What one output does at the moment, for `status` and `/metrics`.
 
+use crate::pulse::Pulse;
 use serde::Serialize;
 use std::sync::{Mutex, PoisonError};
 use tidegate_pipeline::time::Time;
 
 /// The state of one output, written by its forwarder and read by whoever shows it.
 #[derive(Debug, Default)]
-pub struct OutputState(Mutex<Inner>);
+pub struct OutputState {
+    inner: Mutex<Inner>,
+    /// Of its forwarder.
+    pub(crate) pulse: Pulse,
+}
 
 #[derive(Clone, Debug, Default)]
 struct Inner {
@@ -51,9 +56,14 @@ pub(super) struct Report {
 }
 
 impl OutputState {
+    /// The state of an output that is looked after.
+    pub fn watched(pulse: Pulse) -> OutputState {
+        OutputState { pulse, ..OutputState::default() }
+    }
+
     /// The state now.
     pub fn snapshot(&self) -> OutputSnapshot {
-        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone();
         OutputSnapshot {
             requests: inner.requests,
             bytes: inner.bytes,
@@ -91,6 +101,6 @@ impl OutputState {
     }
 
     fn change(&self, change: impl FnOnce(&mut Inner)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -2,10 +2,11 @@
 
 pub use super::clock::ClockFigures;
 use super::intake::Intake;
+use crate::limits::WEDGED_AFTER;
+use crate::pulse::Pulse;
 use crate::store::LetterCounts;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 use tidegate_pipeline::alert::Active;
 use tidegate_pipeline::ledger::Ledger;
 use tidegate_pipeline::rejections::SeriesRejections;
@@ -52,8 +53,7 @@ pub struct Figures {
     pub overspent: AtomicU64,
     /// Devices that say their uptime: how many, and the first of them.
     clocks: Mutex<(usize, Vec<Device>)>,
-    /// Not the wall clock: a step of it is no sign of life or death.
-    turned: Mutex<Option<Instant>>,
+    pulse: Pulse,
 }
 
 impl Figures {
@@ -107,15 +107,24 @@ impl Figures {
         *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = clock;
     }
 
-    /// The writer is alive.
-    pub(super) fn beat(&self, now: Instant) {
-        *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    /// Figures of a writer that is looked after.
+    pub fn watched(pulse: Pulse) -> Figures {
+        Figures { pulse, ..Figures::default() }
     }
 
-    /// How long ago the writer showed that it is alive; zero before its first sign.
-    pub fn silent_for(&self) -> Duration {
-        let turned = *self.turned.lock().unwrap_or_else(PoisonError::into_inner);
-        turned.map_or(Duration::ZERO, |turned| turned.elapsed())
+    /// The writer is alive.
+    pub fn beat(&self) {
+        self.pulse.does("takes and writes", WEDGED_AFTER);
+    }
+
+    /// The disk refuses: the writer waits for somebody to mend it.
+    pub(super) fn waits_for_disk(&self) {
+        self.pulse.waits("waits for the disk");
+    }
+
+    /// The writer has ended, as it was told to.
+    pub(super) fn ended(&self) {
+        self.pulse.ends();
     }
 
     /// Reads one of the counters.

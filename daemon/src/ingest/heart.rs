@@ -163,7 +163,10 @@ impl Heart {
     pub fn run(mut self) {
         loop {
             let now = Instant::now();
-            self.parts.figures.beat(now);
+            match self.trouble {
+                Some(_) => self.parts.figures.waits_for_disk(),
+                None => self.parts.figures.beat(),
+            }
             let sign_of_life = now + TURN_MAX;
             let deadline = self.rest(now).map_or(sign_of_life, |due| due.min(sign_of_life));
             if self.takes() {
@@ -172,6 +175,7 @@ impl Heart {
                 self.parts.intake.wait(deadline);
             }
             if self.turn(Instant::now()).is_break() {
+                self.parts.figures.ended();
                 return;
             }
         }

@@ -11,6 +11,7 @@ use super::{Context, reasons, stopped};
 use crate::config::model::{Mqtt, Protocol};
 use crate::ingest::intake::{Input, Link};
 use crate::limits;
+use crate::pulse::Pulse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,7 @@ pub async fn run_source(cfg: Mqtt, removed: Vec<String>, context: Context, mut s
             client.context.trouble(&text);
             backoff.next()
         };
+        client.context.state.pulse.sleeps("sleeps until it connects again", (Instant::now() + wait).into());
         tokio::select! {
             () = sleep(wait) => {}
             () = stopped(&mut stop) => return,
@@ -116,8 +118,13 @@ impl Client {
         }
     }
 
+    fn pulse(&self) -> &Pulse {
+        &self.context.state.pulse
+    }
+
     /// One connection from beginning to end. `Ok` when it ended because we stop.
     async fn connection(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), Failure> {
+        self.pulse().does("connects", limits::HANDSHAKE_TIMEOUT + limits::WEDGED_AFTER);
         let opened = tokio::select! {
             opened = timeout(limits::HANDSHAKE_TIMEOUT, self.open()) => opened,
             () = stopped(stop) => return Ok(()),
@@ -139,6 +146,7 @@ impl Client {
         tracing::info!(source = self.context.name, session_present = connack.session_present, "connected");
         let begun = Instant::now();
         let served = self.serve(&mut connection, &connack, stop).await;
+        self.pulse().waits("waits until what it received is taken");
         if let Ok(()) = served {
             self.leave(&mut connection).await;
             // The writer may be gone already; nobody waits for this news then.
@@ -163,6 +171,7 @@ impl Client {
         let mut progress = self.begin(connection, connack).map_err(|text| (text, FailureKind::Other))?;
         let mut timer = Box::pin(sleep_until(progress.next()));
         loop {
+            self.pulse().sleeps("waits for the broker", progress.next().into());
             if timer.deadline() != progress.next() {
                 timer.as_mut().reset(progress.next());
             }

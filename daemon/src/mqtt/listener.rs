@@ -23,6 +23,9 @@ use tokio_rustls::TlsAcceptor;
 /// Connections that the system may hold for us until we accept them.
 const BACKLOG: u32 = 1_024;
 
+/// How often a listener looks after itself, whoever comes.
+const TICK: Duration = Duration::from_secs(10);
+
 /// Why the endpoint cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -125,11 +128,13 @@ impl Listener {
         let house = Arc::new(House { door, context, registry, trouble: Mutex::new(None) });
         tracing::info!(source = house.context.name, %address, "listening");
         house.context.state.connected(true);
+        house.context.state.pulse.waits("waits for room in the intake");
         // Nothing waits for us anywhere: sensors keep what they could not publish.
         house.context.intake.push(Input::Drained { source: house.context.index }).await;
         let mut sessions = JoinSet::new();
-        let mut tick = tokio::time::interval(Duration::from_secs(10));
+        let mut tick = tokio::time::interval(TICK);
         loop {
+            house.context.state.pulse.sleeps("waits for clients", std::time::Instant::now() + TICK);
             tokio::select! {
                 accepted = socket.accept() => match accepted {
                     Ok((stream, peer)) => {
@@ -157,6 +162,7 @@ impl Listener {
             }
         }
         drop(socket);
+        house.context.state.pulse.waits("waits until what it received is taken");
         let all = async { while sessions.join_next().await.is_some() {} };
         // Each session bounds its own end; this bounds those that do not come to it.
         let _ = tokio::time::timeout(limits::STOP_TIMEOUT * 2, all).await;

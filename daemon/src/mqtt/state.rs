@@ -1,6 +1,7 @@
 //! What status shows of a source: counters that cost an atomic addition per run, not per message.
 
 use crate::config::model::Protocol;
+use crate::pulse::Pulse;
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -20,6 +21,8 @@ pub struct SourceState {
     connections: AtomicU64,
     clients: AtomicU64,
     changed: Mutex<Option<Instant>>,
+    /// Of the task that keeps it connected, or listens.
+    pub(crate) pulse: Pulse,
     last_error: Mutex<Option<String>>,
 }
 
@@ -53,6 +56,11 @@ pub struct SourceSnapshot {
 }
 
 impl SourceState {
+    /// The state of a source that is looked after.
+    pub fn watched(pulse: Pulse) -> SourceState {
+        SourceState { pulse, ..SourceState::default() }
+    }
+
     /// What there is to show.
     pub fn snapshot(&self) -> SourceSnapshot {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

@@ -79,6 +79,7 @@ impl Bench {
             store: Arc::clone(opened.store.shared()),
             history: None,
             health: Arc::new(Health::default()),
+            pulses: Arc::default(),
             figures: Arc::new(Figures::default()),
             taps: broadcast::channel(16).0,
         };
@@ -219,6 +220,13 @@ async fn readiness_comes_with_the_daemon() {
     assert!(bench.get("/").await.1.contains("waits for the store"));
     bench.view.show(running);
     assert_eq!(bench.get("/readyz").await, (200, "ready\n".into()));
+    let pulses = Arc::clone(&bench.view.running().unwrap().pulses);
+    let writer = pulses.part("the writer");
+    writer.does("takes and writes", Duration::ZERO);
+    let (status, text) = bench.get("/healthz").await;
+    assert!(status == 503 && text.starts_with("the writer is stuck: it takes and writes"), "{status} {text}");
+    writer.waits("waits for the disk");
+    assert_eq!(bench.get("/healthz").await, (200, "alive\n".into()));
     bench.view.not_ready("stopping");
     assert_eq!(bench.get("/readyz").await, (503, "stopping\n".into()));
     assert_eq!(bench.get("/api/status").await.0, 200);

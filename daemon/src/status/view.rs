@@ -6,8 +6,9 @@ use crate::health::Health;
 use crate::ingest::figures::{Account, Figures};
 use crate::ingest::intake::Intake;
 use crate::ingest::mailbox::Mailbox;
-use crate::limits::{HEART_STALLED_AFTER, TAPS_MAX};
+use crate::limits::TAPS_MAX;
 use crate::mqtt::SourceState;
+use crate::pulse::Pulses;
 use crate::report::BufferEntry;
 use crate::store::{History, Shared};
 use std::net::SocketAddr;
@@ -37,6 +38,8 @@ pub struct Running {
     pub history: Option<Arc<History>>,
     /// What is wrong.
     pub health: Arc<Health>,
+    /// Who turns.
+    pub pulses: Arc<Pulses>,
     /// What the writer says of itself.
     pub figures: Arc<Figures>,
     /// Where the writer tells what became of readings.
@@ -100,18 +103,13 @@ impl View {
         running.document(self.started)
     }
 
-    /// Whether the daemon lives: what is wrong with it where it does not. Waiting for a disk is no reason to be restarted.
+    /// Whether the daemon lives: who is stuck where it does not. Whoever waits for somebody outside lives.
     ///
     /// # Errors
     /// A sentence for a person.
     pub fn alive(&self) -> Result<(), String> {
-        let Some(running) = self.running() else { return Ok(()) };
-        let silent = running.figures.silent_for();
-        let waits_for_disk = running.health.problems().iter().any(|problem| problem.at == "store");
-        if silent > HEART_STALLED_AFTER && !waits_for_disk {
-            return Err(format!("the writer was silent for {} s", silent.as_secs()));
-        }
-        Ok(())
+        let wedged = self.running().and_then(|running| running.pulses.wedged(Instant::now()));
+        wedged.map_or(Ok(()), |wedged| Err(wedged.to_string()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -13,7 +13,10 @@ use super::StoreError;
 use super::medium::Wear;
 use crate::clock::Clock;
 use crate::health::Health;
-use crate::limits::{HISTORY_BATCHES_MAX, HISTORY_COMMIT_EVERY, HISTORY_COMMIT_ROWS, HISTORY_WAITING_MAX};
+use crate::limits::{
+    HISTORY_BATCHES_MAX, HISTORY_COMMIT_EVERY, HISTORY_COMMIT_ROWS, HISTORY_WAITING_MAX, HISTORY_WEDGED_AFTER,
+};
+use crate::pulse::Pulse;
 use file::Rows;
 use redb::Database;
 use std::path::PathBuf;
@@ -92,6 +95,7 @@ pub struct History {
     /// Rows between the sender and the thread.
     waiting: AtomicUsize,
     lost: AtomicU64,
+    pulse: Pulse,
 }
 
 /// The writer's end. When it is dropped, the thread writes what it has and ends.
@@ -121,8 +125,9 @@ impl History {
     pub fn start(
         options: HistoryOptions,
         health: Arc<Health>,
+        pulse: Pulse,
     ) -> std::io::Result<(HistorySender, JoinHandle<()>)> {
-        let (sender, scribe) = pair(options, health);
+        let (sender, scribe) = pair(options, health, pulse);
         let thread = std::thread::Builder::new().name("history".into()).spawn(|| scribe.run())?;
         Ok((sender, thread))
     }
@@ -186,7 +191,7 @@ impl HistorySender {
 }
 
 /// Both ends, before the thread runs.
-fn pair(options: HistoryOptions, health: Arc<Health>) -> (HistorySender, Scribe) {
+fn pair(options: HistoryOptions, health: Arc<Health>, pulse: Pulse) -> (HistorySender, Scribe) {
     let (sender, batches) = sync_channel(HISTORY_BATCHES_MAX);
     let history = Arc::new(History {
         wear: Arc::default(),
@@ -194,6 +199,7 @@ fn pair(options: HistoryOptions, health: Arc<Health>) -> (HistorySender, Scribe)
         database: Mutex::default(),
         waiting: AtomicUsize::new(0),
         lost: AtomicU64::new(0),
+        pulse,
     });
     let scribe = Scribe {
         history: Arc::clone(&history),
@@ -209,16 +215,22 @@ fn pair(options: HistoryOptions, health: Arc<Health>) -> (HistorySender, Scribe)
 impl Scribe {
     fn run(mut self) {
         // Queries are answered before the first row comes.
+        self.history.pulse.does("opens its file", HISTORY_WEDGED_AFTER);
         if let Err(error) = self.database() {
             self.failed(&error);
         }
         loop {
-            match self.batches.recv_timeout(self.due.saturating_duration_since(Instant::now())) {
+            self.history.pulse.sleeps("waits for summaries", self.due);
+            let batch = self.batches.recv_timeout(self.due.saturating_duration_since(Instant::now()));
+            self.history.pulse.does("writes", HISTORY_WEDGED_AFTER);
+            match batch {
                 Ok(closed) => self.take(closed),
                 Err(RecvTimeoutError::Timeout) => self.commit(),
-                Err(RecvTimeoutError::Disconnected) => return self.commit(),
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        self.commit();
+        self.history.pulse.ends();
     }
 
     fn take(&mut self, closed: Vec<Closed>) {

@@ -18,6 +18,7 @@ use crate::ingest::intake::Intake;
 use crate::ingest::mailbox::Mailbox;
 use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, TAP_BATCHES_MAX};
 use crate::mqtt::{self, BindError, Listener, SourceState};
+use crate::pulse::Pulses;
 use crate::status::View;
 use crate::store::{self, Commit, History, HistoryOptions, HistorySender, Opened, Shared, Store, StoreError};
 use outbox::StoreOutbox;
@@ -78,6 +79,8 @@ pub struct Daemon {
     pub store: Arc<Shared>,
     /// What is wrong.
     pub health: Arc<Health>,
+    /// Who turns.
+    pub pulses: Arc<Pulses>,
     /// What the writer says of itself.
     pub figures: Arc<Figures>,
     /// Where the writer tells what became of readings.
@@ -127,8 +130,8 @@ impl Daemon {
         let mut clock = Timekeeper::new(System::new(), pipeline.last_heard());
         let now = clock.look().now.now();
         let plan = full_plan(&config, store.shared().name());
-        let health = Arc::new(Health::default());
-        let (history_sender, history) = start_history(&config, &health)?.unzip();
+        let (health, pulses) = (Arc::new(Health::default()), Arc::new(Pulses::default()));
+        let (history_sender, history) = start_history(&config, &health, &pulses)?.unzip();
         put_in_force(&mut store, &mut pipeline, plan, now, history_sender.as_ref())?;
         let before = store.shared().subscriptions()?;
         let subscriptions = Some(subscriptions(&config)).filter(|now| *now != before);
@@ -138,7 +141,7 @@ impl Daemon {
         }
         let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
         let mailbox = Mailbox::new(Arc::clone(&intake));
-        let figures = Arc::new(Figures::default());
+        let figures = Arc::new(Figures::watched(pulses.part("the writer")));
         let (taps, _) = broadcast::channel(TAP_BATCHES_MAX);
         let (plans, new_plans) = mpsc::channel(1);
         let shared = Arc::clone(store.shared());
@@ -167,6 +170,7 @@ impl Daemon {
             mailbox,
             store: shared,
             health,
+            pulses,
             figures,
             taps,
             sources: Vec::new(),
@@ -206,11 +210,6 @@ impl Daemon {
         self.heart.is_finished()
     }
 
-    /// How long the writer's loop has not turned.
-    pub fn stalled_for(&self) -> std::time::Duration {
-        self.figures.silent_for()
-    }
-
     /// Leaves: sources stop reading, everything taken is committed and acknowledged, then outputs stop, and what they have
     /// confirmed is committed.
     pub async fn stop(mut self) {
@@ -238,6 +237,7 @@ impl Daemon {
         }
         for running in self.sources.drain(..) {
             let _ = running.task.await;
+            running.state.pulse.ends();
         }
     }
 
@@ -247,7 +247,7 @@ impl Daemon {
         before: &BTreeMap<String, Vec<String>>,
     ) -> Result<(), StartError> {
         let source = self.config.sources[at].clone();
-        let state = Arc::new(SourceState::default());
+        let state = Arc::new(SourceState::watched(self.pulses.part(format!("the source {}", source.name))));
         let context = mqtt::Context {
             name: source.name.clone(),
             index: u16::try_from(at).unwrap_or(u16::MAX),
@@ -275,7 +275,7 @@ impl Daemon {
 
     fn start_output(&mut self, at: usize) {
         let output = self.config.outputs[at].clone();
-        let state = Arc::new(OutputState::default());
+        let state = Arc::new(OutputState::watched(self.pulses.part(format!("the output {}", output.name))));
         let outbox = StoreOutbox::new(&output.name, Arc::clone(&self.store), Arc::clone(&self.mailbox));
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(run_output(
@@ -309,6 +309,7 @@ fn open(config: &Config) -> Result<Opened, StartError> {
 fn start_history(
     config: &Config,
     health: &Arc<Health>,
+    pulses: &Arc<Pulses>,
 ) -> Result<Option<(HistorySender, RunningHistory)>, StartError> {
     if config.buffer.history.is_zero() {
         return Ok(None);
@@ -318,7 +319,8 @@ fn start_history(
         keep: config.buffer.history,
         bytes_max: config.buffer.bytes_max,
     };
-    let (sender, thread) = History::start(options, Arc::clone(health)).map_err(StartError::Thread)?;
+    let (sender, thread) = History::start(options, Arc::clone(health), pulses.part("the history"))
+        .map_err(StartError::Thread)?;
     let history = Arc::clone(sender.history());
     Ok(Some((sender, RunningHistory { history, thread })))
 }
@@ -361,7 +363,7 @@ mod tests {
                 dir.path()
             );
             let config = config::parse(&text, "test", Path::new("."), &Environment::from_system());
-            let started = start_history(&config.unwrap().config, &Arc::default()).unwrap();
+            let started = start_history(&config.unwrap().config, &Arc::default(), &Arc::default()).unwrap();
             assert_eq!(started.is_some(), kept, "{history}");
             if let Some((sender, running)) = started {
                 drop(sender);

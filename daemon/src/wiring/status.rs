@@ -54,6 +54,7 @@ impl Daemon {
             store: Arc::clone(&self.store),
             history: self.history.as_ref().map(|running| Arc::clone(&running.history)),
             health: Arc::clone(&self.health),
+            pulses: Arc::clone(&self.pulses),
             figures: Arc::clone(&self.figures),
             taps: self.taps.clone(),
         });

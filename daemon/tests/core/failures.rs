@@ -4,6 +4,7 @@
 use crate::heart::Body;
 use crate::rig::{Rig, message, payload, plan};
 use std::io::ErrorKind;
+use std::time::{Duration, Instant};
 use tidegate::ingest::change::NewPlan;
 use tidegate::ingest::intake::Input;
 use tidegate_medium::{Disk, Trouble};
@@ -63,9 +64,14 @@ fn a_broken_disk_that_comes_back() {
     body.send(1, &[("s/d1/t", 2)]);
     disk.wait_for_openings(4);
     assert_eq!(body.acknowledged(), 1, "nothing is acknowledged meanwhile");
+    let tomorrow = Instant::now() + Duration::from_secs(86_400);
+    assert_eq!(body.pulses.wedged(tomorrow), None, "a disk that refuses is no reason to restart");
     disk.trouble(Trouble::None);
     body.wait_for_acknowledgement(2);
+    body.wait_until(|body| body.pulses.wedged(tomorrow).is_some_and(|wedged| wedged.part == "the writer"));
+    assert_eq!(body.pulses.wedged(Instant::now()), None, "it turns again, and must go on turning");
     body.stop();
+    assert_eq!(body.pulses.wedged(tomorrow), None, "who has ended is not late");
     let rig = Rig::open(disk, plan()).unwrap();
     assert_eq!(rig.pipeline.ledger().counted, 3);
 }

@@ -17,6 +17,7 @@ use tidegate::ingest::{
     heart::{Heart, Parts},
 };
 use tidegate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX};
+use tidegate::pulse::Pulses;
 use tidegate::store::{Opened, Store};
 use tidegate_medium::Disk;
 use tidegate_pipeline::ledger::Ledger;
@@ -34,6 +35,7 @@ pub struct Body {
     pub figures: Arc<Figures>,
     pub link: Arc<Link>,
     pub health: Arc<Health>,
+    pub pulses: Arc<Pulses>,
     pub plans: mpsc::Sender<NewPlan>,
     thread: Option<JoinHandle<()>>,
 }
@@ -56,7 +58,8 @@ impl Body {
         let Opened { store, pipeline } = Store::open("disk", disk.opener(), "x", |_| plan).unwrap();
         let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
         let mailbox = Mailbox::new(Arc::clone(&intake));
-        let (figures, health) = (Arc::new(Figures::default()), Arc::new(Health::default()));
+        let (pulses, health) = (Arc::new(Pulses::default()), Arc::new(Health::default()));
+        let figures = Arc::new(Figures::watched(pulses.part("the writer")));
         let (plans, new_plans) = mpsc::channel(1);
         let parts = Parts {
             intake: Arc::clone(&intake),
@@ -78,7 +81,7 @@ impl Body {
         let heart = Heart::new(parts, Instant::now());
         let thread = Some(std::thread::spawn(|| heart.run()));
         let link = Link::new(0, "sensor", 100);
-        let body = Body { intake, mailbox, figures, health, link, plans, thread };
+        let body = Body { intake, mailbox, figures, health, pulses, link, plans, thread };
         body.push(Input::Drained { source: 0 });
         body.push(Input::Opened(Arc::clone(&body.link)));
         body

@@ -1,6 +1,5 @@
 //! Heartbeats: one at most waits for an output, under rising revisions, and what it says balances.
 
-use crate::disk::Disk;
 use crate::heart::{Body, now_payload, run_of};
 use crate::rig::{Rig, idle, plain};
 use serde_json::Value;
@@ -10,6 +9,7 @@ use tidegate::config::model;
 use tidegate::ingest::change::NewPlan;
 use tidegate::ingest::intake::Input;
 use tidegate::store::{Commit, Fate, Heartbeat, Settlement, Waiting};
+use tidegate_medium::Disk;
 use tidegate_pipeline::plan::Plan;
 
 fn plan() -> Plan {

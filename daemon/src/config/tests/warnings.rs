@@ -38,7 +38,7 @@ fn warnings() {
     );
     check(
         &with(
-            "[outputs.o]\nurl = \"https://f.example/\"\n[outputs.beats]\npath = \"-\"\n[summaries.s]\nto = \"o\"\n[heartbeat]\nto = \"beats\"\n",
+            "[outputs.o]\nurl = \"https://f.example/\"\n[outputs.beats]\npath = \"-\"\n[summaries.s]\nto = [\"o\", \"ingest\"]\n[heartbeat]\nto = \"beats\"\n",
         ),
         &[],
     );

@@ -22,6 +22,7 @@ use reqwest::header::{
 use reqwest::{Client, Response, Url, redirect};
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One event per request.
 pub const SINGLE: &str = "application/cloudevents+json";
@@ -129,6 +130,10 @@ impl Function {
 }
 
 impl Destination for Function {
+    fn limit(&self) -> Option<Duration> {
+        Some(self.cfg.timeout)
+    }
+
     async fn send(&mut self, events: &[Queued]) -> Answer {
         let (client, url) = match self.ready() {
             Ok(ready) => ready,

@@ -23,6 +23,8 @@ impl Heart {
     /// A write failed. `entry` is the number that the batch had, where it was the batch that was written.
     pub(super) fn refused(&mut self, error: &StoreError, entry: Option<u64>, now: Instant) {
         self.parts.figures.failures.fetch_add(1, Ordering::Relaxed);
+        // Opening a large store again takes its time.
+        self.parts.figures.waits_for_disk();
         let text = format!("nothing is acknowledged until the disk takes it: {error}");
         if self.parts.health.raise("store", text) {
             tracing::error!(%error, "cannot commit; nothing is acknowledged until the disk takes it");

@@ -147,7 +147,7 @@ fn one_that_is_open_elsewhere_is_left_alone() {
 fn what_finds_no_room_is_counted_and_told() {
     let dir = tempfile::tempdir().unwrap();
     let health = Arc::new(Health::default());
-    let (sender, mut scribe) = pair(options(&dir), Arc::clone(&health));
+    let (sender, mut scribe) = pair(options(&dir), Arc::clone(&health), Pulse::default());
     let history = Arc::clone(sender.history());
     // No room for a batch …
     for batch in 0..=HISTORY_BATCHES_MAX as u32 {
@@ -177,7 +177,8 @@ fn a_file_that_fails_costs_rows_and_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let health = Arc::new(Health::default());
     let path = dir.path().join("later").join("history.redb");
-    let (sender, mut scribe) = pair(HistoryOptions { path, ..options(&dir) }, Arc::clone(&health));
+    let (sender, mut scribe) =
+        pair(HistoryOptions { path, ..options(&dir) }, Arc::clone(&health), Pulse::default());
     let history = Arc::clone(sender.history());
     scribe.take(vec![closed(60, 1, 0, 1.0), closed(60, 2, 0, 1.0)]);
     scribe.commit();
@@ -195,7 +196,7 @@ fn a_file_that_fails_costs_rows_and_comes_back() {
 #[test]
 fn the_thread_writes_the_rest_when_it_ends() {
     let dir = tempfile::tempdir().unwrap();
-    let (sender, thread) = History::start(options(&dir), Arc::default()).unwrap();
+    let (sender, thread) = History::start(options(&dir), Arc::default(), Pulse::default()).unwrap();
     let history = Arc::clone(sender.history());
     sender.send(vec![closed(60, 1, 0, 1.0)]);
     sender.send(vec![closed(60, 1, 1, 2.0)]);
