@@ -25,6 +25,8 @@ pub const INTAKE_MESSAGES_MAX: usize = 65_536;
 pub const DEAD_LETTERS_MAX: u64 = 10_000;
 /// Bytes of all dead letters; the oldest make room.
 pub const DEAD_LETTERS_BYTES_MAX: u64 = 16 << 20;
+/// Damaged stores that are kept beside the one that was salvaged from them; the oldest goes.
+pub const DAMAGED_STORES_MAX: usize = 2;
 /// Series kept; new ones beyond it are rejected.
 pub const SERIES_MAX: u32 = 100_000;
 /// Shortest and longest wait before a source or output tries again.

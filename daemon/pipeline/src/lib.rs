@@ -42,8 +42,10 @@ pub mod step;
 mod register;
 mod forget;
 mod migrate;
+mod salvage;
 pub mod entry;
 pub mod journal;
 
 pub use pipeline::{Changes, Kept, Loaded, Pipeline, Stored};
+pub use salvage::GivenUp;
 pub use step::Step;

@@ -95,6 +95,8 @@ reasons! {
     NoResult = "no_result",
     /// It says whether a sensor is there: no reading.
     Availability = "availability",
+    /// It was in a part of the store that was damaged: whether an event counts it is not known.
+    Damaged = "damaged",
 }
 
 #[cfg(test)]

@@ -122,6 +122,7 @@ impl Store {
         write.commit().doing("write the checkpoint")?;
         self.in_force(snapshot.row);
         self.snapshot = None;
+        self.plan = pipeline.plan().clone();
         Ok(())
     }
 

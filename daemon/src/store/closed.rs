@@ -24,6 +24,11 @@ const COLLECT_MAX: usize = 5_000;
 /// Output, priority, sequence.
 pub(super) type Place = (u16, u8, u64);
 
+/// The window with a key of the table.
+pub(super) fn key((end, group): (i64, u32)) -> ClosedKey {
+    ClosedKey { end: Time(end), group }
+}
+
 /// The outputs as this transaction changes them.
 pub(super) struct Queues {
     pub(super) outputs: BTreeMap<String, OutputRow>,

@@ -92,6 +92,11 @@ impl Store {
     /// # Errors
     /// Then nothing is known: the store must be [`Store::reopen`]ed, and [`Store::has_entry`] says whether it was written.
     pub fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        let result = self.transact(commit);
+        self.shared.met(result)
+    }
+
+    fn transact(&mut self, commit: &Commit) -> Result<(), StoreError> {
         let database = self.shared.database()?;
         let mut write = database.begin_write().doing("begin a transaction")?;
         // Closing a window frees pages that only a later transaction could use; two roots are enough for us.

@@ -1,10 +1,12 @@
 //! The medium: the file below redb, with everything counted that wears out flash.
 
 use redb::{BackendError, StorageBackend, backends::FileBackend};
-use std::fs::OpenOptions;
+use crate::clock::Clock;
+use crate::limits::DAMAGED_STORES_MAX;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,17 +35,110 @@ impl Wear {
     }
 }
 
-/// How a store's file is opened, also again after a failure. Tests put a faulty medium here.
-pub type Opener = Box<dyn Fn() -> io::Result<Box<dyn StorageBackend>> + Send>;
+/// Where a store's file is. Tests put a faulty medium here.
+pub trait Medium: Send {
+    /// Opens the file, also again after a failure; made if it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    fn open(&self) -> io::Result<Box<dyn StorageBackend>>;
 
-/// Opens `path` as an ordinary file, made if it is missing.
-pub fn file(path: &Path) -> Opener {
-    let path = path.to_owned();
-    Box::new(move || {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
-        let backend = FileBackend::new(file).map_err(io::Error::other)?;
-        Ok(Box::new(backend) as Box<dyn StorageBackend>)
-    })
+    /// An empty file beside it, for what is salvaged.
+    ///
+    /// # Errors
+    /// When it cannot be made, or there is no place beside.
+    fn beside(&self) -> io::Result<Box<dyn StorageBackend>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Puts the file beside in the place of the damaged one, at once or not at all: where that is kept.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    fn replace(&self) -> io::Result<String> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+impl<F: Fn() -> io::Result<Box<dyn StorageBackend>> + Send> Medium for F {
+    fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
+        self()
+    }
+}
+
+/// An ordinary file.
+#[derive(Debug)]
+pub struct Regular(PathBuf);
+
+/// The store in the file `path`.
+pub fn file(path: &Path) -> Regular {
+    Regular(path.to_owned())
+}
+
+impl Regular {
+    /// The path with something behind it.
+    fn with(&self, end: &str) -> PathBuf {
+        let mut path = self.0.clone().into_os_string();
+        path.push(end);
+        path.into()
+    }
+
+    /// Damaged files that are kept, the oldest first: their names tell the time.
+    fn damaged(&self) -> io::Result<Vec<PathBuf>> {
+        let start = self.with(DAMAGED);
+        let start = start.as_os_str().as_encoded_bytes();
+        let directory = self.0.parent().unwrap_or(Path::new("."));
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.as_os_str().as_encoded_bytes().starts_with(start) {
+                found.push(path);
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// Between the name of the store and the time at which it was found damaged.
+const DAMAGED: &str = ".damaged-";
+/// Behind the name of the store while its successor is being written.
+const BESIDE: &str = ".salvaged";
+
+impl Medium for Regular {
+    fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
+        backend(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.0)?)
+    }
+
+    fn beside(&self) -> io::Result<Box<dyn StorageBackend>> {
+        let path = self.with(BESIDE);
+        backend(OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?)
+    }
+
+    fn replace(&self) -> io::Result<String> {
+        let now = Clock.now().rfc3339().replace(':', "-");
+        let aside = self.with(&format!("{DAMAGED}{now}"));
+        // A second name first: so the store's own name is never without a file.
+        match std::fs::hard_link(&self.0, &aside) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(_) => std::fs::rename(&self.0, &aside)?,
+            Ok(()) => {}
+        }
+        File::open(self.with(BESIDE))?.sync_all()?;
+        std::fs::rename(self.with(BESIDE), &self.0)?;
+        let directory = self.0.parent().filter(|path| !path.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+        // Never this one: the clock may have been wrong, and names tell its time.
+        let mut others = self.damaged()?;
+        others.retain(|other| *other != aside);
+        others.truncate((others.len() + 1).saturating_sub(DAMAGED_STORES_MAX));
+        others.iter().try_for_each(std::fs::remove_file)?;
+        Ok(aside.display().to_string())
+    }
+}
+
+fn backend(file: File) -> io::Result<Box<dyn StorageBackend>> {
+    Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
 }
 
 /// A backend that counts and hands on.

@@ -2,6 +2,7 @@
 //!
 //! It must not know where batches come from or where events go: it takes [`Commit`]s and gives rows.
 
+mod check;
 mod checkpoint;
 mod closed;
 mod commit;
@@ -12,21 +13,25 @@ mod history;
 mod letters;
 mod medium;
 mod open;
+mod pages;
 mod rollup;
 mod room;
 mod row;
+mod salvage;
 mod schema;
-mod shadow;
 mod shared;
 
 pub use commit::{Commit, Fate, LetterRequest, Settlement};
 pub use heartbeat::Heartbeat;
 pub use history::{Found, History, HistoryOptions, HistorySender, Query, Summary};
-pub use medium::{Opener, Wear, file};
+pub use medium::{Medium, Regular, Wear, file};
 pub use open::{Opened, Store};
 pub use rollup::Shed;
+pub use salvage::Report;
 pub use schema::{ClosedRow, Letter, LetterCounts, OutputCounts, OutputRow, WindowRow};
 pub use shared::{Shared, Waiting};
+
+use tidegate_pipeline::plan::Plan;
 
 /// What can go wrong with the store, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -71,14 +76,44 @@ pub enum StoreError {
         /// Ours.
         known: u32,
     },
-    /// A value does not have its checksum.
-    #[error(
-        "the store is damaged: a {0} does not have its checksum. Move the file away to begin anew, and keep it"
-    )]
+    /// Something is not as it was written. The store is salvaged when it is opened next.
+    #[error("the store is damaged: a {0} does not have its checksum")]
     Damaged(&'static str),
+    /// The file cannot be read.
+    #[error("the store's file cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    /// A new file cannot be put in the place of a damaged one.
+    #[error(
+        "the store {path} is damaged, and what it still holds cannot be written beside it: {source}. Make room there, or \
+         move the file away to begin anew, and keep it"
+    )]
+    Salvage {
+        /// Which file.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// It is being opened again after a failure.
     #[error("the store is being opened again")]
     Reopening,
+}
+
+impl StoreError {
+    /// Whether the file is damaged, so that opening it again would end the same way.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            StoreError::Damaged(_) => true,
+            StoreError::Database { source, .. } => matches!(**source, redb::Error::Corrupted(_)),
+            _ => false,
+        }
+    }
+}
+
+/// What a store is made with: its random name, and the plan that goes with it.
+#[derive(Debug)]
+struct Fresh {
+    name: String,
+    plan: Plan,
 }
 
 /// Gives redb's errors the words of what was being done.

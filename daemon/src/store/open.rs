@@ -1,21 +1,23 @@
 //! Opening: the file, its format, the last checkpoint, and the journal after it.
 
+use super::check::{Look, is_blank, look};
 use super::checkpoint::{self, Snapshot};
 use super::closed::{self, Place};
 use super::definitions::Definitions;
-use super::medium::{Counted, Opener, Wear};
+use super::medium::{Counted, Medium, Wear};
 use super::rollup::Hand;
 use super::room::Room;
 use super::row::{unpack, unpack_value};
+use super::salvage::salvage;
 use super::schema::{
     CheckpointRow, FORMAT, HeartbeatRow, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_CLOSED_BYTES,
     META_FORMAT, META_HEARTBEAT, META_LETTERS, META_NAME, OUTPUTS, OutputRow,
 };
-use super::shadow::{self, Shadow};
 use super::shared::Shared;
-use super::{Doing, StoreError};
+use super::{Doing, Fresh, StoreError};
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use tidegate_pipeline::plan::Plan;
 use tidegate_pipeline::time::Time;
@@ -30,7 +32,9 @@ const OUTBOX_ROW_BYTES: u64 = 48;
 #[derive(Debug)]
 pub struct Store {
     pub(super) path: String,
-    opener: OpenerBox,
+    medium: Beneath,
+    /// The plan that is on disk.
+    pub(super) plan: Plan,
     pub(super) shared: Arc<Shared>,
     /// The number of the next journal entry.
     pub(super) next: u64,
@@ -62,11 +66,11 @@ pub struct Store {
     pub(super) room: Room,
 }
 
-struct OpenerBox(Opener);
+struct Beneath(Box<dyn Medium>);
 
-impl std::fmt::Debug for OpenerBox {
+impl std::fmt::Debug for Beneath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Opener")
+        f.write_str("Medium")
     }
 }
 
@@ -81,29 +85,22 @@ pub struct Opened {
 
 impl Store {
     /// Opens the store, or makes it: then its random part of the events' `source` is `fresh_name`, and `plan` is its first.
+    /// A damaged one is salvaged first.
     ///
     /// # Errors
-    /// When the file cannot be opened, is another's, newer or damaged.
+    /// When the file cannot be opened, is another's or of another format; when a damaged one cannot be replaced.
     pub fn open(
         path: &str,
-        opener: Opener,
+        medium: impl Medium + 'static,
         fresh_name: &str,
         plan: impl FnOnce(&str) -> Plan,
     ) -> Result<Opened, StoreError> {
-        refuse_newer(path, &opener)?;
-        let wear = Arc::new(Wear::default());
-        let database = open_database(path, &opener, &wear)?;
-        let name = match read_name(&database)? {
-            Some(name) => name,
-            None => {
-                make(&database, fresh_name, &Pipeline::new(plan(fresh_name)))?;
-                fresh_name.to_owned()
-            }
-        };
+        let fresh = Fresh { name: fresh_name.to_owned(), plan: plan(fresh_name) };
         let mut store = Store {
             path: path.to_owned(),
-            opener: OpenerBox(opener),
-            shared: Arc::new(Shared::new(name, wear, database)),
+            medium: Beneath(Box::new(medium)),
+            plan: Plan::default(),
+            shared: Arc::new(Shared::new(Arc::new(Wear::default()))),
             next: 1,
             outputs: BTreeMap::new(),
             letters: LetterCounts::default(),
@@ -120,7 +117,7 @@ impl Store {
             hand: Hand::default(),
             room: Room::default(),
         };
-        let pipeline = store.load()?;
+        let pipeline = store.bring_up(&fresh)?;
         Ok(Opened { store, pipeline })
     }
 
@@ -130,10 +127,66 @@ impl Store {
     /// As [`Store::open`]; the store can be reopened again later.
     pub fn reopen(&mut self) -> Result<Pipeline, StoreError> {
         self.shared.close();
-        let database = open_database(&self.path, &self.opener.0, self.shared.wear())?;
-        self.shared.set(database);
+        let name: String = std::iter::repeat_with(fastrand::alphanumeric).take(6).collect();
+        let name = name.to_lowercase();
+        let source = super::salvage::renamed(&self.plan.source, &name);
+        let fresh = Fresh { name, plan: Plan { source, ..self.plan.clone() } };
+        self.bring_up(&fresh)
+    }
+
+    /// Opens the file and reads all of it, salvaged if need be.
+    fn bring_up(&mut self, fresh: &Fresh) -> Result<Pipeline, StoreError> {
+        if self.shared.is_suspect() || look(&*self.open_alone()?)? == Look::Damaged {
+            self.salvage(fresh)?;
+        }
+        match self.read(fresh) {
+            // redb's own checksums are right, and ours are not.
+            Err(error) if error.is_damage() => {
+                self.salvage(fresh)?;
+                self.read(fresh)
+            }
+            result => result,
+        }
+    }
+
+    /// Puts a new file in the place of the damaged one, with all that this still holds.
+    fn salvage(&mut self, fresh: &Fresh) -> Result<(), StoreError> {
+        let failed = |source| StoreError::Salvage { path: self.path.clone(), source };
+        let old = self.open_alone()?;
+        let new = Counted { inner: self.medium.0.beside().map_err(failed)?, wear: Arc::clone(self.shared.wear()) };
+        let database = opened(&self.path, builder().create_with_backend(new))?;
+        let mut report = salvage(&*old, &database, fresh)?;
+        drop(database);
+        report.kept_at = self.medium.0.replace().map_err(failed)?;
+        tracing::error!("{report}");
+        self.shared.salvaged(report);
+        Ok(())
+    }
+
+    /// Gives the file to redb and reads it.
+    fn read(&mut self, fresh: &Fresh) -> Result<Pipeline, StoreError> {
+        let database = open_database(&self.path, &*self.medium.0, self.shared.wear())?;
+        let name = match read_name(&database)? {
+            Some(name) => name,
+            None => {
+                make(&database, &fresh.name, &Pipeline::new(fresh.plan.clone()))?;
+                fresh.name.clone()
+            }
+        };
+        self.shared.set(name, database);
         // Half loaded it would give out numbers that are taken: until all of it is read, nothing can be written.
         self.load().inspect_err(|_| self.shared.close())
+    }
+
+    /// The file, which nobody else has: who looks at it while it is written sees damage where there is none.
+    fn open_alone(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+        let file = open_backend(&self.path, &*self.medium.0)?;
+        match file.try_lock_range(Bound::Unbounded, Bound::Unbounded) {
+            Ok(false) => Err(StoreError::Locked(self.path.clone())),
+            // A medium without locks has no others.
+            Ok(true) | Err(redb::BackendError::Unsupported) => Ok(file),
+            Err(error) => Err(StoreError::Open { path: self.path.clone(), source: std::io::Error::other(error) }),
+        }
     }
 
     /// Whether the entry with this number is on disk.
@@ -222,6 +275,7 @@ impl Store {
         self.collected = closed::FROM_THE_START;
         self.definitions = Definitions::load(&read)?;
         self.hand = Hand::default();
+        self.plan = pipeline.plan().clone();
         drop((journal, meta));
         self.publish();
         Ok(pipeline)
@@ -237,34 +291,15 @@ impl Store {
     }
 }
 
-fn open_database(path: &str, opener: &Opener, wear: &Arc<Wear>) -> Result<Database, StoreError> {
-    let inner = open_backend(path, opener)?;
-    let blank =
-        shadow::is_blank(&*inner).map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+fn open_database(path: &str, medium: &dyn Medium, wear: &Arc<Wear>) -> Result<Database, StoreError> {
+    let inner = open_backend(path, medium)?;
+    let blank = is_blank(&*inner)?;
     let backend = Counted { inner, wear: Arc::clone(wear) };
     if blank {
         // The power went when the file was being made. There is nothing in it, and redb takes only an empty file for new.
-        backend.set_len(0).map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+        backend.set_len(0)?;
     }
     opened(path, builder().create_with_backend(backend))
-}
-
-/// Refuses a file of a newer format before anything of it is changed: even opening it would.
-fn refuse_newer(path: &str, opener: &Opener) -> Result<(), StoreError> {
-    let inner = open_backend(path, opener)?;
-    let io = |source| StoreError::Open { path: path.to_owned(), source };
-    if inner.len().map_err(io)? == 0 || shadow::is_blank(&*inner).map_err(io)? {
-        return Ok(());
-    }
-    let backend = Counted { inner, wear: Arc::default() };
-    match builder().open_read_only_with_backend(backend) {
-        // After an unclean stop it must be repaired to be read: what that writes stays in memory.
-        Err(DatabaseError::RepairAborted) => {
-            let shadow = Shadow::new(open_backend(path, opener)?).map_err(io)?;
-            read_name(&opened(path, builder().create_with_backend(shadow))?).map(drop)
-        }
-        database => read_name(&opened(path, database)?).map(drop),
-    }
 }
 
 fn builder() -> redb::Builder {
@@ -273,8 +308,8 @@ fn builder() -> redb::Builder {
     builder
 }
 
-fn open_backend(path: &str, opener: &Opener) -> Result<Box<dyn StorageBackend>, StoreError> {
-    opener().map_err(|source| StoreError::Open { path: path.to_owned(), source })
+fn open_backend(path: &str, medium: &dyn Medium) -> Result<Box<dyn StorageBackend>, StoreError> {
+    medium.open().map_err(|source| StoreError::Open { path: path.to_owned(), source })
 }
 
 fn opened<D>(path: &str, database: Result<D, DatabaseError>) -> Result<D, StoreError> {
@@ -295,11 +330,9 @@ fn read_name(database: &impl ReadableDatabase) -> Result<Option<String>, StoreEr
     };
     let format = meta.get(META_FORMAT).doing("read the format")?;
     let format = format.and_then(|row| Some(u32::from_le_bytes(row.value().try_into().ok()?)));
-    match format {
-        None => return Err(StoreError::Damaged("format number")),
-        Some(found) if found > FORMAT => return Err(StoreError::Newer { found, known: FORMAT }),
-        Some(found) if found < FORMAT => return Err(StoreError::Older { found, known: FORMAT }),
-        Some(_) => {}
+    // Other formats were refused before anything was touched.
+    if format != Some(FORMAT) {
+        return Err(StoreError::Damaged("format number"));
     }
     let name = meta.get(META_NAME).doing("read the name")?;
     let name = name.ok_or(StoreError::Damaged("name"))?;

@@ -3,6 +3,7 @@
 use super::closed::window;
 use super::medium::Wear;
 use super::row::unpack_value;
+use super::salvage::Report;
 use super::schema::{
     CLOSED, ClosedRow, EVENTS, EventRow, LETTERS, Letter, LetterCounts, META, META_SUBSCRIPTIONS, OUTBOX,
     OutputRow, Reference,
@@ -10,6 +11,7 @@ use super::schema::{
 use super::{Doing, StoreError};
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tidegate_pipeline::event::ClosedKey;
@@ -19,14 +21,17 @@ use tidegate_pipeline::{Loaded, Stored};
 /// What readers share with the writer.
 #[derive(Debug)]
 pub struct Shared {
-    name: String,
     wear: Arc<Wear>,
+    /// Somebody met a value without its checksum.
+    suspect: AtomicBool,
     database: Mutex<Option<Arc<Database>>>,
     accounts: Mutex<Accounts>,
 }
 
 #[derive(Debug, Default)]
 struct Accounts {
+    name: String,
+    salvaged: Option<Report>,
     outputs: BTreeMap<String, OutputRow>,
     letters: LetterCounts,
     forgotten: Option<Time>,
@@ -47,13 +52,36 @@ pub struct Waiting {
 }
 
 impl Shared {
-    pub(super) fn new(name: String, wear: Arc<Wear>, database: Database) -> Shared {
-        Shared { name, wear, database: Mutex::new(Some(Arc::new(database))), accounts: Mutex::default() }
+    pub(super) fn new(wear: Arc<Wear>) -> Shared {
+        Shared { wear, suspect: AtomicBool::new(false), database: Mutex::default(), accounts: Mutex::default() }
     }
 
-    /// The random name that was made with the store.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// The random name that was made with the store. A salvage can change it.
+    pub fn name(&self) -> String {
+        lock(&self.accounts).name.clone()
+    }
+
+    /// What the last salvage found, if the file was damaged since the daemon started.
+    pub fn salvage(&self) -> Option<Report> {
+        lock(&self.accounts).salvaged.clone()
+    }
+
+    pub(super) fn salvaged(&self, report: Report) {
+        lock(&self.accounts).salvaged = Some(report);
+        self.suspect.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether damage was met: the store must be reopened, and will be salvaged then.
+    pub fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Relaxed)
+    }
+
+    /// Notes damage that whoever read or wrote has met.
+    pub(super) fn met<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if result.as_ref().is_err_and(StoreError::is_damage) {
+            self.suspect.store(true, Ordering::Relaxed);
+        }
+        result
     }
 
     /// What was done to the medium.
@@ -82,6 +110,16 @@ impl Shared {
     /// # Errors
     /// When the store cannot be read.
     pub fn waiting(
+        &self,
+        output: &str,
+        skip: &dyn Fn(u8, u64) -> bool,
+        events: usize,
+        bytes: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        self.met(self.read_waiting(output, skip, events, bytes))
+    }
+
+    fn read_waiting(
         &self,
         output: &str,
         skip: &dyn Fn(u8, u64) -> bool,
@@ -150,6 +188,10 @@ impl Shared {
     /// # Errors
     /// When the store cannot be read.
     pub fn load(&self, keys: &[ClosedKey]) -> Result<Loaded, StoreError> {
+        self.met(self.read_windows(keys))
+    }
+
+    fn read_windows(&self, keys: &[ClosedKey]) -> Result<Loaded, StoreError> {
         let mut loaded = Loaded::new();
         if keys.is_empty() {
             return Ok(loaded);
@@ -176,7 +218,7 @@ impl Shared {
             .take(limit)
             .map(|item| {
                 let (number, row) = item.doing("read the dead letters")?;
-                Ok((number.value(), unpack_value(row.value(), "dead letter")?))
+                Ok((number.value(), self.met(unpack_value(row.value(), "dead letter"))?))
             })
             .collect()
     }
@@ -189,7 +231,7 @@ impl Shared {
         let read = self.read()?;
         let table = read.open_table(LETTERS).doing("read a dead letter")?;
         let row = table.get(number).doing("read a dead letter")?;
-        row.map(|row| unpack_value(row.value(), "dead letter")).transpose()
+        self.met(row.map(|row| unpack_value(row.value(), "dead letter")).transpose())
     }
 
     /// How many dead letters there are, and how many rows wait in all outboxes.
@@ -227,7 +269,8 @@ impl Shared {
         }
     }
 
-    pub(super) fn set(&self, database: Database) {
+    pub(super) fn set(&self, name: String, database: Database) {
+        lock(&self.accounts).name = name;
         *lock(&self.database) = Some(Arc::new(database));
     }
 

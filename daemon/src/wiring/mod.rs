@@ -129,7 +129,7 @@ impl Daemon {
         let Opened { mut store, mut pipeline } = open(&config)?;
         let mut clock = Timekeeper::new(System::new(), pipeline.last_heard());
         let now = clock.look().now.now();
-        let plan = full_plan(&config, store.shared().name());
+        let plan = full_plan(&config, &store.shared().name());
         let (health, pulses) = (Arc::new(Health::default()), Arc::new(Pulses::default()));
         let (history_sender, history) = start_history(&config, &health, &pulses)?.unzip();
         put_in_force(&mut store, &mut pipeline, plan, now, history_sender.as_ref())?;

@@ -50,7 +50,7 @@ impl Daemon {
             self.stop_sources().await;
         }
         let (done, in_force) = oneshot::channel();
-        let plan = full_plan(&config, self.store.name());
+        let plan = full_plan(&config, &self.store.name());
         let heartbeat = config.heartbeat.clone();
         let new = NewPlan { plan, subscriptions: subscriptions(&config), heartbeat, done };
         self.plans.send(new).await.map_err(|_| ReloadError::Writer)?;

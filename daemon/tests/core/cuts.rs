@@ -12,8 +12,8 @@ use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::plan::Plan;
 
 /// Every step sends so many readings.
-const READINGS: u64 = 4;
-const STEPS: u64 = 14;
+pub const READINGS: u64 = 4;
+pub const STEPS: u64 = 14;
 
 fn changed() -> Plan {
     let mut plan = plan();
@@ -22,7 +22,7 @@ fn changed() -> Plan {
 }
 
 /// The numbered readings of one step: new ones, and one that is late by two minutes.
-fn readings(step: u64) -> Vec<(String, i64, i64, u64)> {
+pub fn readings(step: u64) -> Vec<(String, i64, i64, u64)> {
     let secs = 25 * i64::try_from(step).unwrap();
     (0..READINGS)
         .map(|n| {
@@ -33,7 +33,7 @@ fn readings(step: u64) -> Vec<(String, i64, i64, u64)> {
 }
 
 /// Does one step of the script again or for the first time.
-fn step(rig: &mut Rig, number: u64) -> Result<(), StoreError> {
+pub fn step(rig: &mut Rig, number: u64) -> Result<(), StoreError> {
     let readings = readings(number);
     let secs = readings[0].1;
     if number == 9 {

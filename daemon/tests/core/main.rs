@@ -14,3 +14,4 @@ mod measure;
 mod outbox;
 mod rig;
 mod rollup;
+mod salvage;

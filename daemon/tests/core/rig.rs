@@ -1,7 +1,7 @@
 //! Store and pipeline in one thread, driven as the heart drives them, with a clock that tests set.
 
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate::store::{Commit, Opened, Store, StoreError, Waiting};
+use tidegate::store::{Commit, Medium, Opened, Store, StoreError, Waiting};
 use tidegate_medium::Disk;
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::message::{DeadLetter, Message};
@@ -103,7 +103,18 @@ pub struct Rig {
 
 impl Rig {
     pub fn open(disk: Disk, plan: Plan) -> Result<Rig, StoreError> {
-        let Opened { store, pipeline } = Store::open("disk", disk.opener(), "x", |_| plan)?;
+        let opener = disk.opener();
+        Rig::on(disk, opener, "x", plan)
+    }
+
+    /// The store on this medium, which `disk` is somehow part of.
+    pub fn on(
+        disk: Disk,
+        medium: impl Medium + 'static,
+        name: &str,
+        plan: Plan,
+    ) -> Result<Rig, StoreError> {
+        let Opened { store, pipeline } = Store::open("disk", medium, name, |_| plan)?;
         Ok(Rig { disk, store, pipeline, seen: BTreeMap::new() })
     }
 

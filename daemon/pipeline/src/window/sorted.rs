@@ -91,6 +91,12 @@ impl Sorted {
         self.waiting.is_empty() && self.open.is_none()
     }
 
+    /// Readings that wait, or are in the window that is being filled.
+    pub(crate) fn readings(&self) -> u64 {
+        let filled = self.open.as_ref().map_or(0, |open| open.content.completeness.received);
+        self.waiting.len() as u64 + u64::from(filled)
+    }
+
     /// The time of the first that waits.
     pub(crate) fn first(&self) -> Option<Time> {
         self.waiting.first().map(|first| first.time)

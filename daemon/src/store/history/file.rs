@@ -4,7 +4,8 @@
 
 use super::{Found, Query, Summary};
 use crate::limits::HISTORY_LOOK_MAX;
-use crate::store::medium::{Counted, Wear, file};
+use crate::store::check::is_sound;
+use crate::store::medium::{Counted, Medium, Wear, file};
 use crate::store::row::{pack_value, unpack_value};
 use crate::store::{Doing, StoreError};
 use redb::{Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableHandle};
@@ -101,7 +102,10 @@ fn unopened(path: &Path, source: std::io::Error) -> StoreError {
 }
 
 fn try_open(path: &Path, wear: &Arc<Wear>) -> Result<Database, StoreError> {
-    let inner = file(path)().map_err(|source| unopened(path, source))?;
+    let inner = file(path).open().map_err(|source| unopened(path, source))?;
+    if inner.len()? > 0 && !is_sound(&*inner)? {
+        return Err(StoreError::Damaged("history file"));
+    }
     let backend = Counted { inner, wear: Arc::clone(wear) };
     let database = match Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend) {
         Ok(database) => database,

@@ -1,0 +1,40 @@
+//! Closed windows: whether all of them are there, and which.
+
+use super::super::StoreError;
+use super::super::pages::Item;
+use super::super::row::unpack_value;
+use super::super::schema::{CLOSED, ClosedRow};
+use super::old::{Key, Old};
+use redb::TableHandle;
+use std::collections::BTreeSet;
+use tidegate_pipeline::time::Time;
+
+/// The closed windows of the old file.
+#[derive(Debug)]
+pub(super) struct Windows {
+    /// None is missing.
+    pub(super) whole: bool,
+    /// Which they are: group and start.
+    pub(super) starts: BTreeSet<(u32, Time)>,
+}
+
+/// Looks at all of them.
+pub(super) fn look(old: &Old<'_>) -> Result<Windows, StoreError> {
+    let mut windows = Windows { whole: true, starts: BTreeSet::new() };
+    old.walk(CLOSED.name(), &mut |item| {
+        match read(item) {
+            Some(((_, group), row, true)) => {
+                windows.starts.insert((group, row.kept.start));
+            }
+            _ => windows.whole = false,
+        }
+        Ok(())
+    })?;
+    Ok(windows)
+}
+
+/// A closed window that has its checksum, and whether its key has one too.
+pub(super) fn read(item: Item<'_>) -> Option<((i64, u32), ClosedRow, bool)> {
+    let Item::Row { key, value, sound } = item else { return None };
+    Some((<(i64, u32)>::read(key)?, unpack_value(value, "closed window").ok()?, sound))
+}
