@@ -39,7 +39,8 @@ impl Pipeline {
         let mut by_summary: BTreeMap<u16, u64> = BTreeMap::new();
         for numbered in state.groups.iter_mut().filter(|numbered| !numbered.group.is_vacant()) {
             let (number, group) = (numbered.number, &mut numbered.group);
-            let certain = matches!(&cutters[usize::from(group.summary)], Cutter::Aligned(cut) if !cut.shares_panes());
+            let certain =
+                matches!(&cutters[usize::from(group.summary)], Cutter::Aligned(cut) if !cut.shares_panes());
             let lost = by_summary.entry(group.summary).or_default();
             group.open.retain(|open| {
                 let keeps = certain && open.late.is_none() && keep(number, open.start, open.end);

@@ -1,8 +1,8 @@
 //! The medium: the file below redb, with everything counted that wears out flash.
 
-use redb::{BackendError, StorageBackend, backends::FileBackend};
 use crate::clock::Clock;
 use crate::limits::DAMAGED_STORES_MAX;
+use redb::{BackendError, StorageBackend, backends::FileBackend};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Bound;

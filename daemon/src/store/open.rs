@@ -153,7 +153,8 @@ impl Store {
     fn salvage(&mut self, fresh: &Fresh) -> Result<(), StoreError> {
         let failed = |source| StoreError::Salvage { path: self.path.clone(), source };
         let old = self.open_alone()?;
-        let new = Counted { inner: self.medium.0.beside().map_err(failed)?, wear: Arc::clone(self.shared.wear()) };
+        let new =
+            Counted { inner: self.medium.0.beside().map_err(failed)?, wear: Arc::clone(self.shared.wear()) };
         let database = opened(&self.path, builder().create_with_backend(new))?;
         let mut report = salvage(&*old, &database, fresh)?;
         drop(database);
@@ -185,7 +186,9 @@ impl Store {
             Ok(false) => Err(StoreError::Locked(self.path.clone())),
             // A medium without locks has no others.
             Ok(true) | Err(redb::BackendError::Unsupported) => Ok(file),
-            Err(error) => Err(StoreError::Open { path: self.path.clone(), source: std::io::Error::other(error) }),
+            Err(error) => {
+                Err(StoreError::Open { path: self.path.clone(), source: std::io::Error::other(error) })
+            }
         }
     }
 
@@ -198,6 +201,14 @@ impl Store {
         let journal = database.begin_read().doing("read")?.open_table(JOURNAL).doing("read the journal")?;
         // Truncated entries are in the checkpoint.
         Ok(number <= self.checkpoint.journal || journal.get((number, 0)).doing("read the journal")?.is_some())
+    }
+
+    /// Whether nobody has met damage since it was opened.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`]: then [`Store::reopen`] salvages it.
+    pub fn trust(&self) -> Result<(), StoreError> {
+        if self.shared.is_suspect() { Err(StoreError::Damaged("value")) } else { Ok(()) }
     }
 
     /// The number that the next entry gets.

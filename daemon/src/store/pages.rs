@@ -66,7 +66,8 @@ impl Head {
         }
         let mut page = [0; PAGE];
         file.read(0, &mut page)?;
-        let word = |at: usize| page.get(at..at + 4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes);
+        let word =
+            |at: usize| page.get(at..at + 4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes);
         let flags = page[9];
         let slots = [Slot::of(&page[64..192]), Slot::of(&page[192..320])];
         let (primary, secondary) = if flags & 1 == 0 { (slots[0], slots[1]) } else { (slots[1], slots[0]) };

@@ -33,11 +33,7 @@ use std::collections::BTreeMap;
 ///
 /// # Errors
 /// When the one cannot be read or the other not be written.
-pub(super) fn salvage(
-    old: &dyn StorageBackend,
-    new: &Database,
-    fresh: &Fresh,
-) -> Result<Report, StoreError> {
+pub(super) fn salvage(old: &dyn StorageBackend, new: &Database, fresh: &Fresh) -> Result<Report, StoreError> {
     let old = Old::read(old)?;
     let mut report = Report::default();
     let meta = old.rows::<String>(META.name())?;

@@ -53,7 +53,12 @@ pub struct Waiting {
 
 impl Shared {
     pub(super) fn new(wear: Arc<Wear>) -> Shared {
-        Shared { wear, suspect: AtomicBool::new(false), database: Mutex::default(), accounts: Mutex::default() }
+        Shared {
+            wear,
+            suspect: AtomicBool::new(false),
+            database: Mutex::default(),
+            accounts: Mutex::default(),
+        }
     }
 
     /// The random name that was made with the store. A salvage can change it.
@@ -72,7 +77,7 @@ impl Shared {
     }
 
     /// Whether damage was met: the store must be reopened, and will be salvaged then.
-    pub fn is_suspect(&self) -> bool {
+    pub(super) fn is_suspect(&self) -> bool {
         self.suspect.load(Ordering::Relaxed)
     }
 

@@ -1,6 +1,7 @@
 //! The file: what is refused and left alone, what is made anew, large entries, checkpoints.
 
 use crate::rig::{Rig, message, payload, plain, plan};
+use crate::shelf::Shelf;
 use redb::{Database, ReadableTable, TableDefinition};
 use tidegate::store::{Store, StoreError, file};
 use tidegate_medium::Disk;
@@ -46,21 +47,42 @@ fn an_unclean_file_of_our_format_opens() {
     assert_eq!(again.pipeline.state(), rig.pipeline.state());
 }
 
+/// What is no store of ours is put aside, and a new one begun.
 #[test]
-fn what_is_no_store_is_refused_and_untouched() {
-    for bytes in [b"not a store".to_vec(), vec![7; 10_000], [vec![0; 8_000], vec![1]].concat()] {
-        let disk = Disk::holding(bytes.clone());
-        let error = Store::open("disk", disk.opener(), "x", |_| plan()).unwrap_err();
-        assert!(matches!(error, StoreError::Database { .. }), "{error}");
-        assert_eq!(disk.bytes(), bytes);
-    }
+fn what_is_no_store_is_put_aside() {
+    let check = |bytes: Vec<u8>, kept: bool| {
+        let shelf = Shelf::holding(bytes);
+        let mut rig = shelf.rig();
+        assert_eq!(shelf.damaged(), u32::from(kept));
+        assert_eq!(rig.store.shared().name(), "fresh");
+        assert_eq!(rig.store.shared().salvage().is_some(), kept);
+        rig.send(0, "d1", 1, 0);
+        drop(rig);
+        assert_eq!(shelf.rig().pipeline.ledger().counted, 1);
+        assert_eq!(shelf.damaged(), u32::from(kept));
+    };
+    check(b"not a store".to_vec(), true);
+    check(vec![7; 10_000], true);
+    check([vec![0; 8_000], vec![1]].concat(), true);
+    check(Vec::new(), false);
+    check(vec![0; 5_000], false);
     let disk = Disk::default();
     let database = Database::builder().create_with_backend(disk.clone()).unwrap();
     let write = database.begin_write().unwrap();
     write.open_table(META).unwrap().insert("other", [1u8].as_slice()).unwrap();
     write.commit().unwrap();
     drop(database);
-    assert!(matches!(Rig::open(disk, plan()).err(), Some(StoreError::Damaged(_))), "another's database");
+    check(disk.bytes(), true);
+}
+
+/// A medium without room beside the store: it says what to do, and touches nothing.
+#[test]
+fn damage_that_cannot_be_replaced_is_told() {
+    let bytes = b"not a store".to_vec();
+    let disk = Disk::holding(bytes.clone());
+    let error = Rig::open(disk.clone(), plan()).err().unwrap();
+    assert!(matches!(&error, StoreError::Salvage { path, .. } if path == "disk"), "{error}");
+    assert_eq!(disk.bytes(), bytes);
 }
 
 #[test]
@@ -134,15 +156,6 @@ pub fn grow(rig: &mut Rig) {
     rig.commit(0, send, |_| {}).unwrap();
 }
 
-/// What a flipped bit does to a value: an error in words, never other numbers.
-#[test]
-fn damage_is_told() {
-    let mut rig = Rig::new(plain());
-    rig.send(0, "d1", 1, 0);
-    let error = Rig::open(damaged(rig.disk.bytes(), 1), plain()).err().unwrap();
-    assert!(error.to_string().contains("journal entry"), "{error}");
-}
-
 /// A reopening that fails half-way may not leave the store ready to be written: it would give out a number that is
 /// taken.
 #[test]
@@ -151,7 +164,7 @@ fn a_store_that_was_half_read_takes_nothing() {
     (0..3).for_each(|n| rig.send(0, "d1", n, 0));
     let healthy = rig.disk.bytes();
     rig.disk.replace(damaged(healthy.clone(), 2).bytes());
-    assert!(matches!(rig.store.reopen().unwrap_err(), StoreError::Damaged(_)));
+    assert!(matches!(rig.store.reopen().unwrap_err(), StoreError::Salvage { .. }));
     let send = |rig: &mut Rig| {
         let text = payload(1, 0, 0);
         rig.commit(0, |step| step.message(&message(0, "s/d1/t", &text)), |_| {})
@@ -167,15 +180,23 @@ fn a_store_that_was_half_read_takes_nothing() {
 fn damaged(bytes: Vec<u8>, number: u64) -> Disk {
     const JOURNAL: TableDefinition<'_, (u64, u16), &[u8]> = TableDefinition::new("journal");
     let disk = Disk::holding(bytes);
+    altered(&disk, JOURNAL, (number, 0));
+    disk
+}
+
+/// Flips a bit in a row, so that redb's checksums are right and ours is not.
+pub fn altered<K: redb::Key + 'static>(
+    disk: &Disk,
+    table: TableDefinition<'_, K, &'static [u8]>,
+    key: K::SelfType<'_>,
+) {
     let database = Database::builder().create_with_backend(disk.clone()).unwrap();
     let write = database.begin_write().unwrap();
     {
-        let mut table = write.open_table(JOURNAL).unwrap();
-        let mut row = table.get((number, 0)).unwrap().unwrap().value().to_vec();
+        let mut table = write.open_table(table).unwrap();
+        let mut row = table.get(&key).unwrap().unwrap().value().to_vec();
         *row.last_mut().unwrap() ^= 1;
-        table.insert((number, 0), row.as_slice()).unwrap();
+        table.insert(&key, row.as_slice()).unwrap();
     }
     write.commit().unwrap();
-    drop(database);
-    disk
 }

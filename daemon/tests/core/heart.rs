@@ -18,7 +18,7 @@ use tidegate::ingest::{
 };
 use tidegate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX};
 use tidegate::pulse::Pulses;
-use tidegate::store::{Opened, Store};
+use tidegate::store::{Medium, Opened, Shared, Store};
 use tidegate_medium::Disk;
 use tidegate_pipeline::ledger::Ledger;
 use tidegate_pipeline::plan::Plan;
@@ -37,6 +37,7 @@ pub struct Body {
     pub health: Arc<Health>,
     pub pulses: Arc<Pulses>,
     pub plans: mpsc::Sender<NewPlan>,
+    pub store: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -45,17 +46,23 @@ impl Body {
         Body::with(disk, plan, u64::MAX)
     }
 
+    /// One whose store is on this medium.
+    pub fn on(medium: impl Medium + 'static, plan: Plan) -> Body {
+        Body::start(medium, plan, u64::MAX, Timekeeper::new(System::new(), Time::MIN))
+    }
+
     /// One that goes by another clock.
     pub fn by(disk: &Disk, plan: Plan, source: impl TimeSource + 'static) -> Body {
-        Body::start(disk, plan, u64::MAX, Timekeeper::new(source, Time::MIN))
+        Body::start(disk.opener(), plan, u64::MAX, Timekeeper::new(source, Time::MIN))
     }
 
     pub fn with(disk: &Disk, plan: Plan, bytes_max: u64) -> Body {
-        Body::start(disk, plan, bytes_max, Timekeeper::new(System::new(), Time::MIN))
+        Body::start(disk.opener(), plan, bytes_max, Timekeeper::new(System::new(), Time::MIN))
     }
 
-    fn start(disk: &Disk, plan: Plan, bytes_max: u64, clock: Timekeeper) -> Body {
-        let Opened { store, pipeline } = Store::open("disk", disk.opener(), "x", |_| plan).unwrap();
+    fn start(medium: impl Medium + 'static, plan: Plan, bytes_max: u64, clock: Timekeeper) -> Body {
+        let Opened { store, pipeline } = Store::open("disk", medium, "x", |_| plan).unwrap();
+        let shared = Arc::clone(store.shared());
         let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
         let mailbox = Mailbox::new(Arc::clone(&intake));
         let (pulses, health) = (Arc::new(Pulses::default()), Arc::new(Health::default()));
@@ -81,7 +88,7 @@ impl Body {
         let heart = Heart::new(parts, Instant::now());
         let thread = Some(std::thread::spawn(|| heart.run()));
         let link = Link::new(0, "sensor", 100);
-        let body = Body { intake, mailbox, figures, health, pulses, link, plans, thread };
+        let body = Body { intake, mailbox, figures, health, pulses, link, plans, store: shared, thread };
         body.push(Input::Drained { source: 0 });
         body.push(Input::Opened(Arc::clone(&body.link)));
         body

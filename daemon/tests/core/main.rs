@@ -15,3 +15,4 @@ mod outbox;
 mod rig;
 mod rollup;
 mod salvage;
+mod shelf;

@@ -108,12 +108,7 @@ impl Rig {
     }
 
     /// The store on this medium, which `disk` is somehow part of.
-    pub fn on(
-        disk: Disk,
-        medium: impl Medium + 'static,
-        name: &str,
-        plan: Plan,
-    ) -> Result<Rig, StoreError> {
+    pub fn on(disk: Disk, medium: impl Medium + 'static, name: &str, plan: Plan) -> Result<Rig, StoreError> {
         let Opened { store, pipeline } = Store::open("disk", medium, name, |_| plan)?;
         Ok(Rig { disk, store, pipeline, seen: BTreeMap::new() })
     }

@@ -47,6 +47,7 @@ impl Heart {
 
     /// One try: decide, load what is to be amended, decide on that, write.
     fn attempt(&mut self, at: Instant) -> Result<Done, StoreError> {
+        self.parts.store.trust()?;
         let tapped = self.parts.taps.receiver_count() > 0;
         let clock = self.sight.now;
         let now = clock.now();

@@ -61,5 +61,6 @@ impl Heart {
         ];
         deadlines.into_iter().flatten().any(|deadline| deadline <= now)
             || self.parts.pipeline.clock_is_due(&self.sight.now)
+            || self.parts.store.trust().is_err()
     }
 }

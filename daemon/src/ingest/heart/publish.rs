@@ -17,6 +17,9 @@ impl Heart {
         figures.publish(account, &self.parts.intake, committed);
         figures.set_clock(ClockFigures::of(plan, state, &self.sight));
         crate::ingest::clock::report(&self.parts.health, plan, state);
+        if let Some(report) = self.parts.store.shared().salvage() {
+            self.parts.health.raise("damage", report.to_string());
+        }
         if let Some(rejections) = self.parts.pipeline.most_rejected() {
             figures.publish_rejections(rejections);
         }

@@ -38,7 +38,8 @@ impl Report {
     /// Entries up to this number are known to be missing: so many.
     pub(super) fn lose_entries(&mut self, upto: u64, count: u64) {
         if count > 0 {
-            let (lost, first) = self.lost_entries.map_or((0, upto + 1 - count), |(lost, first, _)| (lost, first));
+            let (lost, first) =
+                self.lost_entries.map_or((0, upto + 1 - count), |(lost, first, _)| (lost, first));
             self.lost_entries = Some((lost + count, first, upto));
         }
     }
@@ -58,7 +59,11 @@ impl fmt::Display for Report {
             write!(f, "; more may be lost at its end")?;
         }
         if self.unreplayed > 0 {
-            write!(f, "; {} entries come after a lost one, with {} readings", self.unreplayed, self.doubtful)?;
+            write!(
+                f,
+                "; {} entries come after a lost one, with {} readings",
+                self.unreplayed, self.doubtful
+            )?;
         }
         let GivenUp { windows, readings } = self.given_up;
         if windows + readings > 0 {
