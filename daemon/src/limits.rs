@@ -25,6 +25,10 @@ pub const INTAKE_MESSAGES_MAX: usize = 65_536;
 pub const DEAD_LETTERS_MAX: u64 = 10_000;
 /// Bytes of all dead letters; the oldest make room.
 pub const DEAD_LETTERS_BYTES_MAX: u64 = 16 << 20;
+/// Room that is kept on the disk, so that what makes room can be written when it is full.
+pub const RESERVE_BYTES: u64 = 2 << 20;
+/// How often it is asked for where there is no room for it.
+pub const RESERVE_RETRY: Duration = Duration::from_secs(60);
 /// Damaged stores that are kept beside the one that was salvaged from them; the oldest goes.
 pub const DAMAGED_STORES_MAX: usize = 2;
 /// Series kept; new ones beyond it are rejected.

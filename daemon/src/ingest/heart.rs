@@ -217,6 +217,9 @@ impl Heart {
             let overspent = u64::from(self.pace.is_overspent());
             self.parts.figures.overspent.store(overspent, Ordering::Relaxed);
         }
+        if self.trouble.is_none() {
+            self.parts.store.tend_reserve(now);
+        }
         self.sight = self.parts.clock.look();
         self.deadline(now)
     }

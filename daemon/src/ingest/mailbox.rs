@@ -103,6 +103,11 @@ impl Mailbox {
         self.intake.wake();
     }
 
+    /// Has the writer look around.
+    pub fn wake(&self) {
+        self.intake.wake();
+    }
+
     /// Whether the output waits for something to send.
     pub fn set_waiting(&self, output: &str, waits: bool) {
         let mut inner = self.lock();

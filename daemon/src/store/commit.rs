@@ -92,8 +92,7 @@ impl Store {
     /// # Errors
     /// Then nothing is known: the store must be [`Store::reopen`]ed, and [`Store::has_entry`] says whether it was written.
     pub fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
-        let result = self.transact(commit);
-        self.shared.met(result)
+        self.transact(commit).inspect_err(|error| self.shared.met(error))
     }
 
     fn transact(&mut self, commit: &Commit) -> Result<(), StoreError> {

@@ -14,6 +14,7 @@ mod letters;
 mod medium;
 mod open;
 mod pages;
+mod reserve;
 mod rollup;
 mod room;
 mod row;
@@ -26,6 +27,7 @@ pub use heartbeat::Heartbeat;
 pub use history::{Found, History, HistoryOptions, HistorySender, Query, Summary};
 pub use medium::{Medium, Regular, Wear, file};
 pub use open::{Opened, Store};
+pub use reserve::Reserve;
 pub use rollup::Shed;
 pub use salvage::Report;
 pub use schema::{ClosedRow, Letter, LetterCounts, OutputCounts, OutputRow, WindowRow};
@@ -99,6 +101,19 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether there is no room on the disk.
+    pub fn is_full(&self) -> bool {
+        let full = |error: &std::io::Error| {
+            matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+        };
+        match self {
+            StoreError::Database { source, .. } => matches!(&**source, redb::Error::Io(error) if full(error)),
+            StoreError::Open { source, .. } | StoreError::Salvage { source, .. } => full(source),
+            StoreError::Unreadable(error) => full(error),
+            _ => false,
+        }
+    }
+
     /// Whether the file is damaged, so that opening it again would end the same way.
     pub fn is_damage(&self) -> bool {
         match self {

@@ -5,6 +5,7 @@ use super::checkpoint::{self, Snapshot};
 use super::closed::{self, Place};
 use super::definitions::Definitions;
 use super::medium::{Counted, Medium, Wear};
+use super::reserve::Reserve;
 use super::rollup::Hand;
 use super::room::Room;
 use super::row::{unpack, unpack_value};
@@ -19,6 +20,7 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBack
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Instant;
 use tidegate_pipeline::plan::Plan;
 use tidegate_pipeline::time::Time;
 use tidegate_pipeline::{Pipeline, journal};
@@ -33,6 +35,8 @@ const OUTBOX_ROW_BYTES: u64 = 48;
 pub struct Store {
     pub(super) path: String,
     medium: Beneath,
+    /// Room for when there is none.
+    reserve: Option<Reserve>,
     /// The plan that is on disk.
     pub(super) plan: Plan,
     pub(super) shared: Arc<Shared>,
@@ -99,6 +103,7 @@ impl Store {
         let mut store = Store {
             path: path.to_owned(),
             medium: Beneath(Box::new(medium)),
+            reserve: None,
             plan: Plan::default(),
             shared: Arc::new(Shared::new(Arc::new(Wear::default()))),
             next: 1,
@@ -211,9 +216,44 @@ impl Store {
         if self.shared.is_suspect() { Err(StoreError::Damaged("value")) } else { Ok(()) }
     }
 
+    /// Somebody met this error: if it is damage, the store is salvaged when it is reopened.
+    pub fn distrust(&self, error: &StoreError) {
+        self.shared.met(error);
+    }
+
     /// The number that the next entry gets.
     pub fn next_entry(&self) -> u64 {
         self.next
+    }
+
+    /// Gives the store room that it can give away.
+    pub fn set_reserve(&mut self, reserve: Reserve) {
+        self.reserve = Some(reserve);
+    }
+
+    /// The disk is full: gives the reserve away; false when there is none.
+    pub fn release_reserve(&mut self) -> bool {
+        self.reserve.as_mut().is_some_and(Reserve::release)
+    }
+
+    /// Asks for the reserve again.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn restore_reserve(&mut self) -> std::io::Result<()> {
+        self.reserve.as_mut().map_or(Ok(()), Reserve::make)
+    }
+
+    /// The same now and then, where it could not be had before.
+    pub fn tend_reserve(&mut self, now: Instant) {
+        if let Some(reserve) = &mut self.reserve {
+            reserve.tend(now);
+        }
+    }
+
+    /// The file that it is in.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// What readers share with the writer.

@@ -20,8 +20,8 @@ pub use report::Report;
 use super::checkpoint::{self, Snapshot};
 use super::row::pack_value;
 use super::schema::{
-    FORMAT, JOURNAL, LetterCounts, META, META_CLOSED_BYTES, META_FORMAT, META_LETTERS, META_NAME,
-    META_SUBSCRIPTIONS,
+    DEFINITIONS, FORMAT, HeartbeatRow, JOURNAL, LetterCounts, META, META_CLOSED_BYTES, META_FORMAT,
+    META_HEARTBEAT, META_LETTERS, META_NAME, META_SUBSCRIPTIONS,
 };
 use super::{Doing, Fresh, StoreError};
 use old::{Old, Rows};
@@ -37,10 +37,12 @@ pub(super) fn salvage(old: &dyn StorageBackend, new: &Database, fresh: &Fresh) -
     let old = Old::read(old)?;
     let mut report = Report::default();
     let meta = old.rows::<String>(META.name())?;
-    let mut windows = windows::look(&old)?;
-    let mut memory = memory::read(&old, &meta, &mut windows, fresh, &mut report)?;
+    let windows = windows::look(&old)?;
+    let mut memory = memory::read(&old, &meta, &windows, fresh, &mut report)?;
     report.forgotten = !memory.continued;
-    let whole = memory.whole && windows.whole;
+    let definitions = old.rows::<u32>(DEFINITIONS.name())?;
+    let heartbeat: Option<HeartbeatRow> = meta.value(META_HEARTBEAT);
+    let whole = memory.whole && windows.whole && definitions.whole && (meta.whole || heartbeat.is_some());
     let source = memory.pipeline.plan().source.clone();
     let name = match (whole, name(&meta, &source)) {
         (true, Some(name)) => name,
@@ -54,7 +56,7 @@ pub(super) fn salvage(old: &dyn StorageBackend, new: &Database, fresh: &Fresh) -
     }
 
     let write = new.begin_write().doing("be salvaged")?;
-    let mut queue = Queue::read(&old, &write)?;
+    let mut queue = Queue::read(&old, &write, heartbeat.unwrap_or_default())?;
     queue.take_events(&old)?;
     queue.take_windows(&old, &write, whole)?;
     let known: Option<LetterCounts> = meta.value(META_LETTERS);
@@ -62,7 +64,15 @@ pub(super) fn salvage(old: &dyn StorageBackend, new: &Database, fresh: &Fresh) -
     report.letters_bytes = letters.bytes;
     let outputs = memory.pipeline.plan().outputs.clone();
     accounts::write(&old, &write, &mut queue, &outputs, &mut report)?;
+    let heartbeat = heartbeat.map(|_| queue.heartbeat);
     let bytes = queue.end(&write)?;
+    {
+        let mut table = write.open_table(DEFINITIONS).doing("be salvaged")?;
+        // They are of closed windows.
+        for (group, row) in definitions.rows.iter().filter(|_| whole) {
+            table.insert(group, row.as_slice()).doing("be salvaged")?;
+        }
+    }
     write.open_table(JOURNAL).doing("be salvaged")?;
     {
         let mut table = write.open_table(META).doing("be salvaged")?;
@@ -71,6 +81,9 @@ pub(super) fn salvage(old: &dyn StorageBackend, new: &Database, fresh: &Fresh) -
         put(META_NAME, name.as_bytes())?;
         put(META_LETTERS, &pack_value(&letters))?;
         put(META_CLOSED_BYTES, &pack_value(&bytes))?;
+        if let Some(heartbeat) = heartbeat {
+            put(META_HEARTBEAT, &pack_value(&heartbeat))?;
+        }
         let subscriptions: Option<BTreeMap<String, Vec<String>>> = meta.value(META_SUBSCRIPTIONS);
         if let Some(subscriptions) = subscriptions {
             put(META_SUBSCRIPTIONS, &pack_value(&subscriptions))?;

@@ -82,11 +82,10 @@ impl Shared {
     }
 
     /// Notes damage that whoever read or wrote has met.
-    pub(super) fn met<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if result.as_ref().is_err_and(StoreError::is_damage) {
+    pub(super) fn met(&self, error: &StoreError) {
+        if error.is_damage() {
             self.suspect.store(true, Ordering::Relaxed);
         }
-        result
     }
 
     /// What was done to the medium.
@@ -121,7 +120,7 @@ impl Shared {
         events: usize,
         bytes: usize,
     ) -> Result<Vec<Waiting>, StoreError> {
-        self.met(self.read_waiting(output, skip, events, bytes))
+        self.read_waiting(output, skip, events, bytes).inspect_err(|error| self.met(error))
     }
 
     fn read_waiting(
@@ -193,7 +192,7 @@ impl Shared {
     /// # Errors
     /// When the store cannot be read.
     pub fn load(&self, keys: &[ClosedKey]) -> Result<Loaded, StoreError> {
-        self.met(self.read_windows(keys))
+        self.read_windows(keys).inspect_err(|error| self.met(error))
     }
 
     fn read_windows(&self, keys: &[ClosedKey]) -> Result<Loaded, StoreError> {
@@ -223,7 +222,10 @@ impl Shared {
             .take(limit)
             .map(|item| {
                 let (number, row) = item.doing("read the dead letters")?;
-                Ok((number.value(), self.met(unpack_value(row.value(), "dead letter"))?))
+                Ok((
+                    number.value(),
+                    unpack_value(row.value(), "dead letter").inspect_err(|error| self.met(error))?,
+                ))
             })
             .collect()
     }
@@ -236,7 +238,9 @@ impl Shared {
         let read = self.read()?;
         let table = read.open_table(LETTERS).doing("read a dead letter")?;
         let row = table.get(number).doing("read a dead letter")?;
-        self.met(row.map(|row| unpack_value(row.value(), "dead letter")).transpose())
+        row.map(|row| unpack_value(row.value(), "dead letter"))
+            .transpose()
+            .inspect_err(|error| self.met(error))
     }
 
     /// How many dead letters there are, and how many rows wait in all outboxes.

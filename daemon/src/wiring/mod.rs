@@ -20,7 +20,9 @@ use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, TAP_BATCHES_MAX};
 use crate::mqtt::{self, BindError, Listener, SourceState};
 use crate::pulse::Pulses;
 use crate::status::View;
-use crate::store::{self, Commit, History, HistoryOptions, HistorySender, Opened, Shared, Store, StoreError};
+use crate::store::{
+    self, Commit, History, HistoryOptions, HistorySender, Opened, Reserve, Shared, Store, StoreError,
+};
 use outbox::StoreOutbox;
 use status::StatusServer;
 use std::collections::BTreeMap;
@@ -302,7 +304,18 @@ fn open(config: &Config) -> Result<Opened, StartError> {
     let path = config.data_dir.join("tidegate.redb");
     let name: String = std::iter::repeat_with(fastrand::alphanumeric).take(6).collect();
     let name = name.to_lowercase();
-    Ok(Store::open(&path.display().to_string(), store::file(&path), &name, |name| full_plan(config, name))?)
+    let mut reserve = Reserve::new(&config.data_dir);
+    let open = || {
+        let plan = |name: &str| full_plan(config, name);
+        Store::open(&path.display().to_string(), store::file(&path), &name, plan)
+    };
+    let opened = match open() {
+        Err(error) if error.is_full() && reserve.release() => open(),
+        opened => opened,
+    };
+    let mut opened = opened?;
+    opened.store.set_reserve(reserve);
+    Ok(opened)
 }
 
 /// The history's feed and thread; none where `[buffer] history` is zero.

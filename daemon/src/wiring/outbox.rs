@@ -38,7 +38,13 @@ impl Outbox for StoreOutbox {
             except.contains(&Position { priority, sequence })
                 || self.mailbox.is_settled(&self.name, (priority, sequence))
         };
-        let waiting = self.store.waiting(&self.name, &skip, events, bytes)?;
+        // What is damaged the writer mends.
+        let waiting = self.store.waiting(&self.name, &skip, events, bytes);
+        let waiting = waiting.inspect_err(|error| {
+            if error.is_damage() {
+                self.mailbox.wake()
+            }
+        })?;
         if waiting.len() < events && self.store.has_unreached(&self.name) {
             self.mailbox.want_more(&self.name);
         }

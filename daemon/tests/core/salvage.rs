@@ -2,7 +2,6 @@
 //! twice; what is legible goes on.
 
 use crate::cuts::{READINGS, STEPS, readings, step};
-use crate::disk::Disk;
 use crate::files::altered;
 use crate::heart::Body;
 use crate::rig::{Rig, at, message, plan};
@@ -10,6 +9,7 @@ use crate::shelf::Shelf;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::collections::BTreeMap;
 use tidegate::store::{Store, StoreError, file};
+use tidegate_medium::Disk;
 use tidegate_pipeline::verdict::Reason;
 
 const PAGE: usize = 4_096;

@@ -1,11 +1,11 @@
 //! A medium with room beside the store, so that a damaged one can be replaced.
 
-use crate::disk::Disk;
 use crate::rig::{Rig, plan};
 use redb::StorageBackend;
 use std::io;
 use std::sync::{Arc, Mutex};
 use tidegate::store::Medium;
+use tidegate_medium::Disk;
 
 /// A medium with room beside the store.
 #[derive(Clone, Debug, Default)]

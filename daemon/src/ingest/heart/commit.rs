@@ -15,6 +15,12 @@ impl Heart {
         if self.trouble.is_some_and(|trouble| trouble.doubt) {
             return;
         }
+        if self.trouble.is_some_and(|trouble| trouble.short) {
+            self.relieve(now);
+        }
+        if self.trouble.is_some_and(|trouble| trouble.short || trouble.doubt) {
+            return;
+        }
         self.commit(now);
         if self.trouble.is_none()
             && let Some(plan) = self.plan.take()

@@ -2,7 +2,7 @@
 
 use super::{Backlog, Done, Heart};
 use crate::limits::{BACKLOG_HOLD_MAX, DISK_RETRY_MAX, RETRY_MIN};
-use crate::store::StoreError;
+use crate::store::{Commit, StoreError};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -17,21 +17,34 @@ pub(super) struct Trouble {
     pub(super) doubt: bool,
     /// If this entry is in the journal then the batch is on disk.
     entry: Option<u64>,
+    /// The disk is full and the reserve given away: only what makes room may use it.
+    pub(super) short: bool,
 }
 
 impl Heart {
     /// A write failed. `entry` is the number that the batch had, where it was the batch that was written.
     pub(super) fn refused(&mut self, error: &StoreError, entry: Option<u64>, now: Instant) {
         self.parts.figures.failures.fetch_add(1, Ordering::Relaxed);
+        self.parts.store.distrust(error);
         // Opening a large store again takes its time.
         self.parts.figures.waits_for_disk();
-        let text = format!("nothing is acknowledged until the disk takes it: {error}");
-        if self.parts.health.raise("store", text) {
-            tracing::error!(%error, "cannot commit; nothing is acknowledged until the disk takes it");
+        let before = self.trouble;
+        let short = before.is_some_and(|trouble| trouble.short)
+            || (error.is_full() && self.parts.store.release_reserve());
+        let text = if short || error.is_full() {
+            let path = self.parts.store.path();
+            format!(
+                "the disk is full: nothing is acknowledged. Make room where {path} is; then it goes on by itself"
+            )
+        } else {
+            format!("nothing is acknowledged until the disk takes it: {error}")
+        };
+        if self.parts.health.raise("store", text.as_str()) {
+            tracing::error!(%error, "cannot commit: {text}");
         }
         // The first time at once: what failed may have been a moment's trouble.
-        let wait = self.trouble.map_or(Duration::ZERO, |trouble| trouble.wait);
-        self.trouble = Some(Trouble { until: now, wait, doubt: true, entry });
+        let wait = before.map_or(Duration::ZERO, |trouble| trouble.wait);
+        self.trouble = Some(Trouble { until: now, wait, doubt: true, entry, short });
         self.recover(now);
     }
 
@@ -52,6 +65,33 @@ impl Heart {
             Err(error) => {
                 tracing::warn!(%error, "cannot open the store again yet");
                 self.trouble = Some(trouble);
+            }
+        }
+    }
+
+    /// The disk is full. Confirmations are written, which make room in the store, and the reserve is asked for again: when
+    /// it is to be had, what waits can be written.
+    pub(super) fn relieve(&mut self, now: Instant) {
+        let (mail, waiting) = self.parts.mailbox.take();
+        self.batch.mail.append(mail);
+        self.batch.waiting = waiting;
+        let mut commit = Commit { at: self.sight.now.now(), ..Commit::default() };
+        self.batch.add_mail(&mut commit);
+        if !commit.is_empty() {
+            if let Err(error) = self.parts.store.commit(&commit) {
+                return self.refused(&error, None, now);
+            }
+            self.batch.mail.settled.clear();
+            self.batch.mail.reach.clear();
+            self.parts.mailbox.committed(&commit.settled, true);
+            self.publish(0);
+        }
+        let room = self.parts.store.restore_reserve().is_ok();
+        if let Some(trouble) = &mut self.trouble {
+            trouble.short = !room;
+            if !room {
+                trouble.until = now + trouble.wait;
+                trouble.wait = (trouble.wait * 2).clamp(RETRY_MIN, DISK_RETRY_MAX);
             }
         }
     }

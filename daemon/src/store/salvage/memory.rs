@@ -7,8 +7,7 @@ use super::old::{Old, Rows};
 use super::report::Report;
 use super::windows::Windows;
 use redb::TableHandle;
-use std::collections::BTreeMap;
-use tidegate_pipeline::entry::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use tidegate_pipeline::plan::Plan;
 use tidegate_pipeline::state::State;
 use tidegate_pipeline::time::Time;
@@ -29,7 +28,7 @@ pub(super) struct Memory {
 pub(super) fn read(
     old: &Old<'_>,
     meta: &Rows<String>,
-    windows: &mut Windows,
+    windows: &Windows,
     fresh: &Fresh,
     report: &mut Report,
 ) -> Result<Memory, StoreError> {
@@ -50,7 +49,7 @@ pub(super) fn read(
         }
     }
     let (tail, mut broken) = (journal.tail && old.latest, !sure);
-    let mut forgotten = Time::MIN;
+    let (mut forgotten, mut starts) = (Time::MIN, BTreeSet::new());
     for (number, bytes) in joined(journal.rows).split_off(&(last + 1)) {
         let entry = unpack(&bytes, "journal entry").ok().and_then(|row| journal::decode(&row).ok());
         let missing = if sure { number - last - 1 } else { 0 };
@@ -66,7 +65,7 @@ pub(super) fn read(
                 let Some(entry) = entry else { continue };
                 report.doubtful += pipeline.account_for(&entry);
                 report.unreplayed += 1;
-                windows.starts.extend(closings(&entry));
+                starts.extend(entry.closings.iter().map(|closing| (closing.group, closing.start)));
                 forgotten = forgotten.max(entry.forgotten.unwrap_or(Time::MIN));
             }
         }
@@ -76,17 +75,14 @@ pub(super) fn read(
         report.tail_lost = !tail;
         let sure = sure && tail && windows.whole;
         let keep = |group: u32, start: Time, end: Time| {
-            sure && end > forgotten && !windows.starts.contains(&(group, start))
+            let known = starts.contains(&(group, start)) || windows.ends.contains(&(group, end));
+            sure && end > forgotten && !known
         };
         let given;
         (pipeline, given) = pipeline.give_up(&keep);
         report.given_up = given;
     }
     Ok(Memory { pipeline, last, whole, continued })
-}
-
-fn closings(entry: &Entry) -> impl Iterator<Item = (u32, Time)> {
-    entry.closings.iter().map(|closing| (closing.group, closing.start))
 }
 
 /// The checkpoint in force, up to which entry it goes, and whether that is sure: the one that the table of small things

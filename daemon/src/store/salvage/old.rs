@@ -83,6 +83,12 @@ impl Key for (u16, u8, u64) {
     }
 }
 
+impl Key for u32 {
+    fn read(key: &[u8]) -> Option<Self> {
+        Some(u32::from_le_bytes(last(key)?))
+    }
+}
+
 impl Key for u64 {
     fn read(key: &[u8]) -> Option<Self> {
         Some(u64::from_le_bytes(last(key)?))

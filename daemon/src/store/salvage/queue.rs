@@ -3,9 +3,10 @@
 
 use super::super::StoreError;
 use super::super::closed::Place;
+use super::super::heartbeat;
 use super::super::pages::Item;
 use super::super::row::{pack_value, unpack_value};
-use super::super::schema::{CLOSED, EVENTS, EventRow, OUTBOX, Reference};
+use super::super::schema::{CLOSED, ClosedRow, EVENTS, EventRow, HeartbeatRow, OUTBOX, Reference, WindowRow};
 use super::super::{Doing, closed};
 use super::old::{Key, Old};
 use super::windows;
@@ -28,6 +29,8 @@ pub(super) struct Queue<'t> {
     next: u64,
     /// Bytes of closed windows and events.
     pub(super) bytes: u64,
+    /// The last heartbeat, and where it is from now on.
+    pub(super) heartbeat: HeartbeatRow,
     /// By number: where dead letters wait.
     pub(super) letters: BTreeMap<u64, Place>,
 }
@@ -37,7 +40,11 @@ const LAST: Place = (u16::MAX, u8::MAX, u64::MAX);
 
 impl<'t> Queue<'t> {
     /// Reads the old outbox.
-    pub(super) fn read(old: &Old<'_>, write: &'t WriteTransaction) -> Result<Queue<'t>, StoreError> {
+    pub(super) fn read(
+        old: &Old<'_>,
+        write: &'t WriteTransaction,
+        heartbeat: HeartbeatRow,
+    ) -> Result<Queue<'t>, StoreError> {
         let open = |table| write.open_table(table).doing("be salvaged");
         let mut queue = Queue {
             old: open(OLD)?,
@@ -46,6 +53,7 @@ impl<'t> Queue<'t> {
             gaps: Vec::new(),
             next: 1,
             bytes: 0,
+            heartbeat: HeartbeatRow { event: 0, ..heartbeat },
             letters: BTreeMap::new(),
         };
         let (mut before, mut open) = (FIRST, false);
@@ -107,6 +115,9 @@ impl<'t> Queue<'t> {
         for place in &queued {
             self.put(*place, Reference::Event(self.next))?;
         }
+        if self.heartbeat.next > 0 && row.id == heartbeat::id(self.heartbeat.next - 1) {
+            self.heartbeat.event = self.next;
+        }
         let row = pack_value(&EventRow { queued, ..row });
         self.events.insert(self.next, row.as_slice()).doing("be salvaged")?;
         self.bytes += row.len() as u64;
@@ -135,12 +146,20 @@ impl<'t> Queue<'t> {
         let mut table = write.open_table(CLOSED).doing("be salvaged")?;
         old.walk(CLOSED.name(), &mut |item| {
             let Some((key, row, _)) = windows::read(item) else { return Ok(()) };
-            if !amendable {
-                return self.keep(EventRow { id: row.id, event: row.event, queued: row.queued });
+            match &row {
+                ClosedRow::Window(window) if amendable => {
+                    for place in self.waiting(&window.queued)? {
+                        self.put(place, Reference::Closed(closed::key(key)))?;
+                    }
+                }
+                ClosedRow::Window(WindowRow { id, event, queued, .. }) => {
+                    let (id, event, queued) = (id.clone(), event.clone(), queued.clone());
+                    return self.keep(EventRow { id, event, queued });
+                }
+                ClosedRow::Merged(_) | ClosedRow::Silent => {}
             }
-            let reference = Reference::Closed(closed::key(key));
-            for place in self.waiting(&row.queued)? {
-                self.put(place, reference)?;
+            if !amendable {
+                return Ok(());
             }
             let row = pack_value(&row);
             self.bytes += row.len() as u64;

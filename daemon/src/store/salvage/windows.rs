@@ -14,17 +14,17 @@ use tidegate_pipeline::time::Time;
 pub(super) struct Windows {
     /// None is missing.
     pub(super) whole: bool,
-    /// Which they are: group and start.
-    pub(super) starts: BTreeSet<(u32, Time)>,
+    /// Which they are: group and end.
+    pub(super) ends: BTreeSet<(u32, Time)>,
 }
 
 /// Looks at all of them.
 pub(super) fn look(old: &Old<'_>) -> Result<Windows, StoreError> {
-    let mut windows = Windows { whole: true, starts: BTreeSet::new() };
+    let mut windows = Windows { whole: true, ends: BTreeSet::new() };
     old.walk(CLOSED.name(), &mut |item| {
         match read(item) {
-            Some(((_, group), row, true)) => {
-                windows.starts.insert((group, row.kept.start));
+            Some(((end, group), _, true)) => {
+                windows.ends.insert((group, Time(end)));
             }
             _ => windows.whole = false,
         }

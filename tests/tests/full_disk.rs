@@ -1,0 +1,142 @@
+//! A disk that is full, and has room again: on a real file system, with a real process.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+use tidegate_tests::daemon::Daemon;
+use tidegate_tests::function::Function;
+use tidegate_tests::packet::Version;
+use tidegate_tests::publisher::Sensor;
+use tidegate_tests::{events, oracle, port, wait};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A small file system that is there for one test.
+struct Small(PathBuf);
+
+impl Small {
+    /// `None` where this process may not mount.
+    fn mount(place: PathBuf) -> Option<Small> {
+        fs::create_dir_all(&place).unwrap();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=12m", "none"]).arg(&place).output();
+        match mount {
+            Ok(done) if done.status.success() => Some(Small(place)),
+            refused => {
+                eprintln!("SKIPPED: a small file system cannot be mounted here: {refused:?}");
+                None
+            }
+        }
+    }
+
+    /// Takes all the room there is.
+    fn fill(&self) {
+        let mut file = File::create(self.0.join("ballast")).unwrap();
+        for size in [1 << 16, 1 << 12, 1] {
+            while file.write_all(&vec![7; size]).is_ok() {}
+        }
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.0.join("ballast")).unwrap();
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn configuration(port: u16, url: &str) -> String {
+    format!(
+        "[sources.field]
+type = \"listen\"
+listen = \"127.0.0.1:{port}\"
+
+[streams.climate]
+topic = \"sensors/{{device}}/{{metric}}\"
+format = \"json\"
+value = \"/value\"
+time = {{ at = \"/ts\", format = \"ms\" }}
+sequence = {{ at = \"/seq\", per = [\"device\"] }}
+
+[summaries.second]
+streams = [\"climate\"]
+window = \"1s\"
+lateness = \"1s\"
+to = [\"function\"]
+aggregates = [\"count\", \"sum\", \"mean\", \"min\", \"max\", \"first\", \"last\", \"stddev\"]
+
+[outputs.function]
+url = \"{url}\"
+
+[buffer]
+history = \"0s\"
+"
+    )
+}
+
+/// While the disk is full nothing is acknowledged that is not on it, and that is told once. When there is room the daemon
+/// goes on by itself, and every reading is counted once.
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn a_full_disk_that_has_room_again() {
+    let (port, function) = (port::reserve(), Function::start());
+    let mut daemon = Daemon::prepare(&configuration(port, &function.url()));
+    let Some(disk) = Small::mount(daemon.file("data")) else { return };
+    daemon.launch();
+    let sensors: Vec<_> = (0..2).map(|n| sensor(n).start(port)).collect();
+    daemon.wait_for("the first delivery", |s| s.output("function", "delivered") > 4);
+    assert!(disk.0.join("reserve").exists());
+
+    disk.fill();
+    daemon.wait_for("the disk to be found full", |s| {
+        s.state() == "degraded"
+            && s.problems().contains("the disk is full")
+            && s.problems().contains("Make room")
+    });
+    assert!(!disk.0.join("reserve").exists(), "its room is given away");
+    let counted = daemon.status().ledger("counted");
+    // What is acknowledged is on disk: a daemon that starts on this file system has it.
+    let acknowledged: u64 = sensors.iter().map(|sensor| sensor.acknowledged()).sum();
+    assert!(acknowledged <= counted, "{acknowledged} acknowledged, {counted} on disk");
+    daemon.wait_for("another try at the disk", |s| s.ledger("pending") > 0);
+    assert_eq!(daemon.status().ledger("counted"), counted, "nothing is counted that cannot be written");
+
+    daemon.kill();
+    daemon.launch();
+    daemon.wait_for("the disk to be found full again", |s| s.problems().contains("the disk is full"));
+    let after = daemon.status().ledger("counted");
+    assert!(after >= acknowledged, "{after} of {acknowledged}");
+
+    disk.free();
+    daemon.wait_for("room", |s| s.state() == "ok" && s.ledger("counted") > counted + 50);
+    assert!(disk.0.join("reserve").exists(), "and room is kept again");
+    let readings: Vec<_> = sensors.into_iter().flat_map(|sensor| sensor.finish()).collect();
+    let expected = oracle::windows(&readings, 1_000);
+    wait::until("every window", PATIENCE, || events::compare(&function.events(), &expected));
+    events::check_ids(&function.events()).unwrap();
+    let status = daemon.wait_for("an empty queue", |s| s.output("function", "queued") == 0);
+    assert_eq!(status.ledger("counted"), readings.len() as u64, "{}", status.0["ledger"]);
+    let told = daemon.log().lines().filter(|line| line.contains("the disk is full")).count();
+    assert!((1..=6).contains(&told), "told {told} times");
+    daemon.terminate();
+}
+
+fn sensor(number: u64) -> Sensor {
+    Sensor {
+        device: format!("dev{number}"),
+        metrics: vec!["temperature".into(), "humidity".into()],
+        version: Version::V5,
+        sequence: true,
+        interval: Duration::from_millis(20),
+        disorder_ms: 100,
+        seed: number,
+    }
+}
