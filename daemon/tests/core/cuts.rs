@@ -80,7 +80,7 @@ fn run(disk: &Disk) -> (u64, BTreeMap<String, Vec<u8>>) {
 }
 
 /// After the cut: what was committed is there; then the sender repeats everything, and the account is right.
-fn check(disk: Disk, done: u64, seen: BTreeMap<String, Vec<u8>>) {
+pub fn check(disk: Disk, done: u64, seen: BTreeMap<String, Vec<u8>>) {
     let mut rig = Rig::open(disk, plan()).unwrap();
     tuned(&mut rig);
     rig.seen = seen;

@@ -52,6 +52,47 @@ fn every_call_fails_once() {
     assert!(failures >= calls, "most calls are part of a commit: {failures}");
 }
 
+/// Reads too: what cannot be read is neither lost nor counted twice, and no reason to salvage.
+#[test]
+fn every_read_fails_once() {
+    let drive_with = |trouble: Trouble| {
+        let disk = Disk::default();
+        let mut body = Body::new(&disk, plan());
+        disk.trouble(Trouble::None);
+        body.send(0, &[("s/d1/t", 0), ("s/d2/t", 1), ("s/d1/h", 2)]);
+        body.wait_for_acknowledgement(1);
+        // The cache would answer most reads. After a failure the file is opened again, and read.
+        disk.trouble(Trouble::Broken);
+        body.send(1, &[("s/d1/t", 3), ("s/d2/t", 4), ("s/d1/h", 5)]);
+        body.wait_for_failures(1);
+        disk.trouble(trouble);
+        body.wait_for_acknowledgement(2);
+        for run in 2..RUNS {
+            body.send(run, &[("s/d1/t", 3 * run), ("s/d2/t", 3 * run + 1), ("s/d1/h", 3 * run + 2)]);
+            body.wait_for_acknowledgement(run + 1);
+        }
+        let reads = disk.counts().reads;
+        body.stop();
+        disk.trouble(Trouble::None);
+        check(&disk, &format!("{trouble:?}"));
+        assert!(body.store.salvage().is_none(), "{trouble:?}");
+        reads
+    };
+    let reads = drive_with(Trouble::None);
+    assert!(reads > 20, "{reads}");
+    // They mostly wait for the next try.
+    std::thread::scope(|scope| {
+        for thread in 1..=8 {
+            let drive_with = &drive_with;
+            scope.spawn(move || {
+                for read in (thread..=reads).step_by(8) {
+                    drive_with(Trouble::ReadFailsAt(read));
+                }
+            });
+        }
+    });
+}
+
 /// The disk breaks for good, also for opening, while windows wait to be closed and readings to be written. When it is
 /// whole again everything is written and acknowledged, once.
 #[test]

@@ -38,6 +38,35 @@ fn another_format_is_refused_and_untouched() {
     }
 }
 
+/// The whole process: it ends with 78, which the unit does not restart, and the file is as it was.
+#[test]
+fn a_newer_store_ends_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::fs::create_dir(path("data")).unwrap();
+    for clean in [true, false] {
+        let bytes = of_format(9, clean).bytes();
+        std::fs::write(path("data/tidegate.redb"), &bytes).unwrap();
+        let text = format!(
+            "[gateway]\ndata_dir = {:?}\n[status]\nlisten = \"127.0.0.1:0\"\n[streams.s]\ntopic = \"a/{{metric}}\"\n\
+             [outputs.o]\nurl = \"http://127.0.0.1:1/\"\n",
+            path("data")
+        );
+        std::fs::write(path("tidegate.toml"), text).unwrap();
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .args(["run", "--config"])
+            .arg(path("tidegate.toml"))
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert_eq!(run.status.code(), Some(78), "{words}");
+        assert!(words.contains("install the newer tidegate again"), "{words}");
+        assert!(std::fs::read(path("data/tidegate.redb")).unwrap() == bytes, "clean: {clean}");
+        let names = std::fs::read_dir(path("data")).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(names.into_iter().all(|name| !name.to_string_lossy().contains("damaged")));
+    }
+}
+
 #[test]
 fn an_unclean_file_of_our_format_opens() {
     let mut rig = Rig::new(plain());

@@ -1,0 +1,128 @@
+//! How long a start takes after a kill. `cargo test --release -p tidegate --test core recovery -- --ignored --nocapture`
+
+use crate::rig::at;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tidegate::config::{self, Environment};
+use tidegate::store::{Commit, Opened, Store, file};
+use tidegate_pipeline::message::Message;
+use tidegate_pipeline::plan::Plan;
+
+const WINDOWS: u64 = 100_000;
+const JOURNAL_BYTES: u64 = 16 << 20;
+const RUNS: usize = 5;
+
+/// A store with 100,000 open windows in its checkpoint and 16 MB of journal behind it, copied while it is open: what a kill
+/// leaves. Then the process is started, from its first instruction until `/readyz` says yes.
+#[test]
+#[ignore = "a measurement: run it in a release build"]
+fn recovery() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = format!(
+        "[gateway]\nid = \"bench\"\ndata_dir = {data:?}\n[status]\nlisten = \"127.0.0.1:{port}\"\n[clock]\n\
+         unsynchronised = \"trust\"\n[sources.field]\ntype = \"listen\"\nlisten = \"127.0.0.1:0\"\n[streams.s]\n\
+         topic = \"s/{{device}}/{{metric}}\"\nformat = \"json\"\nvalue = \"/v\"\n[summaries.day]\nwindow = \"1d\"\n\
+         [outputs.o]\nurl = \"http://127.0.0.1:1/\"\n[buffer]\nhistory = \"0s\"\n"
+    );
+    let configuration = dir.path().join("tidegate.toml");
+    std::fs::write(&configuration, &text).unwrap();
+    let config = config::parse(&text, "test", Path::new("."), &Environment::from_system()).unwrap().config;
+    let plan = Plan { source: "/gateways/bench/abcdef".into(), ..config.plan };
+    let image = fill(&dir.path().join("store"), plan);
+    println!("{} bytes of file", image.len());
+    let mut took: Vec<Duration> = (0..RUNS)
+        .map(|_| {
+            std::fs::write(data.join("tidegate.redb"), &image).unwrap();
+            let start = Instant::now();
+            let mut child = start_process(&configuration);
+            while !is_ready(port) {
+                assert!(start.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none());
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            let took = start.elapsed();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            took
+        })
+        .collect();
+    took.sort();
+    println!(
+        "ready {} to {} ms after the start, {} in the middle",
+        took[0].as_millis(),
+        took[RUNS - 1].as_millis(),
+        took[RUNS / 2].as_millis()
+    );
+    let opening = Instant::now();
+    let path = dir.path().join("copy");
+    std::fs::write(&path, &image).unwrap();
+    let written = opening.elapsed();
+    let Opened { pipeline, .. } = Store::open("copy", file(&path), "x", |_| Plan::default()).unwrap();
+    println!("opening alone {} ms", (opening.elapsed() - written).as_millis());
+    assert_eq!(pipeline.open_windows() as u64, WINDOWS);
+    assert!(took[RUNS / 2] < Duration::from_secs(5), "{took:?}");
+}
+
+/// The bytes of the store after a kill.
+fn fill(path: &Path, plan: Plan) -> Vec<u8> {
+    let Opened { mut store, mut pipeline } = Store::open("store", file(path), "abcdef", |_| plan).unwrap();
+    let mut bytes = 0;
+    let mut round = 0;
+    let mut send = |store: &mut Store, pipeline: &mut tidegate_pipeline::Pipeline, from: u64, count: u64| {
+        round += 1;
+        let mut step = pipeline.step();
+        for n in from..from + count {
+            let topic = format!("s/d{}/t", n % WINDOWS);
+            let payload = format!(r#"{{"v":{}.{}}}"#, (n * 7 + round * 13) % 97, (n * 31 + round) % 1_000);
+            step.message(&Message {
+                source: 0,
+                session: "sensor",
+                topic: topic.as_bytes(),
+                payload: payload.as_bytes(),
+                retained: false,
+                acknowledged: true,
+                arrival: at(i64::try_from(round).unwrap()),
+            });
+        }
+        let changes = step.finish(at(i64::try_from(round).unwrap()), &|_| false, &Default::default());
+        let before = store.live_bytes();
+        store.commit(&Commit { changes, at: at(0), ..Commit::default() }).unwrap();
+        store.live_bytes() - before
+    };
+    for from in (0..WINDOWS).step_by(10_000) {
+        send(&mut store, &mut pipeline, from, 10_000);
+    }
+    store.checkpoint_now(&pipeline).unwrap();
+    let mut from = 0;
+    while bytes < JOURNAL_BYTES {
+        bytes += send(&mut store, &mut pipeline, from, 4_000);
+        from += 4_000;
+    }
+    println!("{from} readings in {bytes} bytes of journal");
+    std::fs::read(path).unwrap()
+}
+
+fn start_process(configuration: &Path) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command.args(["run", "--config"]).arg(configuration);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn is_ready(port: u16) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")?;
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let mut rest = Vec::new();
+        let _ = reader.read_to_end(&mut rest);
+        Ok(line.contains(" 200 "))
+    };
+    ask().unwrap_or(false)
+}
