@@ -83,16 +83,20 @@ impl Regular {
         path.into()
     }
 
+    fn directory(&self) -> &Path {
+        let parent = self.0.parent().filter(|path| !path.as_os_str().is_empty());
+        parent.unwrap_or(Path::new("."))
+    }
+
     /// Damaged files that are kept, the oldest first: their names tell the time.
     fn damaged(&self) -> io::Result<Vec<PathBuf>> {
         let start = self.with(DAMAGED);
-        let start = start.as_os_str().as_encoded_bytes();
-        let directory = self.0.parent().unwrap_or(Path::new("."));
+        let start = start.file_name().unwrap_or_default().as_encoded_bytes();
         let mut found = Vec::new();
-        for entry in std::fs::read_dir(directory)? {
-            let path = entry?.path();
-            if path.as_os_str().as_encoded_bytes().starts_with(start) {
-                found.push(path);
+        for entry in std::fs::read_dir(self.directory())? {
+            let name = entry?.file_name();
+            if name.as_encoded_bytes().starts_with(start) {
+                found.push(self.0.with_file_name(name));
             }
         }
         found.sort();
@@ -126,8 +130,7 @@ impl Medium for Regular {
         }
         File::open(self.with(BESIDE))?.sync_all()?;
         std::fs::rename(self.with(BESIDE), &self.0)?;
-        let directory = self.0.parent().filter(|path| !path.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+        File::open(self.directory())?.sync_all()?;
         // Never this one: the clock may have been wrong, and names tell its time.
         let mut others = self.damaged()?;
         others.retain(|other| *other != aside);

@@ -2,6 +2,7 @@
 //!
 //! It must not know where batches come from or where events go: it takes [`Commit`]s and gives rows.
 
+mod bring_up;
 mod check;
 mod checkpoint;
 mod closed;

@@ -1,32 +1,26 @@
 //! Opening: the file, its format, the last checkpoint, and the journal after it.
 
-use super::check::{Look, is_blank, look};
 use super::checkpoint::{self, Snapshot};
 use super::closed::{self, Place};
 use super::definitions::Definitions;
-use super::medium::{Counted, Medium, Wear};
+use super::medium::{Medium, Wear};
 use super::reserve::Reserve;
 use super::rollup::Hand;
 use super::room::Room;
 use super::row::{unpack, unpack_value};
-use super::salvage::salvage;
 use super::schema::{
-    CheckpointRow, FORMAT, HeartbeatRow, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_CLOSED_BYTES,
-    META_FORMAT, META_HEARTBEAT, META_LETTERS, META_NAME, OUTPUTS, OutputRow,
+    CheckpointRow, HeartbeatRow, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_CLOSED_BYTES,
+    META_HEARTBEAT, META_LETTERS, OUTPUTS, OutputRow,
 };
 use super::shared::Shared;
 use super::{Doing, Fresh, StoreError};
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend};
+use redb::{ReadableDatabase, ReadableTable};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
-use std::time::Instant;
 use tidegate_pipeline::plan::Plan;
 use tidegate_pipeline::time::Time;
 use tidegate_pipeline::{Pipeline, journal};
 
-/// Pages that redb keeps in memory. Its own default is 1 GiB.
-const CACHE_BYTES: usize = 4 << 20;
 /// What a row of an outbox takes, with its share of the pages above it.
 const OUTBOX_ROW_BYTES: u64 = 48;
 
@@ -34,9 +28,9 @@ const OUTBOX_ROW_BYTES: u64 = 48;
 #[derive(Debug)]
 pub struct Store {
     pub(super) path: String,
-    medium: Beneath,
+    pub(super) medium: Beneath,
     /// Room for when there is none.
-    reserve: Option<Reserve>,
+    pub(super) reserve: Option<Reserve>,
     /// The plan that is on disk.
     pub(super) plan: Plan,
     pub(super) shared: Arc<Shared>,
@@ -70,7 +64,7 @@ pub struct Store {
     pub(super) room: Room,
 }
 
-struct Beneath(Box<dyn Medium>);
+pub(super) struct Beneath(pub(super) Box<dyn Medium>);
 
 impl std::fmt::Debug for Beneath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -139,64 +133,6 @@ impl Store {
         self.bring_up(&fresh)
     }
 
-    /// Opens the file and reads all of it, salvaged if need be.
-    fn bring_up(&mut self, fresh: &Fresh) -> Result<Pipeline, StoreError> {
-        if self.shared.is_suspect() || look(&*self.open_alone()?)? == Look::Damaged {
-            self.salvage(fresh)?;
-        }
-        match self.read(fresh) {
-            // redb's own checksums are right, and ours are not.
-            Err(error) if error.is_damage() => {
-                self.salvage(fresh)?;
-                self.read(fresh)
-            }
-            result => result,
-        }
-    }
-
-    /// Puts a new file in the place of the damaged one, with all that this still holds.
-    fn salvage(&mut self, fresh: &Fresh) -> Result<(), StoreError> {
-        let failed = |source| StoreError::Salvage { path: self.path.clone(), source };
-        let old = self.open_alone()?;
-        let new =
-            Counted { inner: self.medium.0.beside().map_err(failed)?, wear: Arc::clone(self.shared.wear()) };
-        let database = opened(&self.path, builder().create_with_backend(new))?;
-        let mut report = salvage(&*old, &database, fresh)?;
-        drop(database);
-        report.kept_at = self.medium.0.replace().map_err(failed)?;
-        tracing::error!("{report}");
-        self.shared.salvaged(report);
-        Ok(())
-    }
-
-    /// Gives the file to redb and reads it.
-    fn read(&mut self, fresh: &Fresh) -> Result<Pipeline, StoreError> {
-        let database = open_database(&self.path, &*self.medium.0, self.shared.wear())?;
-        let name = match read_name(&database)? {
-            Some(name) => name,
-            None => {
-                make(&database, &fresh.name, &Pipeline::new(fresh.plan.clone()))?;
-                fresh.name.clone()
-            }
-        };
-        self.shared.set(name, database);
-        // Half loaded it would give out numbers that are taken: until all of it is read, nothing can be written.
-        self.load().inspect_err(|_| self.shared.close())
-    }
-
-    /// The file, which nobody else has: who looks at it while it is written sees damage where there is none.
-    fn open_alone(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
-        let file = open_backend(&self.path, &*self.medium.0)?;
-        match file.try_lock_range(Bound::Unbounded, Bound::Unbounded) {
-            Ok(false) => Err(StoreError::Locked(self.path.clone())),
-            // A medium without locks has no others.
-            Ok(true) | Err(redb::BackendError::Unsupported) => Ok(file),
-            Err(error) => {
-                Err(StoreError::Open { path: self.path.clone(), source: std::io::Error::other(error) })
-            }
-        }
-    }
-
     /// Whether the entry with this number is on disk.
     ///
     /// # Errors
@@ -208,47 +144,9 @@ impl Store {
         Ok(number <= self.checkpoint.journal || journal.get((number, 0)).doing("read the journal")?.is_some())
     }
 
-    /// Whether nobody has met damage since it was opened.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`]: then [`Store::reopen`] salvages it.
-    pub fn trust(&self) -> Result<(), StoreError> {
-        if self.shared.is_suspect() { Err(StoreError::Damaged("value")) } else { Ok(()) }
-    }
-
-    /// Somebody met this error: if it is damage, the store is salvaged when it is reopened.
-    pub fn distrust(&self, error: &StoreError) {
-        self.shared.met(error);
-    }
-
     /// The number that the next entry gets.
     pub fn next_entry(&self) -> u64 {
         self.next
-    }
-
-    /// Gives the store room that it can give away.
-    pub fn set_reserve(&mut self, reserve: Reserve) {
-        self.reserve = Some(reserve);
-    }
-
-    /// The disk is full: gives the reserve away; false when there is none.
-    pub fn release_reserve(&mut self) -> bool {
-        self.reserve.as_mut().is_some_and(Reserve::release)
-    }
-
-    /// Asks for the reserve again.
-    ///
-    /// # Errors
-    /// When there is no room for it.
-    pub fn restore_reserve(&mut self) -> std::io::Result<()> {
-        self.reserve.as_mut().map_or(Ok(()), Reserve::make)
-    }
-
-    /// The same now and then, where it could not be had before.
-    pub fn tend_reserve(&mut self, now: Instant) {
-        if let Some(reserve) = &mut self.reserve {
-            reserve.tend(now);
-        }
     }
 
     /// The file that it is in.
@@ -278,7 +176,8 @@ impl Store {
         self.shared.publish(&self.outputs, self.letters, self.forgotten, self.live_bytes());
     }
 
-    fn load(&mut self) -> Result<Pipeline, StoreError> {
+    /// Reads everything that is remembered from the file.
+    pub(super) fn load(&mut self) -> Result<Pipeline, StoreError> {
         let database = self.shared.database()?;
         let read = database.begin_read().doing("read")?;
         let meta = read.open_table(META).doing("read")?;
@@ -340,74 +239,4 @@ impl Store {
         self.journal_bytes += row.len() as u64;
         Ok(())
     }
-}
-
-fn open_database(path: &str, medium: &dyn Medium, wear: &Arc<Wear>) -> Result<Database, StoreError> {
-    let inner = open_backend(path, medium)?;
-    let blank = is_blank(&*inner)?;
-    let backend = Counted { inner, wear: Arc::clone(wear) };
-    if blank {
-        // The power went when the file was being made. There is nothing in it, and redb takes only an empty file for new.
-        backend.set_len(0)?;
-    }
-    opened(path, builder().create_with_backend(backend))
-}
-
-fn builder() -> redb::Builder {
-    let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_BYTES);
-    builder
-}
-
-fn open_backend(path: &str, medium: &dyn Medium) -> Result<Box<dyn StorageBackend>, StoreError> {
-    medium.open().map_err(|source| StoreError::Open { path: path.to_owned(), source })
-}
-
-fn opened<D>(path: &str, database: Result<D, DatabaseError>) -> Result<D, StoreError> {
-    match database {
-        Ok(database) => Ok(database),
-        Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::Locked(path.to_owned())),
-        Err(error) => Err(error).doing("be opened"),
-    }
-}
-
-/// The store's name, `None` when there is nothing in the file yet.
-fn read_name(database: &impl ReadableDatabase) -> Result<Option<String>, StoreError> {
-    let read = database.begin_read().doing("read")?;
-    let meta = match read.open_table(META) {
-        Ok(meta) => meta,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
-        Err(error) => return Err(error).doing("read"),
-    };
-    let format = meta.get(META_FORMAT).doing("read the format")?;
-    let format = format.and_then(|row| Some(u32::from_le_bytes(row.value().try_into().ok()?)));
-    // Other formats were refused before anything was touched.
-    if format != Some(FORMAT) {
-        return Err(StoreError::Damaged("format number"));
-    }
-    let name = meta.get(META_NAME).doing("read the name")?;
-    let name = name.ok_or(StoreError::Damaged("name"))?;
-    let name = std::str::from_utf8(name.value()).map_err(|_| StoreError::Damaged("name"))?;
-    Ok(Some(name.to_owned()))
-}
-
-/// Fills an empty file: all tables, the name, and a checkpoint that holds the first plan.
-fn make(database: &Database, name: &str, pipeline: &Pipeline) -> Result<(), StoreError> {
-    let write = database.begin_write().doing("be made")?;
-    {
-        let mut meta = write.open_table(META).doing("be made")?;
-        meta.insert(META_FORMAT, FORMAT.to_le_bytes().as_slice()).doing("be made")?;
-        meta.insert(META_NAME, name.as_bytes()).doing("be made")?;
-        write.open_table(JOURNAL).doing("be made")?;
-        write.open_table(OUTPUTS).doing("be made")?;
-        write.open_table(super::schema::CLOSED).doing("be made")?;
-        write.open_table(super::schema::DEFINITIONS).doing("be made")?;
-        write.open_table(super::schema::OUTBOX).doing("be made")?;
-        write.open_table(super::schema::EVENTS).doing("be made")?;
-        write.open_table(super::schema::LETTERS).doing("be made")?;
-    }
-    let mut snapshot = Snapshot::take(pipeline, 1, 0);
-    snapshot.write(&write, usize::MAX)?;
-    checkpoint::flip(&write, &snapshot)?;
-    write.commit().doing("be made")
 }

@@ -6,6 +6,7 @@
 //! stands. Nothing here panics, whatever the file holds, and nothing is written.
 
 use redb::StorageBackend;
+use rustix::io::Errno;
 use std::io;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -228,7 +229,7 @@ impl<'f> Pages<'f> {
         if sound { Ok(()) } else { meet(Item::Gap) }
     }
 
-    /// The page with this number; `None` where the file has no such page.
+    /// The page with this number; `None` where the file has no such page, or the disk has lost it.
     fn read(&self, number: u64) -> io::Result<Option<Vec<u8>>> {
         let order = number >> 59;
         let index = number & (0x000F_FFFF >> order.min(20));
@@ -239,8 +240,14 @@ impl<'f> Pages<'f> {
             return Ok(None);
         }
         let mut page = vec![0; usize::try_from(bytes).unwrap_or(PAGE)];
-        self.file.read(start, &mut page)?;
-        Ok(Some(page))
+        match self.file.read(start, &mut page) {
+            Ok(()) => Ok(Some(page)),
+            // A disk that is gone altogether may come back; one that still gives the first page has lost this one.
+            Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
+                self.file.read(0, &mut [0; PAGE]).map(|()| None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The reserve: room on the disk that is kept for when there is none, so that what makes room can still be written.
 
+use super::Store;
 use crate::limits::{RESERVE_BYTES, RESERVE_RETRY};
 use rustix::fs::{FallocateFlags, fallocate};
 use std::fs::File;
@@ -53,6 +54,33 @@ impl Reserve {
     /// Gives the room away; false when there was none.
     pub fn release(&mut self) -> bool {
         std::mem::take(&mut self.there) && std::fs::remove_file(&self.path).is_ok()
+    }
+}
+
+impl Store {
+    /// Gives the store room that it can give away.
+    pub fn set_reserve(&mut self, reserve: Reserve) {
+        self.reserve = Some(reserve);
+    }
+
+    /// The disk is full: gives the reserve away; false when there is none.
+    pub fn release_reserve(&mut self) -> bool {
+        self.reserve.as_mut().is_some_and(Reserve::release)
+    }
+
+    /// Asks for the reserve again.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn restore_reserve(&mut self) -> io::Result<()> {
+        self.reserve.as_mut().map_or(Ok(()), Reserve::make)
+    }
+
+    /// The same now and then, where it could not be had before.
+    pub fn tend_reserve(&mut self, now: Instant) {
+        if let Some(reserve) = &mut self.reserve {
+            reserve.tend(now);
+        }
     }
 }
 

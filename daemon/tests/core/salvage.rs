@@ -6,9 +6,10 @@ use crate::files::altered;
 use crate::heart::Body;
 use crate::rig::{Rig, at, message, plan};
 use crate::shelf::Shelf;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 use std::collections::BTreeMap;
-use tidegate::store::{Store, StoreError, file};
+use std::io;
+use tidegate::store::{Medium, Store, StoreError, file};
 use tidegate_medium::Disk;
 use tidegate_pipeline::verdict::Reason;
 
@@ -338,6 +339,82 @@ fn damage_is_met_at_work() {
     assert!(counts.dropped["damaged"] > 0, "{counts:?}");
     assert_ne!(body.store.name(), "x");
     body.stop();
+}
+
+/// A medium with a page that it cannot read any more, until it is replaced.
+#[derive(Debug)]
+struct Worn {
+    shelf: Shelf,
+    page: u64,
+}
+
+#[derive(Debug)]
+struct WornFile {
+    file: Box<dyn StorageBackend>,
+    page: Option<u64>,
+}
+
+impl Medium for Worn {
+    fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
+        let page = Some(self.page).filter(|_| self.shelf.damaged() == 0);
+        Ok(Box::new(WornFile { file: self.shelf.open()?, page }))
+    }
+
+    fn beside(&self) -> io::Result<Box<dyn StorageBackend>> {
+        self.shelf.beside()
+    }
+
+    fn replace(&self) -> io::Result<String> {
+        self.shelf.replace()
+    }
+}
+
+impl StorageBackend for WornFile {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let pages = offset / PAGE as u64..(offset + out.len() as u64).div_ceil(PAGE as u64);
+        if self.page.is_some_and(|page| pages.contains(&page)) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write(offset, data)
+    }
+}
+
+/// A page that cannot be read is a page that is lost; a disk that is gone is not salvaged, but waited for.
+#[test]
+fn pages_that_cannot_be_read() {
+    let bytes = closed().bytes();
+    let mut lost = 0;
+    for page in 0..(bytes.len() / PAGE) as u64 {
+        let shelf = Shelf::holding(bytes.clone());
+        let worn = Worn { shelf: shelf.clone(), page };
+        match Rig::on(shelf.store(), worn, "fresh", plan()) {
+            Ok(rig) => {
+                rig.check_accounts();
+                lost += shelf.damaged();
+            }
+            Err(error) => {
+                assert!(page == 0 && matches!(error, StoreError::Unreadable(_)), "page {page}: {error}");
+                assert_eq!(shelf.damaged(), 0);
+            }
+        }
+    }
+    assert!(lost > 5, "{lost}");
 }
 
 /// On a real file: the damaged one is kept under another name, and not too many of them.

@@ -1,4 +1,4 @@
-//! A disk that is full, and has room again: on a real file system, with a real process.
+//! A disk that is full and has room again, and one that loses what it had: on real files, with a real process.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
@@ -127,6 +127,45 @@ fn a_full_disk_that_has_room_again() {
     let told = daemon.log().lines().filter(|line| line.contains("the disk is full")).count();
     assert!((1..=6).contains(&told), "told {told} times");
     daemon.terminate();
+}
+
+/// A store that is damaged while the daemon is away is salvaged when it starts: it says so, and goes on.
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn a_damaged_store() {
+    let (port, function) = (port::reserve(), Function::start());
+    let mut daemon = Daemon::start(&configuration(port, &function.url()));
+    let store = daemon.file("data/tidegate.redb");
+    for round in 0..3 {
+        let sensor = sensor(round).start(port);
+        let delivered = daemon.status().output("function", "delivered");
+        daemon.wait_for("deliveries", |s| s.output("function", "delivered") > delivered + 4);
+        sensor.finish();
+        daemon.kill();
+        let mut bytes = fs::read(&store).unwrap();
+        match round {
+            0 => bytes.truncate(bytes.len() / 2),
+            1 => bytes.chunks_mut(4_096).skip(1).step_by(3).for_each(|page| page.fill(0x55)),
+            _ => bytes = b"no store at all".to_vec(),
+        }
+        fs::write(&store, &bytes).unwrap();
+        daemon.launch();
+        let status =
+            daemon.wait_for("the damage to be told", |s| s.problems().contains("the store was damaged"));
+        assert_eq!(status.state(), "degraded");
+        status.balance().unwrap();
+    }
+    assert!(daemon.log().lines().filter(|line| line.contains("the store was damaged")).count() >= 3);
+    let names = fs::read_dir(daemon.file("data")).unwrap().map(|entry| entry.unwrap().file_name());
+    let kept = names.filter(|name| name.to_string_lossy().starts_with("tidegate.redb.damaged-")).count();
+    assert_eq!(kept, 2, "the last two");
+    daemon.terminate();
+    daemon.launch();
+    daemon.wait_for("a healthy daemon", |s| s.state() == "ok");
+    events::check_ids(&function.events()).unwrap();
+    let sensor = sensor(9).start(port);
+    daemon.wait_for("readings", |s| s.ledger("counted") > 20 && s.output("function", "delivered") > 0);
+    sensor.finish();
 }
 
 fn sensor(number: u64) -> Sensor {
