@@ -1,5 +1,5 @@
-//! What the end-to-end tests and the load tools share. Nothing here but `decoders` uses the daemon's code: it sees the
-//! daemon as a user does, through its configuration, its sockets and its status.
+//! What the end-to-end tests and the load tools share. Nothing here but `decoders` and `sim` uses the daemon's
+//! code: it sees the daemon as a user does, through its configuration, its sockets and its status.
 //!
 //! In the order in which data meets them: readings are published, a broker may pass them on, the daemon folds them, a
 //! function receives events, and an oracle says what those should have been.
@@ -29,6 +29,7 @@ pub mod outage;
 pub mod packet;
 pub mod port;
 pub mod publisher;
+pub mod sim;
 pub mod status;
 pub mod systemd;
 pub mod usage;

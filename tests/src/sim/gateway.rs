@@ -1,0 +1,320 @@
+//! The gateway: the real heart, pipeline and store in a process that can be killed, on a machine that can lose its power.
+
+use super::setup::{self, OUTPUTS};
+use super::world::{Event, World, millis, secs};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tidegate::clock::Timekeeper;
+use tidegate::health::Health;
+use tidegate::ingest::change::{NewPlan, put_in_force};
+use tidegate::ingest::figures::Figures;
+use tidegate::ingest::heart::{Heart, Parts};
+use tidegate::ingest::intake::{Input, Intake};
+use tidegate::ingest::mailbox::Mailbox;
+use tidegate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, TAP_BATCHES_MAX};
+use tidegate::store::{Opened, Shared, Store, StoreError};
+use tidegate::wiring::outbox::StoreOutbox;
+use tidegate_medium::{Disk, Trouble};
+use tidegate_pipeline::message::Trace;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// The heart looks up so often while the clock is not known.
+const LOOK: u64 = secs(2);
+/// And so often when it is: whatever is due it says itself.
+const IDLE: u64 = secs(600);
+
+/// One process, from its start to its end.
+pub(super) struct Process {
+    pub(super) number: u64,
+    pub(super) heart: Heart,
+    pub(super) intake: Arc<Intake>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) figures: Arc<Figures>,
+    /// The configuration that is in force.
+    pub(super) variant: usize,
+    /// What became of readings, where somebody reads the history.
+    traces: Option<broadcast::Receiver<Arc<Vec<Trace>>>>,
+    plans: mpsc::Sender<NewPlan>,
+    /// A plan that is to come in force, and its variant.
+    changing: Option<(oneshot::Receiver<()>, usize)>,
+    /// When the heart turns next.
+    pub(super) turn_at: u64,
+    /// The last turn ended then.
+    rested: u64,
+    commits: u64,
+}
+
+/// The machine's disk, and what runs on it.
+#[derive(Default)]
+pub(super) struct Gateway {
+    pub(super) disk: Disk,
+    pub(super) process: Option<Process>,
+    processes: u64,
+    /// The configuration file.
+    pub(super) variant: usize,
+}
+
+impl World {
+    /// The service manager starts the process; again a little later when it fails.
+    pub(super) fn start(&mut self) {
+        if self.gateway.process.is_some() {
+            return;
+        }
+        match self.started() {
+            Ok(process) => {
+                self.history.note(self.now, "started", &[process.number]);
+                self.cloud_begins(&process);
+                self.gateway.process = Some(process);
+                let soon = self.now + millis(self.random.u64(1..2_000));
+                self.at(soon, Event::Connect);
+            }
+            Err(_) if self.gateway.disk.is_cut() => self.power_cut(),
+            Err(error) => {
+                self.history.note_bytes(self.now, "does not start", error.to_string().as_bytes());
+                let later = self.now + secs(self.random.u64(1..5));
+                self.at(later, Event::Start);
+            }
+        }
+    }
+
+    fn started(&mut self) -> Result<Process, StoreError> {
+        let variant = self.gateway.variant;
+        let opener = self.gateway.disk.opener();
+        let Opened { mut store, mut pipeline } =
+            Store::open("disk", opener, "sim", |name| setup::plan(variant, name))?;
+        store.checkpoint_from(self.setup.checkpoint);
+        let mut clock = Timekeeper::new(self.machine.clone(), pipeline.last_heard());
+        let now = clock.look().now.now();
+        let plan = setup::plan(variant, store.shared().name());
+        put_in_force(&mut store, &mut pipeline, plan, now, None)?;
+        let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
+        let mailbox = Mailbox::new(Arc::clone(&intake));
+        let figures = Arc::new(Figures::default());
+        let shared = Arc::clone(store.shared());
+        let (plans, new_plans) = mpsc::channel(1);
+        let (taps, traces) = broadcast::channel(TAP_BATCHES_MAX);
+        let parts = Parts {
+            intake: Arc::clone(&intake),
+            mailbox: Arc::clone(&mailbox),
+            store,
+            pipeline,
+            health: Arc::new(Health::default()),
+            figures: Arc::clone(&figures),
+            taps,
+            clock,
+            bytes_max: u64::MAX,
+            interval: Duration::from_millis(250),
+            flash_bytes_per_day: 2_000_000_000,
+            history: None,
+            plans: new_plans,
+        };
+        self.gateway.processes += 1;
+        let number = self.gateway.processes;
+        let heart = Heart::new(parts, self.instant());
+        let (turn_at, rested) = (self.now, self.now);
+        let changing = None;
+        Ok(Process {
+            number,
+            heart,
+            intake,
+            mailbox,
+            shared,
+            figures,
+            variant,
+            traces: self.history.is_told().then_some(traces),
+            plans,
+            changing,
+            turn_at,
+            rested,
+            commits: 0,
+        })
+    }
+
+    /// There is something for the heart; it waits a little for more.
+    pub(super) fn wake(&mut self) {
+        if let Some(process) = &mut self.gateway.process
+            && process.heart.takes()
+        {
+            process.turn_at = process.turn_at.min((self.now + millis(2)).max(process.rested));
+        }
+    }
+
+    /// The heart turns.
+    pub(super) fn turn(&mut self) {
+        let now = self.instant();
+        let rested = self.now + self.random.u64(..millis(5));
+        let later = self.instant_at(rested);
+        let Some(process) = &mut self.gateway.process else { return };
+        let _ = process.heart.turn(now);
+        let due = process.heart.rest(later).map_or(u64::MAX, |due| self.epoch.since(due));
+        let idle = if self.machine.is_vouched() { IDLE } else { LOOK };
+        process.rested = rested;
+        // A little later than it is due: a clock that drifts must not make it turn in vain for ever.
+        process.turn_at = due.saturating_add(millis(1)).min(self.now + idle).max(rested);
+        if self.gateway.disk.is_cut() {
+            return self.power_cut();
+        }
+        self.settled();
+    }
+
+    /// What follows from a turn.
+    fn settled(&mut self) {
+        self.tell_traces();
+        self.acknowledge();
+        let Some(process) = &mut self.gateway.process else { return };
+        if let Some((done, variant)) = &mut process.changing
+            && done.try_recv().is_ok()
+        {
+            let variant = *variant;
+            (process.changing, process.variant) = (None, variant);
+            self.history.note(self.now, "reconfigured", &[variant as u64]);
+            let soon = self.now + millis(self.random.u64(1..500));
+            self.at(soon, Event::Connect);
+        }
+        let Some(process) = &mut self.gateway.process else { return };
+        let commits = process.figures.commits.load(Ordering::Relaxed);
+        if commits != std::mem::replace(&mut process.commits, commits) {
+            self.history.note(self.now, "committed", &[commits]);
+            self.check_commit();
+            self.cloud_looks();
+        }
+    }
+
+    fn tell_traces(&mut self) {
+        let Some(traces) = self.gateway.process.as_mut().and_then(|process| process.traces.as_mut()) else {
+            return;
+        };
+        while let Ok(batch) = traces.try_recv() {
+            for Trace { topic, payload, verdict, .. } in batch.iter() {
+                self.history.tell(self.now, &format_args!("{verdict:?} {topic} {payload}"));
+            }
+        }
+    }
+
+    /// The process is killed: what it wrote is in the system's cache.
+    pub(super) fn kill(&mut self) {
+        let disk = self.gateway.disk.after_kill();
+        self.end(disk);
+    }
+
+    /// The power is cut, and comes back.
+    pub(super) fn power_cut(&mut self) {
+        let disk = self.gateway.disk.after_cut(self.random.u64(..));
+        self.end(disk);
+        // What is held when the machine goes off never gets its right time.
+        self.oracle.released(false);
+        self.machine.boots(!self.setup.clocks || self.random.bool());
+        if !self.machine.is_vouched() {
+            let found = self.now + secs(self.random.u64(1..240));
+            self.at(found, Event::Synchronise);
+        }
+    }
+
+    /// The process is gone; `disk` is what is left.
+    fn end(&mut self, disk: Disk) {
+        self.history.note(self.now, "ended", &[]);
+        // Whatever the process still does on its way out does not reach the disk.
+        self.gateway.disk.trouble(Trouble::CutAt(0));
+        self.hang_up(false);
+        self.cloud_ends();
+        self.gateway.process = None;
+        self.gateway.disk = disk;
+        let back = self.now + millis(self.random.u64(100..8_000));
+        self.at(back, Event::Start);
+    }
+
+    /// The service manager stops the process, which writes what it has, and starts it again.
+    pub(super) fn stop(&mut self) {
+        self.hang_up(true);
+        let now = self.instant();
+        let Some(process) = &mut self.gateway.process else { return };
+        process.intake.close();
+        // What a disk that works well makes possible takes two turns; then nobody waits any more.
+        for _ in 0..3 {
+            if process.heart.turn(now).is_break() {
+                break;
+            }
+            process.heart.rest(now);
+        }
+        if self.gateway.disk.is_cut() {
+            return self.power_cut();
+        }
+        self.check_commit();
+        self.cloud_ends();
+        self.gateway.process = None;
+        self.history.note(self.now, "stopped", &[]);
+        let back = self.now + millis(self.random.u64(100..8_000));
+        self.at(back, Event::Start);
+    }
+
+    /// Somebody edits the file; the running process is told, or it finds out at its next start.
+    pub(super) fn reconfigure(&mut self, variant: usize, told: bool) {
+        self.gateway.variant = variant;
+        if !told {
+            return;
+        }
+        // Sources may be numbered anew: they leave first, as they do in a reload.
+        self.hang_up(true);
+        let Some(process) = &mut self.gateway.process else { return };
+        let (done, answer) = oneshot::channel();
+        let plan = setup::plan(variant, process.shared.name());
+        let subscriptions = [("broker".to_owned(), vec!["#".to_owned()])].into();
+        if process.plans.try_send(NewPlan { plan, subscriptions, done }).is_ok() {
+            process.changing = Some((answer, variant));
+            process.turn_at = process.turn_at.min(self.now.max(process.rested));
+        }
+    }
+
+    /// Whether a plan waits to come in force: sources stay away so long.
+    pub(super) fn is_changing(&self) -> bool {
+        self.gateway.process.as_ref().is_some_and(|process| process.changing.is_some())
+    }
+
+    /// The account of the process, read at every commit: promise 4.
+    fn check_commit(&mut self) {
+        let Some(process) = &self.gateway.process else { return };
+        let (account, pending) = process.figures.account(&process.intake);
+        let (total, held) = (account.ledger.total(), account.held);
+        // What is pending in the intake counts messages; only what is on disk is compared here.
+        let (sure, given) = (self.counts.committed, self.counts.given);
+        if !(sure..=given).contains(&(total + held)) {
+            let text = format!(
+                "the ledger says {total} decided and {held} held, {pending} pending; {sure} were committed for certain, \
+                 and {given} handed over"
+            );
+            self.broken.get_or_insert(text);
+        }
+        let outputs = process.shared.outputs();
+        let queued: u64 = outputs.values().map(|row| row.counts.queued()).sum();
+        match process.shared.counts() {
+            Ok((_, rows)) if rows != queued => {
+                let text = format!("{rows} events are queued, and by the accounts {queued}: {outputs:?}");
+                self.broken.get_or_insert(text);
+            }
+            // A disk that cannot be read says nothing.
+            _ => {}
+        }
+        for (name, row) in &outputs {
+            let c = &row.counts;
+            let gone = c.delivered + c.merged + c.superseded + c.refused + c.dropped.values().sum::<u64>();
+            if gone > c.made || !OUTPUTS.contains(&name.as_str()) {
+                self.broken.get_or_insert(format!("the account of {name} does not balance: {c:?}"));
+            }
+        }
+    }
+
+    /// Gives the heart something.
+    pub(super) fn push(&mut self, input: Input) -> Option<Input> {
+        let Some(process) = &self.gateway.process else { return None };
+        let refused = process.intake.try_push(Some(input));
+        self.wake();
+        refused
+    }
+
+    /// The outboxes of the process.
+    pub(super) fn outboxes(process: &Process) -> [StoreOutbox; 2] {
+        OUTPUTS.map(|name| StoreOutbox::new(name, Arc::clone(&process.shared), Arc::clone(&process.mailbox)))
+    }
+}

@@ -1,0 +1,158 @@
+//! The configuration under test, in its variants, and what else a seed decides before anything happens.
+
+use super::world::secs;
+use fastrand::Rng;
+use std::path::Path;
+use std::sync::OnceLock;
+use tidegate::config::{self, Environment};
+use tidegate_pipeline::plan::Plan;
+
+/// Names of the outputs.
+pub(super) const OUTPUTS: [&str; 2] = ["a", "b"];
+/// How long windows can be amended, in µs.
+pub(super) const AMEND: u64 = secs(3_600);
+/// How long what comes without a clock is held, less what makes it certain, in µs.
+pub(super) const HOLD_CERTAIN: u64 = secs(115);
+/// How many variants of the configuration there are.
+pub(super) const VARIANTS: usize = 3;
+
+/// What a seed decides about the surroundings.
+#[derive(Clone, Debug)]
+pub(super) struct Setup {
+    /// Messages that the broker has in flight at most.
+    pub(super) in_flight: usize,
+    /// What we tell it.
+    pub(super) receive_max: u16,
+    /// It delivers what it has at once after a reconnect, whatever the limit.
+    pub(super) exceeds: bool,
+    /// It marks what it delivers again.
+    pub(super) marks: bool,
+    /// It gives new identifiers to what it delivers again.
+    pub(super) renumbers: bool,
+    /// It delivers again in another order.
+    pub(super) reorders: bool,
+    /// It may lose its sessions.
+    pub(super) forgets: bool,
+    /// Sensors send again what they think was lost.
+    pub(super) repeats: bool,
+    /// The clock may be wrong.
+    pub(super) clocks: bool,
+    /// The configuration may change.
+    pub(super) changes: bool,
+    /// Events in one request, by output; 1 for single ones.
+    pub(super) batch: [usize; 2],
+    /// Journal bytes that are worth a checkpoint.
+    pub(super) checkpoint: u64,
+    /// How many faults.
+    pub(super) faults: u32,
+}
+
+impl Setup {
+    pub(super) fn draw(random: &mut Rng) -> Setup {
+        let orderly = random.u32(..3) == 0;
+        let mut may = |one_in: u32| !orderly && random.u32(..one_in) == 0;
+        let (exceeds, reorders, forgets, repeats) = (may(3), may(4), may(2), may(2));
+        Setup {
+            exceeds,
+            reorders,
+            forgets,
+            repeats,
+            in_flight: random.usize(1..40),
+            receive_max: random.u16(40..200),
+            marks: random.bool(),
+            renumbers: random.bool(),
+            clocks: random.u32(..3) == 0,
+            changes: random.u32(..3) == 0,
+            batch: [random.usize(2..30), 1],
+            checkpoint: [2_000, 20_000, 4 << 20][random.usize(..3)],
+            faults: random.u32(2..12),
+        }
+    }
+
+    /// Whether repeated deliveries are of the kind that even content alone tells apart: each as often as before, in the
+    /// order of before, to a session that the broker has kept.
+    pub(super) fn is_orderly(&self) -> bool {
+        !(self.exceeds || self.reorders || self.forgets || self.repeats)
+    }
+}
+
+/// The plan of a variant, for a store of this name.
+pub(super) fn plan(variant: usize, store: &str) -> Plan {
+    static PLANS: OnceLock<Vec<Plan>> = OnceLock::new();
+    let plans = PLANS.get_or_init(|| (0..VARIANTS).map(parsed).collect());
+    Plan { source: format!("/gateways/simulated/{store}"), ..plans[variant].clone() }
+}
+
+/// Where the broker stands among the sources of a variant.
+pub(super) fn source(variant: usize) -> u16 {
+    u16::from(variant == 1)
+}
+
+fn parsed(variant: usize) -> Plan {
+    // The first variant is the plain one. The second renames a summary and renumbers the sources; the third computes
+    // more of the other summary, under the same keys.
+    let minute = if variant == 1 { "minutely" } else { "minute" };
+    let spare =
+        if variant == 1 { "[sources.aa]\nurl = \"mqtt://127.0.0.1:2\"\nclient_id = \"aa\"\n" } else { "" };
+    let more = if variant == 2 { ", \"max\"" } else { "" };
+    let text = format!(
+        r#"
+[gateway]
+id = "simulated"
+data_dir = "/nowhere"
+timezone = "UTC"
+[clock]
+hold_max = "2m"
+{spare}
+[sources.broker]
+url = "mqtt://127.0.0.1:1"
+client_id = "gateway"
+[streams.booted]
+sources = "broker"
+topic = "booted/{{device}}"
+time = {{ at = "/ts", format = "ms" }}
+sequence = {{ at = "/n", boot = "/boot", per = ["device"] }}
+[streams.booted.metrics]
+x = {{ at = "/x" }}
+y = {{ at = "/y" }}
+[streams.numbered]
+sources = "broker"
+topic = "numbered/{{device}}/{{metric}}"
+value = "/v"
+time = {{ at = "/ts", format = "ms" }}
+sequence = "/n"
+[streams.stamped]
+sources = "broker"
+topic = "stamped/{{device}}/{{metric}}"
+value = "/v"
+time = {{ at = "/ts", format = "ms" }}
+unique = "time"
+[streams.plain]
+sources = "broker"
+topic = "plain/{{device}}/{{metric}}"
+value = "/v"
+time = {{ at = "/ts", format = "ms" }}
+[streams.text]
+sources = "broker"
+topic = "text/{{device}}/{{metric}}"
+format = "text"
+[summaries.{minute}]
+window = "1m"
+lateness = "10s"
+amend = "1h"
+aggregates = ["count", "sum"]
+[summaries.five]
+window = "5m"
+lateness = "10s"
+amend = "1h"
+aggregates = ["count", "sum"{more}]
+[outputs.a]
+url = "http://127.0.0.1:1/"
+batch = {{ events = 20, bytes = "64KiB", linger = "1s" }}
+[outputs.b]
+url = "http://127.0.0.1:1/"
+"#
+    );
+    let env = Environment { hostname: Some("simulated".into()), ..Environment::default() };
+    config::parse(&text, "simulated.toml", Path::new("/nowhere"), &env).unwrap().config.plan
+}
