@@ -17,6 +17,8 @@ pub const CLIENTS_MAX: usize = 1_000;
 pub const CLIENT_RATE_MAX: u32 = 50_000;
 /// How long a client may take from connecting to CONNECT, and a broker from connecting to CONNACK.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the name of a broker may take to be resolved, within that.
+pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(8);
 /// Bytes of topics and payloads that wait for the writer.
 pub const INTAKE_BYTES_MAX: usize = 8 << 20;
 /// Messages that wait for the writer.

@@ -80,6 +80,36 @@ pub fn server_config(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
     Ok(Arc::new(builder.with_single_cert(chain, key)?))
 }
 
+/// Why TLS failed and what to do, to stand behind "TLS with … failed". The same text for the same cause, at any time.
+/// `plain` and `secure` are the schemes to choose from.
+pub fn why(error: &rustls::Error, plain: &str, secure: &str) -> String {
+    use rustls::CertificateError as Bad;
+    let advice = match error {
+        // What rustls says of these two holds the time of day, which would make each attempt a new problem.
+        rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+            return ": its certificate has expired, or the gateway's clock is ahead: renew the one or set the other".into();
+        }
+        rustls::Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
+            return ": its certificate is not valid yet, so the gateway's clock is probably behind: let it synchronise".into();
+        }
+        rustls::Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => {
+            "nobody we trust has signed its certificate: set `ca` to the authority's PEM file; or somebody (a captive \
+             portal, a proxy) stands in between"
+        }
+        rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+            "its certificate is for another name: correct the name in `url`, or the certificate"
+        }
+        rustls::Error::InvalidCertificate(_) => "its certificate is not acceptable: correct it",
+        rustls::Error::InvalidMessage(_) => {
+            return format!(
+                " ({error}): it does not speak TLS: `{plain}://` instead of `{secure}://`, or another port?"
+            );
+        }
+        _ => "no common ground was found: check the server's TLS settings",
+    };
+    format!(" ({error}): {advice}")
+}
+
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

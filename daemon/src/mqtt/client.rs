@@ -76,6 +76,8 @@ struct Client {
     closed_soon: u32,
     /// This process has subscribed to everything in the session that the broker keeps.
     subscribed: bool,
+    /// It has been said that it is tried in the older version.
+    told_older: bool,
     /// Read once: the files of the system's authorities do not change often.
     tls: Option<Arc<rustls::ClientConfig>>,
 }
@@ -84,7 +86,14 @@ struct Client {
 struct Progress {
     /// Filters by the packet identifier of the SUBSCRIBE that asks for them.
     asked: BTreeMap<u16, Vec<String>>,
-    refused: Vec<String>,
+    /// What it refused, with its codes. It is asked again: somebody may have allowed it.
+    refused: BTreeMap<String, u8>,
+    ask_again_at: Option<Instant>,
+    patience: Backoff,
+    /// The packet identifier that was used last.
+    id: u16,
+    /// All was granted or refused, for the first time.
+    answered: bool,
     /// Long after everything else: what the timer waits for when nothing is due.
     idle_until: Instant,
     /// When all SUBACKs must be here.
@@ -114,6 +123,7 @@ impl Client {
             unanswered: 0,
             closed_soon: 0,
             subscribed: false,
+            told_older: false,
             tls: None,
         }
     }
@@ -136,6 +146,7 @@ impl Client {
             )))
         })?;
         self.version_known = true;
+        self.told_older = false;
         self.unanswered = 0;
         let link = Link::new(self.context.index, self.cfg.client_id.as_str(), self.cfg.receive_max);
         let mut connection =
@@ -206,7 +217,11 @@ impl Client {
         let keep_alive = (keep_alive > Duration::ZERO).then_some(keep_alive);
         let mut progress = Progress {
             asked: BTreeMap::new(),
-            refused: Vec::new(),
+            refused: BTreeMap::new(),
+            ask_again_at: None,
+            patience: Backoff::default(),
+            id: 0,
+            answered: false,
             idle_until: now + Duration::from_secs(30 * 86_400),
             answer_by: now + limits::HANDSHAKE_TIMEOUT,
             drained_at: None,
@@ -218,27 +233,40 @@ impl Client {
         };
         let too_long = |fault: super::frame::Fault| fault.to_string();
         let out = &mut connection.wire.out;
-        let mut id = 0;
         if connack.session_present {
             for filters in self.removed.chunks(limits::FILTERS_PER_PACKET_MAX) {
-                id += 1;
-                encode::unsubscribe(self.version, id, filters, out).map_err(too_long)?;
+                progress.id += 1;
+                encode::unsubscribe(self.version, progress.id, filters, out).map_err(too_long)?;
             }
         }
         self.removed.clear();
         // A broker of version 3.1.1 replays what it retains at each SUBSCRIBE: not again where it is not needed.
         if !(connack.session_present && self.subscribed) {
             self.subscribed = false;
-            for filters in self.subscriptions.chunks(limits::FILTERS_PER_PACKET_MAX) {
-                id += 1;
-                encode::subscribe(self.version, id, filters, self.cfg.qos, out).map_err(too_long)?;
-                progress.asked.insert(id, filters.to_vec());
-            }
+            self.ask(&self.subscriptions, connection, &mut progress)?;
         }
         if progress.asked.is_empty() {
             self.subscribed_all(connection, &mut progress);
         }
         Ok(progress)
+    }
+
+    /// Asks for these filters.
+    fn ask(
+        &self,
+        filters: &[String],
+        connection: &mut Connection,
+        progress: &mut Progress,
+    ) -> Result<(), String> {
+        for filters in filters.chunks(limits::FILTERS_PER_PACKET_MAX) {
+            // 0 is none.
+            progress.id = progress.id.checked_add(1).unwrap_or(1);
+            encode::subscribe(self.version, progress.id, filters, self.cfg.qos, &mut connection.wire.out)
+                .map_err(|fault| fault.to_string())?;
+            progress.asked.insert(progress.id, filters.to_vec());
+        }
+        progress.answer_by = Instant::now() + limits::HANDSHAKE_TIMEOUT;
+        Ok(())
     }
 
     fn packet(
@@ -253,8 +281,11 @@ impl Client {
                 if codes.len() != filters.len() {
                     return Err("the broker answered SUBSCRIBE with another number of codes".into());
                 }
-                for (filter, &code) in filters.iter().zip(&codes).filter(|(_, code)| **code >= 0x80) {
-                    progress.refused.push(reasons::suback(code, filter));
+                for (filter, code) in filters.into_iter().zip(codes) {
+                    match code {
+                        0x80.. => progress.refused.insert(filter, code),
+                        _ => progress.refused.remove(&filter),
+                    };
                 }
                 if progress.asked.is_empty() {
                     self.subscribed_all(connection, progress);
@@ -271,9 +302,14 @@ impl Client {
 
     fn subscribed_all(&mut self, connection: &mut Connection, progress: &mut Progress) {
         self.subscribed = progress.refused.is_empty() && self.cfg.session_expiry.is_some();
+        progress.ask_again_at =
+            (!progress.refused.is_empty()).then(|| Instant::now() + progress.patience.next());
         // As long as the last connections ended at once, this one has to last before all is said to be well.
         if self.closed_soon == 0 {
             self.settled(progress);
+        }
+        if std::mem::replace(&mut progress.answered, true) {
+            return;
         }
         if progress.session_present {
             progress.drained_at = Some(Instant::now() + limits::DRAINED_AFTER);
@@ -288,7 +324,9 @@ impl Client {
         if progress.refused.is_empty() {
             self.context.well();
         } else {
-            self.context.trouble(&progress.refused.join("; "));
+            let refused: Vec<_> =
+                progress.refused.iter().map(|(filter, code)| reasons::suback(*code, filter)).collect();
+            self.context.trouble(&refused.join("; "));
         }
     }
 
@@ -300,6 +338,11 @@ impl Client {
                 return Err("the broker did not answer SUBSCRIBE: look into its log".into());
             }
             progress.answer_by = now + limits::HANDSHAKE_TIMEOUT;
+        }
+        if progress.ask_again_at.is_some_and(|at| now >= at) {
+            progress.ask_again_at = None;
+            let filters: Vec<String> = progress.refused.keys().cloned().collect();
+            self.ask(&filters, connection, progress)?;
         }
         if progress.drained_at.is_some_and(|at| now >= at) {
             progress.drained_at = None;
@@ -337,7 +380,7 @@ impl Client {
 
     fn over(over: Over) -> (String, FailureKind) {
         match over {
-            Over::Closed => ("the broker closed the connection".into(), FailureKind::Closed),
+            over if over.is_end() => ("the broker closed the connection".into(), FailureKind::Closed),
             over => (over.to_string(), FailureKind::Other),
         }
     }
@@ -356,7 +399,12 @@ impl Client {
             Protocol::V5 if refused || (self.unanswered >= 2 && !self.version_known) => {
                 self.version = Protocol::V4;
                 self.unanswered = 0;
-                tracing::info!(source = self.context.name, "the broker does not speak MQTT 5: trying 3.1.1");
+                if !std::mem::replace(&mut self.told_older, true) {
+                    tracing::info!(
+                        source = self.context.name,
+                        "the broker does not speak MQTT 5: trying 3.1.1"
+                    );
+                }
                 // A refusal is a clear word; where the broker only closed, the back-off goes on.
                 refused
             }
@@ -387,7 +435,7 @@ impl Progress {
     /// When something is due next.
     fn next(&self) -> Instant {
         let answer_by = (!self.asked.is_empty()).then_some(self.answer_by);
-        let due = [answer_by, self.drained_at, self.ping_at, self.stable_at];
+        let due = [answer_by, self.ask_again_at, self.drained_at, self.ping_at, self.stable_at];
         due.into_iter().flatten().min().unwrap_or(self.idle_until)
     }
 }

@@ -42,6 +42,18 @@ pub(super) enum Over {
     Fault(#[from] Fault),
 }
 
+impl Over {
+    /// Whether the other end closed, in one way or another: which of them it is, is chance.
+    pub(super) fn is_end(&self) -> bool {
+        use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        match self {
+            Over::Closed => true,
+            Over::Io(error) => matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof),
+            Over::Fault(_) => false,
+        }
+    }
+}
+
 /// The transport: a stream, what was read from it and what is to be written to it.
 pub(super) struct Wire {
     stream: Box<dyn Stream>,

@@ -1,6 +1,22 @@
 //! What the codes of a broker mean, and what to do next, in words.
 
 use crate::config::model::{Mqtt, Protocol};
+use std::io;
+
+/// Why there is no connection.
+pub(super) fn unreachable(place: &str, error: &io::Error) -> String {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+    match error.kind() {
+        ConnectionRefused => {
+            format!("{place} refuses connections: is the broker running, and is the port in `url` right?")
+        }
+        NetworkUnreachable | HostUnreachable => format!("{place} cannot be reached: is the network up?"),
+        TimedOut => format!("{place} cannot be reached in time: does no firewall stand in between?"),
+        _ => format!(
+            "cannot connect to {place}: {error}; is the broker running, and does the network reach it?"
+        ),
+    }
+}
 
 /// Why a broker refused the connection (CONNACK, MQTT 5 section 3.2.2.2).
 pub(super) fn connack(code: u8, said: Option<&str>, cfg: &Mqtt, version: Protocol) -> String {
@@ -22,9 +38,11 @@ pub(super) fn connack(code: u8, said: Option<&str>, cfg: &Mqtt, version: Protoco
         },
         0x87 | 0x8A => match user {
             "" => "the broker does not let us in without a user name: set `username` and `password`".into(),
-            user => {
-                format!("the broker does not let user `{user}` in: allow it in the broker's configuration")
-            }
+            // mosquitto says no more of a wrong password.
+            user => format!(
+                "the broker does not let user `{user}` in: correct `username` and `password`, or allow it in the broker's \
+                 configuration"
+            ),
         },
         0x88 | 0x89 => "the broker is not available or too busy; tidegate keeps trying".into(),
         0x8C => "the broker wants an enhanced authentication, which tidegate does not speak: \

@@ -1,8 +1,8 @@
 //! What a request that got no answer means, in words. The URL is never shown: its query may carry a key.
 
 use super::super::answer::Answer;
+use crate::tls;
 use reqwest::Url;
-use rustls::CertificateError;
 use std::error::Error;
 use std::io;
 use std::time::Duration;
@@ -98,33 +98,5 @@ fn connect_words(error: &reqwest::Error, place: &str) -> String {
 }
 
 fn tls_words(error: &rustls::Error, place: &str) -> String {
-    use CertificateError as Bad;
-    let advice = match error {
-        // What rustls says of these two holds the time of day, which would make each attempt a new problem.
-        rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
-            return format!(
-                "TLS with {place} failed: its certificate has expired, or the gateway's clock is ahead: renew the one or set \
-                 the other. Everything is kept"
-            );
-        }
-        rustls::Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
-            return format!(
-                "TLS with {place} failed: its certificate is not valid yet, so the gateway's clock is probably behind: let \
-                 it synchronise. Everything is kept"
-            );
-        }
-        rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => {
-            "nobody we trust has signed its certificate: set `ca` to the authority's PEM file; or somebody (a captive \
-             portal, a proxy) stands in between"
-        }
-        rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
-            "its certificate is for another name: correct the name in `url`, or the certificate"
-        }
-        rustls::Error::InvalidCertificate(_) => "its certificate is not acceptable: correct it",
-        rustls::Error::InvalidMessage(_) => {
-            "it does not speak TLS: `http://` instead of `https://`, or another port?"
-        }
-        _ => "no common ground was found: check the server's TLS settings",
-    };
-    format!("TLS with {place} failed ({error}): {advice}. Everything is kept")
+    format!("TLS with {place} failed{}. Everything is kept", tls::why(error, "http", "https"))
 }

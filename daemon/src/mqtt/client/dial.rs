@@ -1,7 +1,9 @@
 //! From an address to a session: TCP, TLS, CONNECT, CONNACK.
 
 use super::Client;
-use crate::mqtt::connection::{Over, Stream, Wire};
+use crate::config::model::Tls;
+use crate::limits;
+use crate::mqtt::connection::{Stream, Wire};
 use crate::mqtt::encode::{self, Hello};
 use crate::mqtt::reasons;
 use crate::mqtt::wire::{ConnAck, Packet};
@@ -9,7 +11,10 @@ use crate::secret::{self, SecretText};
 use crate::tls;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// Why there is no connection (any more).
 pub(super) struct Failure {
@@ -79,28 +84,45 @@ impl Client {
             Ok(_) => Err(Failure::before(
                 "what answers there is not an MQTT broker: it answered CONNECT with another packet",
             )),
-            Err(Over::Closed) => Err(Failure {
+            Err(over) if over.is_end() => Err(Failure {
                 kind: FailureKind::Closed,
-                ..Failure::before("the broker closed the connection instead of answering CONNECT")
-            }),
-            Err(Over::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionReset => Err(Failure {
-                kind: FailureKind::Closed,
-                ..Failure::before("the broker reset the connection instead of answering CONNECT")
+                ..Failure::before(
+                    "the broker closed the connection instead of answering CONNECT: look into its log",
+                )
             }),
             Err(over) => Err(Failure::before(format!("no session with the broker: {over}"))),
         }
     }
 
     async fn dial(&mut self) -> Result<Box<dyn Stream>, Failure> {
-        let (host, port) = (self.cfg.host.as_str(), self.cfg.port);
-        let tcp = TcpStream::connect((host, port)).await.map_err(|error| {
-            Failure::before(format!(
-                "cannot connect to {host}:{port}: {error}; is the broker running, and does the network reach it?"
-            ))
-        })?;
+        let (host, port) = (self.cfg.host.clone(), self.cfg.port);
+        let found = timeout(limits::LOOKUP_TIMEOUT, lookup_host((host.as_str(), port))).await;
+        let addresses: Vec<_> = match found.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
+            Ok(addresses) => addresses.collect(),
+            Err(error) => {
+                // What the system says changes with its mood, and would make each attempt a new problem.
+                tracing::debug!(source = self.context.name, %error, "no address");
+                return Err(Failure::before(format!(
+                    "the name {host} cannot be resolved: check the network and its DNS, and the name in `url`"
+                )));
+            }
+        };
+        let tcp = TcpStream::connect(addresses.as_slice()).await;
+        let tcp =
+            tcp.map_err(|error| Failure::before(reasons::unreachable(&format!("{host}:{port}"), &error)))?;
         // Without it an acknowledgement could wait for the answer to the one before.
         let _ = tcp.set_nodelay(true);
-        let Some(settings) = self.cfg.tls.clone() else { return Ok(Box::new(tcp)) };
+        match self.cfg.tls.clone() {
+            None => Ok(Box::new(tcp)),
+            // Read again after a failure: the files may have changed.
+            Some(settings) => {
+                Ok(Box::new(self.secure(tcp, settings).await.inspect_err(|_| self.tls = None)?))
+            }
+        }
+    }
+
+    async fn secure(&mut self, tcp: TcpStream, settings: Tls) -> Result<TlsStream<TcpStream>, Failure> {
+        let (host, port) = (self.cfg.host.as_str(), self.cfg.port);
         let config = match &self.tls {
             Some(config) => Arc::clone(config),
             None => {
@@ -110,12 +132,15 @@ impl Client {
         };
         let name = rustls::pki_types::ServerName::try_from(host.to_owned())
             .map_err(|_| Failure::before(format!("`{host}` cannot be the name in a certificate")))?;
-        let stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await.map_err(|error| {
-            Failure::before(format!(
-                "no TLS with {host}:{port}: {error}; check `ca`, the name in `url` and that the port speaks TLS"
-            ))
-        })?;
-        Ok(Box::new(stream))
+        TlsConnector::from(config).connect(name, tcp).await.map_err(|error| {
+            let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            Failure::before(match cause {
+                Some(cause) => {
+                    format!("TLS with {host}:{port} failed{}", tls::why(cause, "mqtt", "mqtts"))
+                }
+                None => format!("TLS with {host}:{port} failed ({error}): check that this port speaks TLS"),
+            })
+        })
     }
 
     /// Read for each connection, so that a new password needs no restart.

@@ -79,6 +79,15 @@ impl Peer {
         }
     }
 
+    /// With a code for each of its filters.
+    pub(super) async fn suback_all(&mut self, v5: bool, subscribe: &[u8], codes: &[u8]) {
+        let mut packet = vec![0x90, 2 + u8::from(v5) + u8::try_from(codes.len()).unwrap()];
+        packet.extend(&subscribe[2..4]);
+        packet.extend(v5.then_some(0));
+        packet.extend(codes);
+        self.send(&packet).await;
+    }
+
     /// The packet ids of the next `count` PUBACKs.
     pub(super) async fn pubacks(&mut self, count: usize) -> Vec<u16> {
         let mut ids = Vec::new();

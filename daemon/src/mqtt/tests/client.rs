@@ -66,6 +66,51 @@ async fn a_refused_filter_is_a_problem_with_its_next_step() {
     }
 }
 
+/// Somebody may allow it: the broker is asked again on the same connection, and the rest goes on meanwhile.
+#[tokio::test]
+async fn a_refused_filter_is_asked_for_again() {
+    for v5 in [true, false] {
+        let mut bench = Bench::new();
+        let (broker, port) = Broker::new().await;
+        let filters = vec!["a/#".into(), "b/#".into()];
+        let protocol = if v5 { Protocol::V5 } else { Protocol::V4 };
+        start(&bench, Mqtt { filters, ..mqtt(port, protocol) });
+        let mut peer = broker.accept().await;
+        peer.packet().await;
+        peer.connack(v5, false, 0).await;
+        let both = peer.packet().await;
+        peer.suback_all(v5, &both, &[1, 0x80]).await;
+        let told = bench.problem_with("`b/#`").await;
+        assert!(!told.contains("`a/#`"), "{told}");
+        bench.opened().await;
+        for _ in 0..2 {
+            let again = peer.packet().await;
+            assert!(again[0] == 0x82 && again[2..4] != both[2..4], "{again:?}");
+            let holds = |filter: &[u8]| again.windows(filter.len()).any(|part| part == filter);
+            assert!(holds(b"b/#") && !holds(b"a/#"), "only what was refused: {again:?}");
+            peer.suback_all(v5, &again, &[0x80]).await;
+            peer.send(&publish(v5, 0, b"a/x", b"1")).await;
+            assert_eq!(messages_of(&bench.run().await), ["a/x=1"]);
+            assert_eq!(bench.problem().as_deref(), Some(told.as_str()), "the same problem: told once");
+        }
+        let again = peer.packet().await;
+        peer.suback_all(v5, &again, &[1]).await;
+        eventually("to be well", async || bench.problem().is_none().then_some(())).await;
+    }
+}
+
+/// The same text at every attempt, whatever the system says in detail: one problem, one line in the log.
+#[tokio::test]
+async fn a_broker_that_cannot_be_reached_is_one_problem() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for (host, part) in [("127.0.0.1", "refuses connections"), ("no-such-host.invalid", "cannot be resolved")]
+    {
+        let bench = Bench::new();
+        start(&bench, Mqtt { host: host.into(), ..mqtt(closed, Protocol::V5) });
+        bench.problem_with(part).await;
+    }
+}
+
 #[tokio::test]
 async fn each_refusal_has_its_sentence() {
     for (v5, code, part) in [

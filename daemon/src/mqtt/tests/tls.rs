@@ -27,8 +27,14 @@ impl Authority {
 
     /// A certificate for `name`, as the files `name.cert` and `name.key`.
     fn certify(&self, name: &str) -> (Option<PathBuf>, Option<PathBuf>) {
+        self.certify_until(name, 4_096)
+    }
+
+    /// The same, which ends with this year.
+    fn certify_until(&self, name: &str, year: i32) -> (Option<PathBuf>, Option<PathBuf>) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 12, 31);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let (cert_file, key_file) = (self.file(&format!("{name}.cert")), self.file(&format!("{name}.key")));
         std::fs::write(&cert_file, certificate.pem()).unwrap();
@@ -76,7 +82,23 @@ async fn a_stranger_s_certificate_is_a_problem() {
     let guest = Bench::new();
     let cfg = client(port, &stranger.file("ca"), (None, None));
     tokio::spawn(run_source(cfg, Vec::new(), guest.context.clone(), guest.stop.subscribe()));
-    guest.problem_with("check `ca`").await;
+    guest.problem_with("set `ca`").await;
+}
+
+/// The text holds no time of day: the second attempt must not be a second problem.
+#[tokio::test]
+async fn an_expired_certificate_is_one_problem_with_one_text() {
+    let authority = Authority::new();
+    let (cert, key) = authority.certify_until("localhost", 2_020);
+    let house = Bench::new();
+    let port = server(&house, Tls { ca: None, cert, key }).await;
+    let guest = Bench::new();
+    let cfg = client(port, &authority.file("ca"), (None, None));
+    tokio::spawn(run_source(cfg, Vec::new(), guest.context.clone(), guest.stop.subscribe()));
+    let told = guest.problem_with("has expired").await;
+    let expected =
+        ": its certificate has expired, or the gateway's clock is ahead: renew the one or set the other";
+    assert_eq!(told, format!("TLS with localhost:{port} failed{expected}"));
 }
 
 #[tokio::test]
