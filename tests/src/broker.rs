@@ -3,13 +3,16 @@
 use crate::{port, wait};
 use std::fs;
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long it may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Every change goes to disk at once, as far as mosquitto does that: within about a second, and when it is told to leave.
+const SAVING: &str = "autosave_interval 1\nautosave_on_changes true\npersistence true\n";
 
 /// A broker that forgets nothing when it is stopped. Ends with the value.
 #[derive(Debug)]
@@ -25,7 +28,16 @@ impl Broker {
     /// # Panics
     /// When mosquitto is not installed or does not start.
     pub fn start() -> Broker {
-        Broker::configured("autosave_interval 1\nautosave_on_changes true\npersistence true\n")
+        Broker::configured(SAVING, |_| "allow_anonymous true\n".into())
+    }
+
+    /// Starts one with these lines in its configuration, which say who may do what. They may name files in its folder, which
+    /// `access` gets to know.
+    ///
+    /// # Panics
+    /// When mosquitto is not installed or does not start.
+    pub fn guarded(access: impl FnOnce(&Path) -> String) -> Broker {
+        Broker::configured(SAVING, access)
     }
 
     /// Starts one that keeps everything in memory, for measuring.
@@ -33,16 +45,17 @@ impl Broker {
     /// # Panics
     /// When mosquitto is not installed or does not start.
     pub fn in_memory() -> Broker {
-        Broker::configured("persistence false\n")
+        Broker::configured("persistence false\n", |_| "allow_anonymous true\n".into())
     }
 
-    fn configured(persistence: &str) -> Broker {
+    fn configured(persistence: &str, access: impl FnOnce(&Path) -> String) -> Broker {
         let dir = tempfile::tempdir().expect("a folder for the broker");
         let port = port::reserve();
         let path = dir.path().display();
+        let access = access(dir.path());
         // `user root` only matters to root: mosquitto would otherwise give up the right to its own folder.
         let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n{persistence}persistence_location {path}/\n\
+            "listener {port} 127.0.0.1\n{access}user root\n{persistence}persistence_location {path}/\n\
              max_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\nlog_dest file {path}/log\n\
              log_type error\nlog_type warning\nlog_type notice\nlog_type subscribe\n"
         );
@@ -77,6 +90,16 @@ impl Broker {
         wait::until_true("mosquitto to stop", PATIENCE, || matches!(child.try_wait(), Ok(Some(_))));
     }
 
+    /// SIGKILL: what it has not saved is gone, as when its power is cut. Waits until the process is gone.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("a running broker");
+        child.kill().expect("SIGKILL");
+        child.wait().expect("the end of the broker");
+    }
+
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
@@ -107,7 +130,8 @@ impl Broker {
         });
     }
 
-    fn log(&self) -> String {
+    /// Its log so far.
+    pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 }

@@ -85,7 +85,7 @@ pub fn compare(received: &[Received], expected: &BTreeMap<Window, Values>) -> Re
     let mut found = BTreeSet::new();
     for summary in latest(received).into_values() {
         let data = &summary.event["data"];
-        if summary.event["type"] != "tidegate.summary.v1" {
+        if summary.event["type"].as_str().is_some_and(|kind| kind != "tidegate.summary.v1") {
             continue;
         }
         let window = Window {

@@ -31,6 +31,8 @@ pub enum Mode {
     Html,
     /// Takes events, but only after so long.
     Slow(Duration),
+    /// Takes events, but refuses each request that holds this text, for ever: 422.
+    RefuseHolding(&'static str),
     /// Takes events, but its answer is 503, as when a gateway in between gives up.
     LoseAnswers,
 }
@@ -113,6 +115,11 @@ impl Function {
     /// What belongs into `url`.
     pub fn url(&self) -> String {
         format!("http://{}/ingest", self.address)
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// Changes how it answers.
@@ -226,7 +233,7 @@ async fn take(State(seen): State<Shared>, headers: HeaderMap, body: Bytes) -> Re
         Mode::Status(code) => return StatusCode::from_u16(code).expect("a status code").into_response(),
         Mode::Html => return page(),
         Mode::Slow(delay) => tokio::time::sleep(delay).await,
-        Mode::Accept | Mode::LoseAnswers => {}
+        Mode::Accept | Mode::LoseAnswers | Mode::RefuseHolding(_) => {}
     }
     let events = match decode(&headers, &body) {
         Ok(events) => events,
@@ -235,6 +242,12 @@ async fn take(State(seen): State<Shared>, headers: HeaderMap, body: Bytes) -> Re
             return (StatusCode::BAD_REQUEST, problem).into_response();
         }
     };
+    if let Mode::RefuseHolding(text) = mode
+        && events.iter().any(|event| event.to_string().contains(text))
+    {
+        seen.lock().expect("what the function has seen").turned_away += 1;
+        return (StatusCode::UNPROCESSABLE_ENTITY, "this one I do not like").into_response();
+    }
     remember(&mut seen.lock().expect("what the function has seen"), events);
     match mode {
         Mode::LoseAnswers => StatusCode::SERVICE_UNAVAILABLE.into_response(),

@@ -16,12 +16,14 @@
 
 pub mod bare;
 pub mod broker;
+pub mod certificates;
 pub mod client;
 pub mod daemon;
 pub mod decoders;
 pub mod events;
 pub mod function;
 pub mod http;
+pub mod https;
 pub mod load;
 pub mod measure;
 pub mod oracle;
