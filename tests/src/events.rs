@@ -42,7 +42,7 @@ pub fn check_ids(received: &[Received]) -> Result<(), String> {
 pub fn check_order(received: &[Received]) -> Result<(), String> {
     let mut known = BTreeSet::new();
     let mut last: BTreeMap<&str, i64> = BTreeMap::new();
-    for Received { event, .. } in received {
+    for Received { event, .. } in received.iter().filter(|received| is_summary(&received.event)) {
         let (Some(key), Some(subject)) = (event["data"]["key"].as_str(), event["subject"].as_str()) else {
             return Err(format!("an event without key or subject: {event}"));
         };
@@ -85,7 +85,7 @@ pub fn compare(received: &[Received], expected: &BTreeMap<Window, Values>) -> Re
     let mut found = BTreeSet::new();
     for summary in latest(received).into_values() {
         let data = &summary.event["data"];
-        if summary.event["type"].as_str().is_some_and(|kind| kind != "tidegate.summary.v1") {
+        if !is_summary(&summary.event) {
             continue;
         }
         let window = Window {
@@ -117,6 +117,39 @@ pub fn compare(received: &[Received], expected: &BTreeMap<Window, Values>) -> Re
     let all = problems.len();
     problems.truncate(10);
     Err(format!("{all} differences:\n{}", problems.join("\n")))
+}
+
+fn is_summary(event: &Value) -> bool {
+    event["type"].as_str().is_none_or(|kind| kind == "tidegate.summary.v1")
+}
+
+/// How many readings are lost, double and invented in what the function holds.
+pub fn toll(received: &[Received], expected: &BTreeMap<Window, Values>) -> (u64, u64, u64) {
+    let (mut lost, mut double, mut invented) = (0, 0, 0);
+    let mut found = BTreeSet::new();
+    for summary in latest(received).into_values().filter(|summary| is_summary(&summary.event)) {
+        let data = &summary.event["data"];
+        let window = Window {
+            device: data["tags"]["device"].as_str().unwrap_or_default().to_owned(),
+            metric: data["metric"].as_str().unwrap_or_default().to_owned(),
+            start_ms: moment_ms(&data["window"]["start"]).unwrap_or_default(),
+        };
+        let got = data["values"]["count"].as_u64().unwrap_or(0);
+        let Some(values) = expected.get(&window).filter(|_| found.insert(window.clone())) else {
+            invented += got;
+            continue;
+        };
+        let wanted = values["count"] as u64;
+        lost += wanted.saturating_sub(got);
+        double += got.saturating_sub(wanted);
+        // As many, but others.
+        if got == wanted && differences(values, &data["values"]).next().is_some() {
+            (lost, invented) = (lost + 1, invented + 1);
+        }
+    }
+    let missing = expected.iter().filter(|(window, _)| !found.contains(*window));
+    lost += missing.map(|(_, values)| values["count"] as u64).sum::<u64>();
+    (lost, double, invented)
 }
 
 fn differences<'a>(
@@ -160,6 +193,30 @@ mod tests {
         let window =
             |start_s: i64| Window { device: "d".into(), metric: "m".into(), start_ms: start_s * 1_000 };
         windows.iter().map(|&(start_s, count)| (window(start_s), Values::from([("count", count)]))).collect()
+    }
+
+    #[test]
+    fn what_a_difference_costs() {
+        let window = |start_ms| Window { device: "d".into(), metric: "m".into(), start_ms };
+        let event = |start: &str, count: u64, sum: f64| {
+            let data = json!({"key": start, "revision": 0, "tags": {"device": "d"}, "metric": "m",
+                "window": {"start": start}, "values": {"count": count, "sum": sum}});
+            Received { at_ms: 0, event: json!({"type": "tidegate.summary.v1", "source": "s", "data": data}) }
+        };
+        let expected = BTreeMap::from([
+            (window(0), Values::from([("count", 3.0), ("sum", 6.0)])),
+            (window(1_000), Values::from([("count", 2.0), ("sum", 2.0)])),
+        ]);
+        let check = |events: &[Received], cost| assert_eq!(toll(events, &expected), cost);
+        let (first, second) = ("1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z");
+        check(&[event(first, 3, 6.0), event(second, 2, 2.0)], (0, 0, 0));
+        check(&[event(first, 2, 6.0)], (3, 0, 0));
+        check(&[event(first, 5, 6.0), event(second, 2, 2.0)], (0, 2, 0));
+        check(&[event(first, 3, 7.0), event(second, 2, 2.0)], (1, 0, 1));
+        check(
+            &[event(first, 3, 6.0), event(second, 2, 2.0), event("1970-01-01T00:00:09Z", 4, 1.0)],
+            (0, 0, 4),
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod client;
 pub mod daemon;
 pub mod decoders;
 pub mod events;
+pub mod faketime;
 pub mod function;
 pub mod http;
 pub mod https;

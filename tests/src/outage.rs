@@ -1,27 +1,35 @@
-//! The main promise, under fire: sensors publish while the daemon is killed, the broker restarted and the function away.
-//! At the end every window's last revision must be what the oracle says, and the ledger must balance.
+//! The main promise, under fire: sensors publish while the daemon is killed, the broker restarted and killed, the network cut,
+//! stalled and slow, the function away and the clock set. At the end every window's last revision must be what the oracle
+//! says, and the ledger must balance.
+
+mod schedule;
+mod watcher;
 
 use crate::broker::Broker;
-use crate::daemon::{Daemon, status_at};
+use crate::daemon::Daemon;
 use crate::function::{Function, Mode};
 use crate::oracle::Reading;
 use crate::packet::Version;
+use crate::proxy::Proxy;
 use crate::publisher::{Running, Sensor};
-use crate::{events, oracle, port, wait};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::toll::Toll;
+use crate::{events, faketime, oracle, port, wait};
+use schedule::{Action, Place};
 use std::time::{Duration, Instant};
+use watcher::Watcher;
 
 /// The length of the windows, in milliseconds.
 const WINDOW_MS: i64 = 5_000;
-/// How long the daemon has at the end to catch up.
-const CATCH_UP: Duration = Duration::from_secs(60);
+/// How long the daemon has at the end to catch up: outputs and sources wait up to a minute before they try again.
+const CATCH_UP: Duration = Duration::from_secs(120);
 
 /// Where the daemon gets its readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// From a mosquitto with a persistent session.
+    /// From a mosquitto with a persistent session, which is saved.
     Mosquitto,
+    /// From a mosquitto that keeps everything in memory only.
+    Forgetful,
     /// From the sensors themselves.
     Listener,
 }
@@ -37,69 +45,69 @@ pub struct Outage {
     pub length: Duration,
     /// How often the daemon gets SIGKILL.
     pub kills: usize,
+    /// How often it gets it three times in a row while it starts.
+    pub starts: usize,
     /// How often the broker is restarted.
     pub broker_restarts: usize,
+    /// How often the broker gets SIGKILL. What it had acknowledged to a sensor and not handed on or saved is gone then, and
+    /// that is not the daemon's doing: sensors send it again, until the daemon has it. They need sequence numbers for that.
+    pub broker_kills: usize,
+    /// How often a network fails, on one side of the daemon or the other.
+    pub networks: usize,
+    /// How often the daemon's clock is set.
+    pub clock_steps: usize,
     /// How long the function is away.
     pub away: Duration,
 }
 
-/// What happens at one moment.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Action {
-    KillDaemon { down: Duration },
-    RestartBroker { down: Duration },
-    FunctionLeaves,
-    FunctionReturns,
-    FunctionLosesAnswers,
-    FunctionAccepts,
-}
-
 impl Outage {
+    /// Nothing happens, for so long.
+    pub const fn calm(source: Source, length: Duration) -> Outage {
+        Outage {
+            source,
+            sequence: true,
+            length,
+            kills: 0,
+            starts: 0,
+            broker_restarts: 0,
+            broker_kills: 0,
+            networks: 0,
+            clock_steps: 0,
+            away: Duration::ZERO,
+        }
+    }
+
     /// Runs it under `$SEED`, or a seed of its own, which it prints.
     ///
     /// # Panics
     /// When a promise is broken.
-    pub fn run(self) {
-        let seed = std::env::var("SEED")
-            .ok()
-            .and_then(|seed| seed.parse().ok())
-            .unwrap_or_else(|| fastrand::u64(..));
+    pub fn run(self) -> Toll {
+        let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+        self.run_with(seed.unwrap_or_else(|| fastrand::u64(..)))
+    }
+
+    /// Runs it under this seed.
+    ///
+    /// # Panics
+    /// When a promise is broken.
+    pub fn run_with(self, seed: u64) -> Toll {
         let schedule = self.schedule(seed);
         eprintln!("SEED={seed} replays this schedule: {schedule:?}");
         let mut stage = Stage::set(self);
         let watcher = Watcher::start(&stage.daemon);
-        let sensors = self.sensors(seed, stage.port);
+        stage.sensors = self.sensors(seed, stage.port);
         let start = Instant::now();
         for (at, action) in schedule {
             std::thread::sleep(at.saturating_sub(start.elapsed()));
             stage.act(action);
         }
         std::thread::sleep(self.length.saturating_sub(start.elapsed()));
+        stage.mend();
+        let sensors = std::mem::take(&mut stage.sensors);
         let readings: Vec<Reading> = sensors.into_iter().flat_map(Running::finish).collect();
-        stage.check(&readings);
+        let toll = stage.check(&readings);
         eprintln!("{} readings; {} looks at the status, all balanced", readings.len(), watcher.finish());
-    }
-
-    /// When what happens. Kills fall anywhere, on top of the rest too.
-    fn schedule(&self, seed: u64) -> Vec<(Duration, Action)> {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let moment = |rng: &mut fastrand::Rng| self.length.mul_f64(0.05 + 0.85 * rng.f64());
-        let pause = |rng: &mut fastrand::Rng| Duration::from_millis(rng.u64(0..1_500));
-        let mut schedule = Vec::new();
-        for _ in 0..self.kills {
-            schedule.push((moment(&mut rng), Action::KillDaemon { down: pause(&mut rng) }));
-        }
-        for _ in 0..self.broker_restarts {
-            schedule.push((moment(&mut rng), Action::RestartBroker { down: pause(&mut rng) }));
-        }
-        let leaves = self.length.saturating_sub(self.away).mul_f64(0.2 + 0.5 * rng.f64());
-        schedule.push((leaves, Action::FunctionLeaves));
-        schedule.push((leaves + self.away, Action::FunctionReturns));
-        let loses = self.length.mul_f64(0.02);
-        schedule.push((loses, Action::FunctionLosesAnswers));
-        schedule.push((loses + self.length / 8, Action::FunctionAccepts));
-        schedule.sort_by_key(|(at, _)| *at);
-        schedule
+        toll
     }
 
     fn sensors(&self, seed: u64, port: u16) -> Vec<Running> {
@@ -120,36 +128,62 @@ impl Outage {
     }
 }
 
-/// Everything that runs, apart from the sensors.
+/// Everything that runs.
 struct Stage {
     broker: Option<Broker>,
     function: Function,
     daemon: Daemon,
+    field: Proxy,
+    uplink: Proxy,
+    sensors: Vec<Running>,
+    /// Where sensors publish.
     port: u16,
+    toll: Toll,
 }
 
 impl Stage {
     fn set(outage: Outage) -> Stage {
-        let broker = (outage.source == Source::Mosquitto).then(Broker::start);
-        let port = broker.as_ref().map_or_else(port::reserve, Broker::port);
-        let source = match &broker {
-            Some(broker) => format!("type = \"mqtt\"\nurl = \"{}\"\n", broker.url()),
-            None => format!("type = \"listen\"\nlisten = \"127.0.0.1:{port}\"\n"),
+        let broker = match outage.source {
+            Source::Mosquitto => Some(Broker::start()),
+            Source::Forgetful => Some(Broker::in_memory()),
+            Source::Listener => None,
+        };
+        let server = broker.as_ref().map_or_else(port::reserve, Broker::port);
+        let field = Proxy::to(server);
+        let (port, source) = match &broker {
+            // Their keep-alive is short, so that a stalled network is noticed within the test.
+            Some(_) => {
+                let url = format!("mqtt://127.0.0.1:{}", field.port());
+                (server, format!("type = \"mqtt\"\nurl = \"{url}\"\nkeep_alive = \"5s\"\n"))
+            }
+            None => (field.port(), format!("type = \"listen\"\nlisten = \"127.0.0.1:{server}\"\n")),
         };
         let function = Function::start();
-        let daemon = Daemon::start(&configuration(&source, outage.sequence, &function.url()));
+        let uplink = Proxy::to(function.port());
+        let url = format!("http://127.0.0.1:{}/ingest", uplink.port());
+        let mut daemon = Daemon::prepare(&configuration(&source, outage.sequence, &url));
+        if outage.clock_steps > 0 {
+            faketime::control(&mut daemon, "+0");
+        }
+        daemon.launch();
         if let Some(broker) = &broker {
             broker.wait_for_subscription("sensors/+/+");
         }
-        Stage { broker, function, daemon, port }
+        Stage { broker, function, daemon, field, uplink, sensors: Vec::new(), port, toll: Toll::default() }
     }
 
     fn act(&mut self, action: Action) {
+        if let Some(kind) = action.fault() {
+            self.toll.fault(kind);
+        }
         match action {
-            Action::KillDaemon { down } => {
-                self.daemon.kill();
-                std::thread::sleep(down);
-                self.daemon.spawn();
+            Action::KillDaemon { down } => self.kill(down),
+            Action::KillStarting { up } => {
+                self.kill(Duration::ZERO);
+                for up in up {
+                    std::thread::sleep(up);
+                    self.kill(Duration::ZERO);
+                }
             }
             Action::RestartBroker { down } => {
                 if let Some(broker) = &mut self.broker {
@@ -158,19 +192,71 @@ impl Stage {
                     broker.launch();
                 }
             }
+            Action::KillBroker { down } => self.kill_broker(down),
             Action::FunctionLeaves => self.function.go_away(),
             Action::FunctionReturns => self.function.come_back(),
             Action::FunctionLosesAnswers => self.function.set(Mode::LoseAnswers),
             Action::FunctionAccepts => self.function.set(Mode::Accept),
+            Action::Cut(place) => self.network(place).cut(),
+            Action::Network { place, up, down } => self.network(place).set(up, down),
+            Action::Mend(place) => self.network(place).mend(),
+            Action::StepClock { seconds } => faketime::set(&self.daemon, &format!("{seconds:+}")),
         }
     }
 
-    fn check(&mut self, readings: &[Reading]) {
+    fn kill(&mut self, down: Duration) {
+        self.daemon.kill();
+        std::thread::sleep(down);
+        self.daemon.spawn();
+    }
+
+    /// What the broker had acknowledged and not handed on, sensors send again: once the daemon is subscribed again, because
+    /// before that the new broker throws it away.
+    fn kill_broker(&mut self, down: Duration) {
+        self.field.mend();
+        self.daemon.wait_until_ready();
+        let Some(broker) = &mut self.broker else { return };
+        let before = (self.daemon.log().len(), broker.log().len());
+        broker.kill();
+        std::thread::sleep(down);
+        broker.launch();
+        let daemon = &self.daemon;
+        wait::until_true("the daemon to be subscribed again", CATCH_UP, || {
+            let (said, heard) = (daemon.log(), broker.log());
+            let resumed = said[before.0..].contains("session_present=true");
+            resumed || heard[before.1.min(heard.len())..].contains(" sensors/+/+")
+        });
+        self.sensors.iter().for_each(Running::send_again);
+    }
+
+    fn network(&self, place: Place) -> &Proxy {
+        match place {
+            Place::Field => &self.field,
+            Place::Uplink => &self.uplink,
+        }
+    }
+
+    /// Whatever is broken still.
+    fn mend(&self) {
+        self.field.mend();
+        self.uplink.mend();
+        self.function.come_back();
+        self.function.set(Mode::Accept);
+    }
+
+    fn check(&mut self, readings: &[Reading]) -> Toll {
         let expected = oracle::windows(readings, WINDOW_MS);
         self.daemon.wait_until_ready();
-        wait::until("every window to be as the oracle says", CATCH_UP, || {
-            events::compare(&self.function.events(), &expected)
-        });
+        let mut toll = std::mem::take(&mut self.toll);
+        toll.acknowledged = readings.len() as u64;
+        let start = Instant::now();
+        while let Err(problem) = events::compare(&self.function.events(), &expected) {
+            if start.elapsed() > CATCH_UP {
+                (toll.lost, toll.double, toll.invented) = events::toll(&self.function.events(), &expected);
+                panic!("{toll}\nafter {CATCH_UP:?} {problem}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let status = self.daemon.wait_for("everything to be settled", |status| {
             status.ledger("pending") == 0 && status.output("function", "queued") == 0
         });
@@ -189,6 +275,9 @@ impl Stage {
         assert_eq!(self.function.malformed(), Vec::<String>::new());
         assert!(self.daemon.terminate().success(), "the daemon leaves cleanly");
         assert_eq!(events::compare(&self.function.events(), &expected), Ok(()), "leaving changes nothing");
+        (toll.lost, toll.double, toll.invented) = events::toll(&self.function.events(), &expected);
+        assert!(toll.is_clean(), "{toll}");
+        toll
     }
 }
 
@@ -209,61 +298,7 @@ aggregates = [\"count\", \"sum\", \"mean\", \"min\", \"max\", \"first\", \"last\
 
 [outputs.function]
 url = \"{url}\"
+timeout = \"5s\"
 "
     )
-}
-
-/// Looks at the status again and again while the test runs: the ledger balances at every moment, not only at the end.
-struct Watcher {
-    stop: Arc<AtomicBool>,
-    looks: Arc<AtomicU64>,
-    thread: std::thread::JoinHandle<Result<(), String>>,
-}
-
-impl Watcher {
-    fn start(daemon: &Daemon) -> Watcher {
-        let address = daemon.status_address();
-        let (stop, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (stopped, counter) = (stop.clone(), looks.clone());
-        let thread = std::thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                // It does not answer while it is down; what it answers must balance.
-                if let Ok(status) = status_at(address) {
-                    status.balance()?;
-                    counter.fetch_add(1, Ordering::Relaxed);
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            Ok(())
-        });
-        Watcher { stop, looks, thread }
-    }
-
-    fn finish(self) -> u64 {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the watcher").unwrap_or_else(|problem| panic!("{problem}"));
-        self.looks.load(Ordering::Relaxed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_seed_gives_one_schedule() {
-        let outage = Outage {
-            source: Source::Mosquitto,
-            sequence: true,
-            length: Duration::from_secs(60),
-            kills: 5,
-            broker_restarts: 1,
-            away: Duration::from_secs(20),
-        };
-        let schedule = outage.schedule(7);
-        assert_eq!(schedule, outage.schedule(7));
-        assert_ne!(schedule, outage.schedule(8));
-        assert_eq!(schedule.len(), 10);
-        assert!(schedule.is_sorted_by_key(|(at, _)| *at) && schedule[9].0 < outage.length);
-    }
 }

@@ -1,4 +1,5 @@
-//! Simulated sensors that behave as well as a sensor can: QoS 1, every message sent again until it is acknowledged.
+//! Simulated sensors that behave as well as a sensor can: QoS 1, every message sent again until it is acknowledged; and once
+//! more when they are told that their broker has lost its memory.
 
 use crate::oracle::Reading;
 use crate::packet::{self, Connect, Publish, Version, kind};
@@ -12,6 +13,9 @@ use std::time::{Duration, Instant};
 
 /// Messages that one sensor has in flight.
 const WINDOW: usize = 100;
+/// Acknowledged messages that one sensor keeps, to send them again when it is told to: fewer than the 1,024 that the daemon knows
+/// again by their sequence numbers, together with those in flight.
+const KEPT: usize = 800;
 /// How long a sensor keeps trying after its last reading.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long it waits for acknowledgements before it looks whether the next reading is due.
@@ -40,6 +44,7 @@ pub struct Sensor {
 #[derive(Debug)]
 pub struct Running {
     stop: Arc<AtomicBool>,
+    again: Arc<AtomicU64>,
     acknowledged: Arc<AtomicU64>,
     thread: JoinHandle<Result<Vec<Reading>, String>>,
 }
@@ -48,6 +53,12 @@ impl Running {
     /// How many readings were acknowledged so far.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// The broker may have lost what it acknowledged: the last messages are sent again, as they were, on a new connection. Only
+    /// sequence numbers tell them from new ones.
+    pub fn send_again(&self) {
+        self.again.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes no more readings, waits until all are acknowledged, and gives them.
@@ -65,11 +76,15 @@ impl Sensor {
     pub fn start(self, port: u16) -> Running {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicU64::new(0));
+        let again = Arc::new(AtomicU64::new(0));
         let session = Session {
             rng: fastrand::Rng::with_seed(self.seed),
             sensor: self,
             port,
             stop: stop.clone(),
+            again: again.clone(),
+            sent_again: 0,
+            kept: VecDeque::new(),
             acknowledged: acknowledged.clone(),
             readings: Vec::new(),
             times: BTreeSet::new(),
@@ -80,7 +95,7 @@ impl Sensor {
             due: Instant::now(),
             stopped_at: None,
         };
-        Running { stop, acknowledged, thread: std::thread::spawn(move || session.run()) }
+        Running { stop, again, acknowledged, thread: std::thread::spawn(move || session.run()) }
     }
 }
 
@@ -91,12 +106,20 @@ struct Message {
     payload: String,
     id: u16,
     sent_before: bool,
+    /// It was, before it was sent once more.
+    acknowledged: bool,
 }
 
 struct Session {
     sensor: Sensor,
     port: u16,
     stop: Arc<AtomicBool>,
+    /// How often the last messages are to be sent again, …
+    again: Arc<AtomicU64>,
+    /// … and were.
+    sent_again: u64,
+    /// The last messages that were acknowledged.
+    kept: VecDeque<Message>,
     acknowledged: Arc<AtomicU64>,
     rng: fastrand::Rng,
     readings: Vec<Reading>,
@@ -114,6 +137,7 @@ impl Session {
     fn run(mut self) -> Result<Vec<Reading>, String> {
         loop {
             self.sent = 0;
+            self.take_back();
             // A connection that fails is made again: the daemon and the broker are killed while we publish.
             if let Ok(mut stream) = self.connect() {
                 while self.step(&mut stream).is_ok() {
@@ -129,6 +153,17 @@ impl Session {
                 return Err(format!("{}: {left} readings were never acknowledged", self.sensor.device));
             }
             std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What is to be sent again goes before everything else.
+    fn take_back(&mut self) {
+        let wanted = self.again.load(Ordering::Relaxed);
+        if std::mem::replace(&mut self.sent_again, wanted) == wanted {
+            return;
+        }
+        while let Some(message) = self.kept.pop_back() {
+            self.waiting.push_front(Message { sent_before: false, ..message });
         }
     }
 
@@ -164,6 +199,9 @@ impl Session {
 
     /// Takes readings that are due, sends what the window allows, takes acknowledgements.
     fn step(&mut self, stream: &mut TcpStream) -> Result<(), String> {
+        if self.again.load(Ordering::Relaxed) != self.sent_again {
+            return Err("told to begin anew".into());
+        }
         self.take_readings();
         let mut out = Vec::new();
         let until = self.waiting.len().min(WINDOW);
@@ -213,9 +251,11 @@ impl Session {
     fn acknowledge(&mut self, id: u16) -> Result<(), String> {
         match self.waiting.front() {
             Some(oldest) if oldest.id == id && self.sent > 0 => {
-                self.waiting.pop_front();
                 self.sent -= 1;
-                self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                let Some(message) = self.waiting.pop_front() else { return Ok(()) };
+                self.acknowledged.fetch_add(u64::from(!message.acknowledged), Ordering::Relaxed);
+                self.kept.push_back(Message { acknowledged: true, ..message });
+                self.kept.drain(..self.kept.len().saturating_sub(KEPT));
                 Ok(())
             }
             other => panic!("{}: PUBACK {id} out of order; the oldest is {other:?}", self.sensor.device),
@@ -254,6 +294,7 @@ impl Session {
             payload: format!("{{\"value\":{value}{sequence},\"ts\":{time_ms}}}"),
             id: self.id,
             sent_before: false,
+            acknowledged: false,
         });
         self.readings.push(Reading { device: self.sensor.device.clone(), metric, time_ms, value });
     }

@@ -1,30 +1,20 @@
 //! A machine without a clock: the daemon lives in 1970, and learns the time later. libfaketime stands between it and the
-//! system's clock; its uptime it asks the kernel directly, so that stays what it is.
+//! system's clock.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, too")]
 
-use std::path::PathBuf;
 use std::time::Duration;
 use tidegate_tests::daemon::Daemon;
 use tidegate_tests::function::Function;
 use tidegate_tests::packet::Version;
 use tidegate_tests::publisher::Sensor;
-use tidegate_tests::{events, oracle, port, wait};
+use tidegate_tests::{events, faketime, oracle, port, wait};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// So far back that the clock says 1970.
 const LOST: &str = "-1780000000";
 const RIGHT: &str = "+0";
-
-fn library() -> PathBuf {
-    let folders = std::fs::read_dir("/usr/lib").unwrap().filter_map(|entry| Some(entry.ok()?.path()));
-    folders
-        .chain([PathBuf::from("/usr/lib")])
-        .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
-        .find(|path| path.is_file())
-        .expect("libfaketime is missing: apt-get install libfaketime, or let ./tests/run do it")
-}
 
 fn configuration(port: u16, url: &str, clock: &str, stream: &str, summary: &str) -> String {
     format!(
@@ -55,25 +45,9 @@ url = \"{url}\"
 /// A daemon whose clock the test sets.
 fn lost(sections: &str) -> Daemon {
     let mut daemon = Daemon::prepare(sections);
-    let file = daemon.file("time").display().to_string();
-    for (name, value) in [
-        ("LD_PRELOAD", library().display().to_string().as_str()),
-        ("FAKETIME_TIMESTAMP_FILE", file.as_str()),
-        ("FAKETIME_NO_CACHE", "1"),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-        ("DONT_FAKE_MONOTONIC", "1"),
-    ] {
-        daemon.set_env(name, value);
-    }
-    set_clock(&daemon, LOST);
+    faketime::control(&mut daemon, LOST);
     daemon.launch();
     daemon
-}
-
-fn set_clock(daemon: &Daemon, offset: &str) {
-    let (new, file) = (daemon.file("time.new"), daemon.file("time"));
-    std::fs::write(&new, format!("{offset}\n")).unwrap();
-    std::fs::rename(new, file).unwrap();
 }
 
 fn sensor() -> Sensor {
@@ -113,7 +87,7 @@ fn what_came_in_1970_is_counted_where_it_belongs() {
     daemon.kill();
     daemon.launch();
     held(&daemon, 100);
-    set_clock(&daemon, RIGHT);
+    faketime::set(&daemon, RIGHT);
     daemon.configure(&configuration("trust"));
     daemon.reload();
     daemon.wait_for("nothing held", |s| s.0["clock"]["held_readings"] == 0 && s.ledger("counted") > 100);
@@ -141,7 +115,7 @@ fn a_step_closes_what_was_stamped_by_arrival() {
     daemon.wait_for("a reading", |s| s.ledger("counted") > 0);
     assert!(!sensors.finish().is_empty());
     assert_eq!(function.event_count(), 0, "its window lasts a day");
-    set_clock(&daemon, RIGHT);
+    faketime::set(&daemon, RIGHT);
     wait::until_true("its summary", PATIENCE, || function.event_count() > 0);
     let id = function.events()[0].event["id"].to_string();
     assert!(id.contains("/1970-"), "{id}");
