@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate::clock::Timekeeper;
+use tidegate::config::model::WhenFull;
 use tidegate::health::Health;
 use tidegate::ingest::change::{NewPlan, put_in_force};
 use tidegate::ingest::figures::Figures;
@@ -87,7 +88,7 @@ impl World {
         store.checkpoint_from(self.setup.checkpoint);
         let mut clock = Timekeeper::new(self.machine.clone(), pipeline.last_heard());
         let now = clock.look().now.now();
-        let plan = setup::plan(variant, store.shared().name());
+        let plan = setup::plan(variant, &store.shared().name());
         put_in_force(&mut store, &mut pipeline, plan, now, None)?;
         let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
         let mailbox = Mailbox::new(Arc::clone(&intake));
@@ -105,6 +106,8 @@ impl World {
             taps,
             clock,
             bytes_max: u64::MAX,
+            when_full: WhenFull::RollUp,
+            heartbeat: None,
             interval: Duration::from_millis(250),
             flash_bytes_per_day: 2_000_000_000,
             history: None,
@@ -259,9 +262,9 @@ impl World {
         self.hang_up(true);
         let Some(process) = &mut self.gateway.process else { return };
         let (done, answer) = oneshot::channel();
-        let plan = setup::plan(variant, process.shared.name());
+        let plan = setup::plan(variant, &process.shared.name());
         let subscriptions = [("broker".to_owned(), vec!["#".to_owned()])].into();
-        if process.plans.try_send(NewPlan { plan, subscriptions, done }).is_ok() {
+        if process.plans.try_send(NewPlan { plan, subscriptions, heartbeat: None, done }).is_ok() {
             process.changing = Some((answer, variant));
             process.turn_at = process.turn_at.min(self.now.max(process.rested));
         }

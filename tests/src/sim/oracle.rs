@@ -294,7 +294,7 @@ mod tests {
     fn what_each_kind_promises() {
         let mut oracle = oracle();
         oracle.series.push(Series { kind: Kind::Plain, device: "p".into(), metric: "x" });
-        let mut reading = |series, deliveries, acknowledged| {
+        let mut reading = |series, deliveries, acknowledged: bool| {
             let (at, _) = oracle.take(series, Some(0), false).unwrap();
             oracle.readings[at].deliveries = deliveries;
             oracle.readings[at].acknowledged = acknowledged.then_some(1);

@@ -6,9 +6,14 @@ use crate::store::{Shed, StoreError};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+/// The file is up to so many times as large as what is in it: pages are three quarters full, a transaction takes new ones before
+/// the old ones are free, and redb (4.6) doubles the file when it needs another.
+const SPREAD: u64 = 3;
 /// In sixteenths of `[buffer] max_size`: above the first room is made, until it is below the second.
 const HIGH: u64 = 14;
 const LOW: u64 = 13;
+/// In the same: below it nobody need be told any more.
+const RELIEF: u64 = 12;
 /// In the same: what is kept only to be amended may take so much.
 const AMENDABLE: u64 = 4;
 /// When nothing more could be had it is tried again once this part of `max_size` has changed.
@@ -47,7 +52,7 @@ impl Heart {
         let spent = self.room.spent.is_some_and(|at| used.abs_diff(at) < max / CHANGE);
         if self.room.shedding && !spent {
             self.room.spent = None;
-            match self.shed((used - max / 16 * LOW) / 2) {
+            match self.shed((used - max / 16 * LOW) / SPREAD) {
                 Ok(shed) => self.made_room(shed, used),
                 Err(error) => return self.refused(&error, None, now),
             }
@@ -55,15 +60,15 @@ impl Heart {
         self.tell_room();
     }
 
-    /// The size that the file has, or grows to: twice what is in it (redb 4.6), and `max_size` bounds the file.
+    /// The size that the file has, or may grow to: `max_size` bounds the file.
     fn used(&self) -> u64 {
-        2 * self.parts.store.live_bytes()
+        SPREAD * self.parts.store.live_bytes()
     }
 
     fn shed(&mut self, bytes: u64) -> Result<Shed, StoreError> {
         let store = &mut self.parts.store;
         if self.press.is_none() {
-            self.press = store.amendable_beyond(self.parts.bytes_max / 32 * AMENDABLE)?;
+            self.press = store.amendable_beyond(self.parts.bytes_max / 16 / SPREAD * AMENDABLE)?;
         }
         let shed = match self.parts.when_full {
             WhenFull::Refuse => return Ok(Shed::default()),
@@ -103,11 +108,14 @@ impl Heart {
         self.room.full = used >= max;
         let text = if self.room.full {
             "is full: nothing is acknowledged until outputs take what waits. Mend the output, or raise buffer.max_size"
-        } else if !self.room.shedding && used < max / 16 * LOW {
+        } else if used < max / 16 * RELIEF {
             self.room.dropping = false;
             if self.parts.health.clear("buffer") {
                 tracing::info!("the buffer has room again");
             }
+            return;
+        } else if !self.room.shedding {
+            // It stays as it was said: room was made, and is needed again soon.
             return;
         } else {
             match self.parts.when_full {
