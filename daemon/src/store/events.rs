@@ -1,7 +1,7 @@
 //! Events that are no windows: kept once, whoever they wait for, and gone when every output has settled them.
 
 use super::closed::{ALERT, Place, Queues, SUMMARY};
-use super::rollup::FULL;
+use super::dropping::FULL;
 use super::row::{pack_value, unpack_value};
 use super::schema::{EVENTS, EventRow, OUTBOX, Reference};
 use super::{Doing, StoreError};

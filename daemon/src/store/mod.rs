@@ -5,9 +5,11 @@
 mod bring_up;
 mod check;
 mod checkpoint;
+mod clearing;
 mod closed;
 mod commit;
 mod definitions;
+mod dropping;
 mod events;
 pub mod heartbeat;
 mod history;

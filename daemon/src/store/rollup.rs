@@ -6,24 +6,20 @@
 //! equally coarse, and no coarser than it must be. Where the hand is need not be written down: after a restart it finds
 //! nothing to merge until it comes to where it was.
 
-use super::closed::{ClosedTable, Place, Queues, window};
-use super::row::unpack_value;
-use super::schema::{CLOSED, ClosedRow, DEFINITIONS, OUTBOX, Reference, WindowRow};
+use super::clearing::{Clearing, LOOK_MAX, read_rows};
+use super::closed::{ClosedTable, Place, window};
+use super::schema::{CLOSED, ClosedRow, OUTBOX, Reference, WindowRow};
 use super::{Doing, Store, StoreError};
-use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, WriteTransaction};
+use redb::ReadableTable;
 use std::collections::BTreeMap;
-use std::ops::Bound;
-use tidegate_pipeline::definition::Definition;
 use tidegate_pipeline::event::ClosedKey;
 use tidegate_pipeline::rollup::{Part, Role};
-use tidegate_pipeline::time::{Span, Time};
+use tidegate_pipeline::time::Span;
 
-/// Windows that one transaction looks at.
-const LOOK_MAX: usize = 2_000;
 /// Transactions without a merge before the writer turns to other things.
 const LOOKS_MAX: usize = 10;
 /// No merged window is longer than ten years.
-const WIDTH_MAX: Span = Span::from_secs(10 * 366 * 86_400);
+pub(super) const WIDTH_MAX: Span = Span::from_secs(10 * 366 * 86_400);
 /// Where the widths begin: nothing merges at less.
 const WIDTH_MIN: Span = Span::from_secs(2);
 
@@ -52,13 +48,10 @@ pub struct Shed {
 
 /// One transaction of the hand.
 struct Look<'w> {
-    write: &'w WriteTransaction,
-    queues: Queues,
+    clearing: Clearing<'w>,
     hand: Hand,
-    definitions: BTreeMap<u32, Option<Definition>>,
     /// By group: the slot, and what waits in it.
     open: BTreeMap<u32, (i64, Vec<Waits>)>,
-    events: u64,
 }
 
 /// A window that waits.
@@ -88,17 +81,10 @@ impl Store {
         let mut write = database.begin_write().doing("begin a transaction")?;
         write.set_two_phase_commit(false);
         let before = self.closed_bytes;
-        let (queues, hand) = (self.queues(), std::mem::take(&mut self.hand));
-        let mut look = Look {
-            write: &write,
-            queues,
-            hand,
-            definitions: BTreeMap::new(),
-            open: BTreeMap::new(),
-            events: 0,
-        };
+        let hand = std::mem::take(&mut self.hand);
+        let mut look = Look { clearing: Clearing::new(&write, self.queues()), hand, open: BTreeMap::new() };
         let spent = look.go_on(bytes)?;
-        let Look { queues, hand, events, .. } = look;
+        let Look { clearing: Clearing { queues, events, .. }, hand, .. } = look;
         if events > 0 {
             self.write_accounts(&write, &queues, self.letters)?;
             write.commit().doing("merge windows")?;
@@ -111,70 +97,13 @@ impl Store {
         self.publish();
         Ok(Shed { bytes: before.saturating_sub(self.closed_bytes), events, spent })
     }
-
-    /// Gives up the oldest that waits, until `bytes` are free or one transaction has done what it may; only windows that never merge, or all.
-    /// They are counted as dropped under `full`.
-    ///
-    /// # Errors
-    /// As [`Store::commit`].
-    pub fn drop_oldest(&mut self, bytes: u64, all: bool) -> Result<Shed, StoreError> {
-        let database = self.shared.database()?;
-        let mut write = database.begin_write().doing("begin a transaction")?;
-        write.set_two_phase_commit(false);
-        let before = self.closed_bytes;
-        let (queues, hand) = (self.queues(), Hand::default());
-        let mut look = Look {
-            write: &write,
-            queues,
-            hand,
-            definitions: BTreeMap::new(),
-            open: BTreeMap::new(),
-            events: 0,
-        };
-        look.give_up(bytes, all)?;
-        let Look { mut queues, mut events, .. } = look;
-        if events == 0 {
-            events = queues.drop_events(&write, bytes, all)?;
-        }
-        self.write_accounts(&write, &queues, self.letters)?;
-        write.commit().doing("drop what waits")?;
-        self.follow(queues);
-        self.publish();
-        Ok(Shed { bytes: before.saturating_sub(self.closed_bytes), events, spent: events == 0 })
-    }
-}
-
-impl Store {
-    /// Where the windows that are kept only to be amended take more than `bytes`: up to which end they are to be forgotten,
-    /// so that they do not.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn amendable_beyond(&self, bytes: u64) -> Result<Option<Time>, StoreError> {
-        let database = self.shared.database()?;
-        let read = database.begin_read().doing("read windows")?;
-        let table = read.open_table(CLOSED).doing("read windows")?;
-        let rows = table.len().doing("read windows")?.max(1);
-        // Those that wait for an output are not meant; where one waits for several this asks for less than it might.
-        let queued: u64 = self.outputs.values().map(|row| row.counts.queued()).sum();
-        let beyond = (self.closed_bytes / rows * rows.saturating_sub(queued)).saturating_sub(bytes);
-        let mut seen = 0;
-        for item in table.iter().doing("read windows")? {
-            let (key, row) = item.doing("read windows")?;
-            if seen >= beyond {
-                return Ok((seen > 0).then_some(Time(key.value().0)));
-            }
-            seen += row.value().len() as u64;
-        }
-        Ok(None)
-    }
 }
 
 impl Look<'_> {
     /// Looks at the next windows and merges some. True when nothing merges any more, at whatever width.
     fn go_on(&mut self, bytes: u64) -> Result<bool, StoreError> {
         self.hand.width = self.hand.width.max(WIDTH_MIN);
-        let mut table = self.write.open_table(CLOSED).doing("read windows")?;
+        let mut table = self.clearing.write.open_table(CLOSED).doing("read windows")?;
         let rows = read_rows(&table, self.hand.at)?;
         let (mut freed, mut last) = (0, rows.len() < LOOK_MAX);
         for (key, row) in rows {
@@ -202,25 +131,25 @@ impl Look<'_> {
     /// Looks at one window: how many bytes less there will be.
     fn show(&mut self, table: &mut ClosedTable<'_>, key: ClosedKey, row: &[u8]) -> Result<u64, StoreError> {
         let Some(window) = window(row)? else { return Ok(0) };
-        let places = self.waiting(key, &window)?;
+        let places = self.clearing.waiting(key, &window)?;
         if places.is_empty() {
             // What was told on its own lies between its neighbours.
             self.leave(table, key.group)?;
             return Ok(0);
         }
         let (width, start) = (self.hand.width, window.kept.start);
-        let Some(definition) = self.definition(key.group)? else { return Ok(0) };
+        let Some(definition) = self.clearing.definition(key.group)? else { return Ok(0) };
         match definition.role(start, key.end, width) {
             Role::Slot(slot) => {
-                let seen = self.is_seen(&window, &places);
+                let seen = self.clearing.is_seen(&window, &places);
                 let waits = Waits { part: Part { key, kept: window.kept, seen }, places };
                 let merges = self.enter(table, key.group, slot, waits)?;
                 Ok(if merges { row.len() as u64 } else { 0 })
             }
-            Role::Covered if !self.is_seen(&window, &places) && window.kept.revision == 0 => {
-                self.events += places.len() as u64;
-                self.merged(&places);
-                self.take_out(table, key, &places, &ClosedRow::Silent)?;
+            Role::Covered if !self.clearing.is_seen(&window, &places) && window.kept.revision == 0 => {
+                self.clearing.events += places.len() as u64;
+                self.clearing.merged(&places);
+                self.clearing.take_out(table, key, &places, &ClosedRow::Silent)?;
                 Ok(row.len() as u64)
             }
             Role::Later(width) => {
@@ -265,8 +194,8 @@ impl Look<'_> {
     fn again(&self, table: &ClosedTable<'_>, key: ClosedKey) -> Result<Option<Waits>, StoreError> {
         let row = table.get((key.end.0, key.group)).doing("read a window")?.map(|row| row.value().to_vec());
         let Some(window) = row.map(|row| window(&row)).transpose()?.flatten() else { return Ok(None) };
-        let places = self.waiting(key, &window)?;
-        let seen = self.is_seen(&window, &places);
+        let places = self.clearing.waiting(key, &window)?;
+        let seen = self.clearing.is_seen(&window, &places);
         Ok((!places.is_empty()).then_some(Waits { part: Part { key, kept: window.kept, seen }, places }))
     }
 
@@ -293,18 +222,18 @@ impl Look<'_> {
         if parts.len() < 2 {
             return Ok(());
         }
-        let Some(Some(definition)) = self.definitions.get(&group) else { return Ok(()) };
+        let Some(definition) = self.clearing.definition(group)? else { return Ok(()) };
         let Some(coarse) = definition.merge(&parts) else { return Ok(()) };
         for (part, places) in parts.iter().zip(&places) {
-            self.events += places.len() as u64;
-            self.merged(places);
+            self.clearing.events += places.len() as u64;
+            self.clearing.merged(places);
             if part.key != coarse.key {
-                self.take_out(table, part.key, places, &ClosedRow::Merged(coarse.key))?;
+                self.clearing.take_out(table, part.key, places, &ClosedRow::Merged(coarse.key))?;
             }
         }
         let queued = self.requeue(coarse.key, &places)?;
         let row = WindowRow { kept: coarse.kept, id: coarse.id, event: coarse.event, queued };
-        self.queues.put(table, coarse.key, &ClosedRow::Window(row))
+        self.clearing.queues.put(table, coarse.key, &ClosedRow::Window(row))
     }
 
     /// Gives the merged window a place in the queue of each output that any part waited for: the first of theirs there, so
@@ -314,7 +243,7 @@ impl Look<'_> {
         for place in places.iter().flatten() {
             first.entry(place.0).and_modify(|known| *known = (*known).min(*place)).or_insert(*place);
         }
-        let mut outbox = self.write.open_table(OUTBOX).doing("queue an event")?;
+        let mut outbox = self.clearing.write.open_table(OUTBOX).doing("queue an event")?;
         // The last part's own rows, which `take_out` has left.
         for place in places.last().into_iter().flatten() {
             outbox.remove(place).doing("queue an event")?;
@@ -322,139 +251,17 @@ impl Look<'_> {
         let queued: Vec<Place> = first.into_values().collect();
         for place in &queued {
             outbox.insert(place, Reference::Closed(key).row()).doing("queue an event")?;
-            if self.is_below(*place) {
-                self.queues.swapped.insert(*place);
+            if self.clearing.is_below(*place) {
+                self.clearing.queues.swapped.insert(*place);
             }
         }
-        for name in self.names(&queued) {
-            self.queues.output(&name).counts.made += 1;
+        for name in self.clearing.names(&queued) {
+            self.clearing.queues.output(&name).counts.made += 1;
         }
         Ok(queued)
-    }
-
-    /// Takes a window out of the queues. What comes late for it finds `instead`, while it can still be amended.
-    fn take_out(
-        &mut self,
-        table: &mut ClosedTable<'_>,
-        key: ClosedKey,
-        places: &[Place],
-        instead: &ClosedRow,
-    ) -> Result<(), StoreError> {
-        let mut outbox = self.write.open_table(OUTBOX).doing("take an event out")?;
-        for place in places {
-            outbox.remove(place).doing("take an event out")?;
-        }
-        if key.end > self.queues.forgotten {
-            return self.queues.put(table, key, instead);
-        }
-        let old = table.remove((key.end.0, key.group)).doing("take a window out")?;
-        let old = old.map_or(0, |old| old.value().len() as u64);
-        self.queues.closed_bytes = self.queues.closed_bytes.saturating_sub(old);
-        Ok(())
-    }
-
-    /// Gives up the oldest windows that wait.
-    fn give_up(&mut self, bytes: u64, all: bool) -> Result<(), StoreError> {
-        let mut table = self.write.open_table(CLOSED).doing("read windows")?;
-        let (mut freed, mut from) = (0, None);
-        for _ in 0..LOOKS_MAX {
-            let rows = read_rows(&table, from)?;
-            let last = rows.len() < LOOK_MAX;
-            for (key, row) in rows {
-                from = Some((key.end.0, key.group));
-                let Some(window) = window(&row)? else { continue };
-                let places = self.waiting(key, &window)?;
-                if places.is_empty() || !(all || self.never_merges(key, &window)?) {
-                    continue;
-                }
-                self.take_out(&mut table, key, &places, &ClosedRow::Silent)?;
-                self.events += places.len() as u64;
-                for name in self.names(&places) {
-                    *self.queues.output(&name).counts.dropped.entry(FULL.to_owned()).or_default() += 1;
-                }
-                freed += row.len() as u64;
-                if freed >= bytes {
-                    return Ok(());
-                }
-            }
-            if last || freed > 0 {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn never_merges(&mut self, key: ClosedKey, window: &WindowRow) -> Result<bool, StoreError> {
-        let definition = self.definition(key.group)?;
-        let role = definition.map(|definition| definition.role(window.kept.start, key.end, WIDTH_MAX));
-        Ok(matches!(role, None | Some(Role::Stays)))
-    }
-
-    fn definition(&mut self, group: u32) -> Result<Option<&Definition>, StoreError> {
-        if !self.definitions.contains_key(&group) {
-            let table = self.write.open_table(DEFINITIONS).doing("read a definition")?;
-            let row = table.get(group).doing("read a definition")?;
-            let definition = row.map(|row| unpack_value(row.value(), "definition")).transpose()?;
-            self.definitions.insert(group, definition);
-        }
-        Ok(self.definitions.get(&group).and_then(Option::as_ref))
-    }
-
-    /// Where a window waits.
-    fn waiting(&self, key: ClosedKey, window: &WindowRow) -> Result<Vec<Place>, StoreError> {
-        let mut places = Vec::new();
-        for place in &window.queued {
-            if self.queues.is_queued(self.write, *place, Reference::Closed(key))? {
-                places.push(*place);
-            }
-        }
-        Ok(places)
-    }
-
-    /// Whether some output may have it already.
-    fn is_seen(&self, window: &WindowRow, waiting: &[Place]) -> bool {
-        waiting.len() < window.queued.len() || waiting.iter().any(|place| self.is_below(*place))
-    }
-
-    /// Whether what stands at `place` may be under way.
-    fn is_below(&self, place: Place) -> bool {
-        let mut rows = self.queues.outputs.values();
-        rows.find(|row| row.number == place.0).is_none_or(|row| place.2 < row.attempted[usize::from(place.1)])
-    }
-
-    fn names(&self, places: &[Place]) -> Vec<String> {
-        let name = |place: &Place| {
-            let mut rows = self.queues.outputs.iter();
-            rows.find(|(_, row)| row.number == place.0).map(|(name, _)| name.clone())
-        };
-        places.iter().filter_map(name).collect()
-    }
-
-    fn merged(&mut self, places: &[Place]) {
-        for name in self.names(places) {
-            self.queues.output(&name).counts.merged += 1;
-        }
     }
 
     fn widen(&mut self, width: Span) {
         self.hand.wider = Some(self.hand.wider.map_or(width, |wider| wider.min(width)));
     }
-}
-
-/// The reason under which what there is no room for is dropped.
-pub(super) const FULL: &str = "full";
-
-/// The next windows after `from`.
-fn read_rows(
-    table: &ClosedTable<'_>,
-    from: Option<(i64, u32)>,
-) -> Result<Vec<(ClosedKey, Vec<u8>)>, StoreError> {
-    let from = from.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut rows = Vec::new();
-    for item in table.range::<(i64, u32)>((from, Bound::Unbounded)).doing("read windows")?.take(LOOK_MAX) {
-        let (key, row) = item.doing("read windows")?;
-        let (end, group) = key.value();
-        rows.push((ClosedKey { end: Time(end), group }, row.value().to_vec()));
-    }
-    Ok(rows)
 }
