@@ -1,11 +1,11 @@
 //! How long a start takes after a kill. `cargo test --release -p tidegate --test core recovery -- --ignored --nocapture`
 
-use crate::rig::at;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tidegate::clock::Clock;
 use tidegate::config::{self, Environment};
 use tidegate::store::{Commit, Opened, Store, file};
 use tidegate_pipeline::message::Message;
@@ -34,8 +34,8 @@ fn recovery() {
     std::fs::write(&configuration, &text).unwrap();
     let config = config::parse(&text, "test", Path::new("."), &Environment::from_system()).unwrap().config;
     let plan = Plan { source: "/gateways/bench/abcdef".into(), ..config.plan };
-    let image = fill(&dir.path().join("store"), plan);
-    println!("{} bytes of file", image.len());
+    let (image, journal) = fill(&dir.path().join("store"), plan);
+    println!("{} bytes of file, {journal} of journal", image.len());
     let mut took: Vec<Duration> = (0..RUNS)
         .map(|_| {
             std::fs::write(data.join("tidegate.redb"), &image).unwrap();
@@ -68,11 +68,12 @@ fn recovery() {
     assert!(took[RUNS / 2] < Duration::from_secs(5), "{took:?}");
 }
 
-/// The bytes of the store after a kill.
-fn fill(path: &Path, plan: Plan) -> Vec<u8> {
+/// The bytes of the store after a kill, and how many of them are journal.
+fn fill(path: &Path, plan: Plan) -> (Vec<u8>, u64) {
     let Opened { mut store, mut pipeline } = Store::open("store", file(path), "abcdef", |_| plan).unwrap();
-    let mut bytes = 0;
-    let mut round = 0;
+    let (mut bytes, mut round) = (0, 0);
+    // Now, so that the windows of today stay open.
+    let now = Clock.now();
     let mut send = |store: &mut Store, pipeline: &mut tidegate_pipeline::Pipeline, from: u64, count: u64| {
         round += 1;
         let mut step = pipeline.step();
@@ -86,12 +87,12 @@ fn fill(path: &Path, plan: Plan) -> Vec<u8> {
                 payload: payload.as_bytes(),
                 retained: false,
                 acknowledged: true,
-                arrival: at(i64::try_from(round).unwrap()),
+                arrival: now,
             });
         }
-        let changes = step.finish(at(i64::try_from(round).unwrap()), &|_| false, &Default::default());
+        let changes = step.finish(now, &|_| false, &Default::default());
         let before = store.live_bytes();
-        store.commit(&Commit { changes, at: at(0), ..Commit::default() }).unwrap();
+        store.commit(&Commit { changes, at: now, ..Commit::default() }).unwrap();
         store.live_bytes() - before
     };
     for from in (0..WINDOWS).step_by(10_000) {
@@ -103,8 +104,7 @@ fn fill(path: &Path, plan: Plan) -> Vec<u8> {
         bytes += send(&mut store, &mut pipeline, from, 4_000);
         from += 4_000;
     }
-    println!("{from} readings in {bytes} bytes of journal");
-    std::fs::read(path).unwrap()
+    (std::fs::read(path).unwrap(), bytes)
 }
 
 fn start_process(configuration: &Path) -> Child {

@@ -45,7 +45,7 @@ fn settled(waiting: &Waiting) -> Settlement {
 
 impl Rig {
     /// Merges until something was merged or nothing can be: the events that wait no more.
-    fn roll_up(&mut self, bytes: u64) -> u64 {
+    pub fn roll_up(&mut self, bytes: u64) -> u64 {
         loop {
             let shed = self.store.roll_up(bytes).unwrap();
             self.check_accounts();
@@ -61,13 +61,13 @@ impl Rig {
 }
 
 /// A reading of 1 that arrives at `secs`, with this time and number.
-fn send(rig: &mut Rig, secs: i64, device: usize, time: i64, number: u64) {
+pub fn send(rig: &mut Rig, secs: i64, device: usize, time: i64, number: u64) {
     let (topic, payload) = (format!("s/d{device}/t"), payload(1, time, number));
     rig.commit(secs, |step| step.message(&message(secs, &topic, &payload)), |_| {}).unwrap();
 }
 
 /// So many minutes of `devices` devices, a reading each.
-fn minutes(rig: &mut Rig, minutes: i64, devices: usize) {
+pub fn minutes(rig: &mut Rig, minutes: i64, devices: usize) {
     let mut number = 0;
     for minute in 0..minutes {
         for device in 0..devices {

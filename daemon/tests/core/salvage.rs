@@ -5,9 +5,10 @@ use crate::cuts::{READINGS, STEPS, readings, step};
 use crate::files::altered;
 use crate::heart::Body;
 use crate::rig::{Rig, at, message, plan};
+use crate::rollup::{minutes, send};
 use crate::shelf::Shelf;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use tidegate::store::{Medium, Store, StoreError, file};
 use tidegate_medium::Disk;
@@ -84,15 +85,26 @@ fn told(event: &[u8]) -> Option<((String, String), (u64, u64))> {
     Some(((event["source"].as_str().unwrap().to_owned(), key), (revision, count as u64)))
 }
 
-/// What a function holds that keeps the highest revision per source and key: readings by key.
-fn held<'e>(events: impl Iterator<Item = &'e Vec<u8>>) -> BTreeMap<String, u64> {
+/// The source and key of each event that this one replaces.
+fn replaced(event: &[u8]) -> Vec<(String, String)> {
+    let event: serde_json::Value = serde_json::from_slice(event).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let keys = event["data"]["replaces"].as_array().into_iter().flatten();
+    keys.map(|key| (text(&event["source"]), text(key))).collect()
+}
+
+/// What a function holds that keeps the highest revision per source and key, and retires what is replaced: readings by
+/// key.
+fn held<'e>(events: impl Iterator<Item = &'e Vec<u8>> + Clone) -> BTreeMap<String, u64> {
+    let retired: BTreeSet<(String, String)> = events.clone().flat_map(|event| replaced(event)).collect();
     let mut last: BTreeMap<(String, String), (u64, u64)> = BTreeMap::new();
     for (name, revised) in events.filter_map(|event| told(event)) {
         let known = last.entry(name).or_insert(revised);
         *known = revised.max(*known);
     }
     let mut keys: BTreeMap<String, u64> = BTreeMap::new();
-    last.into_iter().for_each(|((_, key), (_, count))| *keys.entry(key).or_default() += count);
+    let last = last.into_iter().filter(|(name, _)| !retired.contains(name));
+    last.for_each(|((_, key), (_, count))| *keys.entry(key).or_default() += count);
     keys
 }
 
@@ -169,9 +181,12 @@ fn any_damage() {
     for seed in seeds.map_or(0..600, |seed| seed..seed + 1) {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut bytes = filled.images[random.usize(..2)].clone();
-        let damages: Vec<_> = (0..random.u8(1..4))
-            .filter_map(|_| (bytes.len() > PAGE).then(|| damage(&mut bytes, &mut random)))
-            .collect();
+        let mut damages = Vec::new();
+        for _ in 0..random.u8(1..4) {
+            if bytes.len() > PAGE {
+                damages.push(damage(&mut bytes, &mut random));
+            }
+        }
         let outcome = check(&filled, bytes, &format!("SEED={seed}: {}", damages.join(", ")));
         salvaged += u32::from(outcome.salvaged);
         whole += u32::from(outcome.salvaged && outcome.whole);
@@ -204,6 +219,48 @@ fn each_page_is_lost_once() {
         "{pages} pages: {salvaged} salvaged, {whole} under the old name, {complete} without a lost reading"
     );
     assert!(salvaged > 10 && whole > 5 && complete > 10, "{salvaged} {whole} {complete}");
+}
+
+/// A store whose oldest windows were merged loses a page: parts and wholes are never both told.
+#[test]
+fn a_lost_page_after_a_roll_up() {
+    const MINUTES: i64 = 40;
+    const DEVICES: usize = 3;
+    let mut rig = Rig::new(plan());
+    minutes(&mut rig, MINUTES, DEVICES);
+    let before = rig.reached(10_000, "out").len();
+    for _ in 0..20 {
+        rig.roll_up(10_000);
+    }
+    let disk = rig.disk.clone();
+    drop(rig);
+    let bytes = disk.bytes();
+    let (mut pages, mut merged) = (0, 0);
+    for at in (0..bytes.len()).step_by(PAGE).filter(|at| bytes[*at..at + PAGE].iter().any(|b| *b != 0)) {
+        let mut bytes = bytes.clone();
+        bytes[at..at + PAGE].fill(0);
+        let mut rig = Shelf::holding(bytes).rig();
+        rig.check_accounts();
+        let what = format!("page {}", at / PAGE);
+        let sent = MINUTES as u64 * DEVICES as u64;
+        let told = |rig: &mut Rig| -> u64 {
+            let events: Vec<_> = rig.reached(10_000, "out").into_iter().map(|event| event.event).collect();
+            held(events.iter()).into_values().sum()
+        };
+        let waiting = told(&mut rig);
+        assert!(waiting <= sent, "{what}: {waiting} of {sent}");
+        merged += u64::from(rig.waiting("out").len() < before);
+        // What comes late is told once, whatever became of its window.
+        for n in 0..4 {
+            send(&mut rig, 60 * MINUTES, 1, 60 * n, 10_000 + u64::try_from(n).unwrap());
+        }
+        rig.tick(10_000);
+        let after = told(&mut rig);
+        assert!(after <= waiting + 4, "{what}: {after} after {waiting}");
+        rig.check_accounts();
+        pages += 1;
+    }
+    assert!(pages > 20 && merged == pages, "{pages} {merged}");
 }
 
 const JOURNAL: TableDefinition<'_, (u64, u16), &[u8]> = TableDefinition::new("journal");

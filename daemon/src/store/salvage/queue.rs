@@ -89,12 +89,16 @@ impl<'t> Queue<'t> {
         }
     }
 
-    /// Where an event that was queued at these places still waits, for all that is known.
-    fn waiting(&self, queued: &[Place]) -> Result<Vec<Place>, StoreError> {
+    /// Where an event that was queued at these places still waits, for all that is known. `own` is what the outbox says
+    /// for it, where the event's key can be trusted.
+    fn waiting(&self, queued: &[Place], own: Option<Reference>) -> Result<Vec<Place>, StoreError> {
         let mut places = Vec::new();
         for place in queued {
-            let known = self.old.get(place).doing("be salvaged")?.is_some();
-            if known || self.gaps.iter().any(|(after, before)| after <= place && place < before) {
+            let waits = match self.old.get(place).doing("be salvaged")? {
+                Some(row) => own.is_none_or(|own| own == Reference::of(row.value())),
+                None => self.gaps.iter().any(|(after, before)| after <= place && place < before),
+            };
+            if waits {
                 places.push(*place);
             }
         }
@@ -107,8 +111,8 @@ impl<'t> Queue<'t> {
     }
 
     /// Keeps an event that something waits for.
-    fn keep(&mut self, row: EventRow) -> Result<(), StoreError> {
-        let queued = self.waiting(&row.queued)?;
+    fn keep(&mut self, row: EventRow, own: Option<Reference>) -> Result<(), StoreError> {
+        let queued = self.waiting(&row.queued, own)?;
         if queued.is_empty() {
             return Ok(());
         }
@@ -128,8 +132,8 @@ impl<'t> Queue<'t> {
     /// Takes over the events that are no windows.
     pub(super) fn take_events(&mut self, old: &Old<'_>) -> Result<(), StoreError> {
         old.walk(EVENTS.name(), &mut |item| match item {
-            Item::Row { value, .. } => match unpack_value(value, "event") {
-                Ok(row) => self.keep(row),
+            Item::Row { key, value, sound } => match unpack_value(value, "event") {
+                Ok(row) => self.keep(row, u64::read(key).filter(|_| sound).map(Reference::Event)),
                 Err(_) => Ok(()),
             },
             Item::Gap => Ok(()),
@@ -145,16 +149,18 @@ impl<'t> Queue<'t> {
     ) -> Result<(), StoreError> {
         let mut table = write.open_table(CLOSED).doing("be salvaged")?;
         old.walk(CLOSED.name(), &mut |item| {
-            let Some((key, row, _)) = windows::read(item) else { return Ok(()) };
+            let Some((key, row, sound)) = windows::read(item) else { return Ok(()) };
+            let own = Reference::Closed(closed::key(key));
+            let trusted = sound.then_some(own);
             match &row {
                 ClosedRow::Window(window) if amendable => {
-                    for place in self.waiting(&window.queued)? {
-                        self.put(place, Reference::Closed(closed::key(key)))?;
+                    for place in self.waiting(&window.queued, trusted)? {
+                        self.put(place, own)?;
                     }
                 }
                 ClosedRow::Window(WindowRow { id, event, queued, .. }) => {
                     let (id, event, queued) = (id.clone(), event.clone(), queued.clone());
-                    return self.keep(EventRow { id, event, queued });
+                    return self.keep(EventRow { id, event, queued }, trusted);
                 }
                 ClosedRow::Merged(_) | ClosedRow::Silent => {}
             }
