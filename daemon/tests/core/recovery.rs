@@ -40,15 +40,12 @@ fn recovery() {
         .map(|_| {
             std::fs::write(data.join("tidegate.redb"), &image).unwrap();
             let start = Instant::now();
-            let mut child = start_process(&configuration);
+            let mut process = Process::start(&configuration);
             while !is_ready(port) {
-                assert!(start.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none());
+                assert!(start.elapsed() < Duration::from_secs(60) && process.0.try_wait().unwrap().is_none());
                 std::thread::sleep(Duration::from_millis(2));
             }
-            let took = start.elapsed();
-            child.kill().unwrap();
-            child.wait().unwrap();
-            took
+            start.elapsed()
         })
         .collect();
     took.sort();
@@ -107,16 +104,29 @@ fn fill(path: &Path, plan: Plan) -> (Vec<u8>, u64) {
     (std::fs::read(path).unwrap(), bytes)
 }
 
-fn start_process(configuration: &Path) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-    command.args(["run", "--config"]).arg(configuration);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+/// The daemon, killed at the end.
+struct Process(Child);
+
+impl Process {
+    fn start(configuration: &Path) -> Process {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        command.args(["run", "--config"]).arg(configuration);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Process(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
 }
 
 fn is_ready(port: u16) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")?;
+        write!(stream, "GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")?;
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
         reader.read_line(&mut line)?;
