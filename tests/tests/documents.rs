@@ -170,7 +170,7 @@ fn links_lead_somewhere() {
 #[test]
 fn paths_exist() {
     let places = ["daemon/", "tests/", "docs/", "config/", "systemd/"];
-    let rooms = ["", "daemon", "daemon/src", "daemon/src/mqtt", "daemon/pipeline/src"];
+    let rooms = ["", "daemon", "daemon/src", "daemon/src/ingest", "daemon/src/mqtt", "daemon/pipeline/src"];
     for document in documents() {
         let text = std::fs::read_to_string(&document).unwrap();
         for name in text.split('`').skip(1).step_by(2).filter(|name| !name.contains(['*', ' ', '\n'])) {
