@@ -41,7 +41,7 @@ pub fn check_ids(received: &[Received]) -> Result<(), String> {
 /// The event that came too late.
 pub fn check_order(received: &[Received]) -> Result<(), String> {
     let mut known = BTreeSet::new();
-    let mut last: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut last: BTreeMap<&str, (i64, &Value)> = BTreeMap::new();
     for Received { event, .. } in received.iter().filter(|received| is_summary(&received.event)) {
         let (Some(key), Some(subject)) = (event["data"]["key"].as_str(), event["subject"].as_str()) else {
             return Err(format!("an event without key or subject: {event}"));
@@ -50,8 +50,10 @@ pub fn check_order(received: &[Received]) -> Result<(), String> {
             continue;
         }
         let start_ms = moment_ms(&event["data"]["window"]["start"])?;
-        if last.insert(subject, start_ms).is_some_and(|before| before > start_ms) {
-            return Err(format!("a window came after a later one of its series: {event}"));
+        if let Some((before, earlier)) = last.insert(subject, (start_ms, event))
+            && before > start_ms
+        {
+            return Err(format!("a window came after a later one of its series: {event} after {earlier}"));
         }
     }
     Ok(())

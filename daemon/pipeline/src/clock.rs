@@ -5,7 +5,7 @@
 //! same, as far as windows care. While the offset is not believed, inputs are held, as they came, with their uptime; so
 //! that their time of arrival is known as soon as the offset is.
 
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Due, Pipeline};
 use crate::time::{Span, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -211,6 +211,7 @@ impl Pipeline {
         if before.boot == clock.boot {
             let step = Span(clock.offset.0.saturating_sub(before.offset.0));
             self.state.clocks.iter_mut().for_each(|known| known.clock.shift(step));
+            self.set_back(step);
         }
         if before.epoch != clock.epoch {
             // What was heard under another clock says nothing about what is still to come.
@@ -224,6 +225,27 @@ impl Pipeline {
         }
         if before.group_epoch() != clock.group_epoch() {
             self.regroup();
+        }
+    }
+
+    /// Windows that opened when their time was over close `lateness` after that moment, by the clock of then: when that is set
+    /// back they go along, or they would wait until it gets there again.
+    fn set_back(&mut self, step: Span) {
+        if step >= Span::ZERO {
+            return;
+        }
+        for (at, numbered) in (0..).zip(&mut self.state.groups) {
+            let group = &mut numbered.group;
+            let lateness =
+                self.plan.summaries.get(usize::from(group.summary)).map(|summary| summary.lateness);
+            for open in &mut group.open {
+                let regular = open.end.plus(lateness.unwrap_or_default());
+                let due = Due { due: open.due, group: at, start: open.start, late: open.late.is_some() };
+                if open.due > regular && self.due.remove(&due) {
+                    open.due = open.due.plus(step).max(regular);
+                    self.due.insert(Due { due: open.due, ..due });
+                }
+            }
         }
     }
 

@@ -250,6 +250,25 @@ fn weeks_ahead_and_back_within_the_hour_lose_nothing() {
     assert_eq!(world.pipeline.state().clock.mode, Mode::Synchronised);
 }
 
+/// What comes late while the clock is ahead closes soon after it is set back, not when it gets there again.
+#[test]
+fn what_is_late_goes_along_when_the_clock_is_set_back() {
+    let ahead = Machine { error: HOUR / 2.0, ..GOOD };
+    let mut world = World::new(plan());
+    let late = |world: &mut World, up: f64, secs: f64| {
+        let (now, text) = (ahead.at(up), super::world::payload(1.0, secs));
+        world.at(&now, |step| step.message(&message(now.now(), "s/d/t", &text)));
+    };
+    late(&mut world, 10.0, 5.0);
+    tick(&mut world, ahead, 25.0);
+    assert_eq!(keys(&world), ["10:00:00Z/r0 1 1"], "over, by that clock");
+    late(&mut world, 50.0, 6.0);
+    tick(&mut world, GOOD, 69.0);
+    assert_eq!(world.closed.len(), 1, "its time is not over");
+    tick(&mut world, GOOD, 70.0);
+    assert_eq!(keys(&world), ["10:00:00Z/r0 1 1", "10:00:00Z/r1 2 2"]);
+}
+
 /// Where the clock goes back to a time whose summaries were made, delivered and forgotten, their keys are taken: what is made
 /// there says that its time is in doubt.
 #[test]
