@@ -35,7 +35,8 @@ pub fn check_ids(received: &[Received]) -> Result<(), String> {
     Ok(())
 }
 
-/// The windows of each series arrive for the first time in the order of their starts.
+/// The windows of each series arrive for the first time in the order of their starts. Amendments come when they are made; one of
+/// a window that was queued and never arrived, too.
 ///
 /// # Errors
 /// The event that came too late.
@@ -46,7 +47,7 @@ pub fn check_order(received: &[Received]) -> Result<(), String> {
         let (Some(key), Some(subject)) = (event["data"]["key"].as_str(), event["subject"].as_str()) else {
             return Err(format!("an event without key or subject: {event}"));
         };
-        if !known.insert(key) {
+        if !known.insert(key) || event["data"]["revision"].as_u64() > Some(0) {
             continue;
         }
         let start_ms = moment_ms(&event["data"]["window"]["start"])?;
