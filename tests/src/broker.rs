@@ -11,8 +11,8 @@ use tempfile::TempDir;
 /// How long it may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Every change goes to disk at once, as far as mosquitto does that: within about a second, and when it is told to leave.
-const SAVING: &str = "autosave_interval 1\nautosave_on_changes true\npersistence true\n";
+/// Everything goes to disk once a second, and when it is told to leave.
+const SAVING: &str = "autosave_interval 1\npersistence true\n";
 
 /// A broker that forgets nothing when it is stopped. Ends with the value.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts one that saves every change.
+    /// Starts one that saves once a second.
     ///
     /// # Panics
     /// When mosquitto is not installed or does not start.

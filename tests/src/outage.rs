@@ -104,6 +104,7 @@ impl Outage {
         std::thread::sleep(self.length.saturating_sub(start.elapsed()));
         stage.mend();
         let sensors = std::mem::take(&mut stage.sensors);
+        sensors.iter().for_each(Running::stop);
         let readings: Vec<Reading> = sensors.into_iter().flat_map(Running::finish).collect();
         let toll = stage.check(&readings);
         eprintln!("{} readings; {} looks at the status, all balanced", readings.len(), watcher.finish());

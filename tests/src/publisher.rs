@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const WINDOW: usize = 100;
 /// Acknowledged messages that one sensor keeps, to send them again when it is told to: fewer than the 1,024 that the daemon knows
 /// again by their sequence numbers, together with those in flight.
-const KEPT: usize = 800;
+const KEPT: usize = 500;
 /// How long a sensor keeps trying after its last reading.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long it waits for acknowledgements before it looks whether the next reading is due.
@@ -61,12 +61,17 @@ impl Running {
         self.again.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Takes no more readings. What it has goes on being sent.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
     /// Takes no more readings, waits until all are acknowledged, and gives them.
     ///
     /// # Panics
     /// When some are not acknowledged in time.
     pub fn finish(self) -> Vec<Reading> {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop();
         self.thread.join().expect("the sensor's thread").unwrap_or_else(|problem| panic!("{problem}"))
     }
 }
