@@ -1,6 +1,7 @@
 //! The source `type = "mqtt"`: a client with a persistent session at a broker.
 
 mod dial;
+mod subscribe;
 
 use self::dial::{Failure, FailureKind};
 use super::backoff::Backoff;
@@ -251,24 +252,6 @@ impl Client {
         Ok(progress)
     }
 
-    /// Asks for these filters.
-    fn ask(
-        &self,
-        filters: &[String],
-        connection: &mut Connection,
-        progress: &mut Progress,
-    ) -> Result<(), String> {
-        for filters in filters.chunks(limits::FILTERS_PER_PACKET_MAX) {
-            // 0 is none.
-            progress.id = progress.id.checked_add(1).unwrap_or(1);
-            encode::subscribe(self.version, progress.id, filters, self.cfg.qos, &mut connection.wire.out)
-                .map_err(|fault| fault.to_string())?;
-            progress.asked.insert(progress.id, filters.to_vec());
-        }
-        progress.answer_by = Instant::now() + limits::HANDSHAKE_TIMEOUT;
-        Ok(())
-    }
-
     fn packet(
         &mut self,
         packet: Packet,
@@ -276,57 +259,12 @@ impl Client {
         progress: &mut Progress,
     ) -> Result<(), String> {
         match packet {
-            Packet::SubAck { id, codes } => {
-                let Some(filters) = progress.asked.remove(&id) else { return Ok(()) };
-                if codes.len() != filters.len() {
-                    return Err("the broker answered SUBSCRIBE with another number of codes".into());
-                }
-                for (filter, code) in filters.into_iter().zip(codes) {
-                    match code {
-                        0x80.. => progress.refused.insert(filter, code),
-                        _ => progress.refused.remove(&filter),
-                    };
-                }
-                if progress.asked.is_empty() {
-                    self.subscribed_all(connection, progress);
-                }
-                Ok(())
-            }
+            Packet::SubAck { id, codes } => self.answered(id, codes, connection, progress),
             Packet::Disconnect { code, reason } => {
                 Err(reasons::disconnect(code, reason.as_deref(), &self.cfg))
             }
             Packet::PingResp | Packet::UnsubAck { .. } | Packet::Stray => Ok(()),
             _ => Err("the broker sent a packet that only a client may send".into()),
-        }
-    }
-
-    fn subscribed_all(&mut self, connection: &mut Connection, progress: &mut Progress) {
-        self.subscribed = progress.refused.is_empty() && self.cfg.session_expiry.is_some();
-        progress.ask_again_at =
-            (!progress.refused.is_empty()).then(|| Instant::now() + progress.patience.next());
-        // As long as the last connections ended at once, this one has to last before all is said to be well.
-        if self.closed_soon == 0 {
-            self.settled(progress);
-        }
-        if std::mem::replace(&mut progress.answered, true) {
-            return;
-        }
-        if progress.session_present {
-            progress.drained_at = Some(Instant::now() + limits::DRAINED_AFTER);
-        } else {
-            connection.tell(Input::Drained { source: self.context.index });
-        }
-    }
-
-    /// The connection is as good as it gets.
-    fn settled(&mut self, progress: &Progress) {
-        self.closed_soon = 0;
-        if progress.refused.is_empty() {
-            self.context.well();
-        } else {
-            let refused: Vec<_> =
-                progress.refused.iter().map(|(filter, code)| reasons::suback(*code, filter)).collect();
-            self.context.trouble(&refused.join("; "));
         }
     }
 
