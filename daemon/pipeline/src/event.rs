@@ -97,7 +97,7 @@ pub struct Envelope<'e, D> {
     pub specversion: &'static str,
     /// `tidegate.summary.v1` and its like.
     pub r#type: &'static str,
-    /// [`Plan::source`].
+    /// As the plan says: [`crate::plan::Plan::source`].
     pub source: &'e str,
     /// The key and the revision.
     pub id: &'e str,

@@ -141,6 +141,7 @@ impl Bench {
             let row = format!("core, {}: ns per reading", case.name);
             self.rows(&[(&row, 0)], || vec![core::measure(&case)]);
         }
+        self.rows(&[("core, the ledger: ns per reading", 1)], || vec![core::ledger()]);
         self.rows(&[("core: B of memory per open series", 0)], core::memory);
     }
 }

@@ -5,13 +5,15 @@ use super::{Figure, figure};
 use std::hint::black_box;
 use std::time::Instant;
 use tidegate_pipeline::clean::{Range, RateLimit, Scale, Spike, Step};
+use tidegate_pipeline::ledger::Ledger;
 use tidegate_pipeline::message::Message;
 use tidegate_pipeline::plan::{
     CalendarUnit, CleanStep, Fields, Format, Layout, Plan, Pointer, StreamPlan, SummaryPlan, TimeFormat,
-    Window,
+    TimePlan, Unique, Window,
 };
 use tidegate_pipeline::time::{Span, Time};
 use tidegate_pipeline::topic::TopicPattern;
+use tidegate_pipeline::verdict::Verdict;
 use tidegate_pipeline::{Loaded, Pipeline, journal};
 
 const START: Time = Time::from_millis(1_795_341_600_000);
@@ -25,6 +27,8 @@ pub(super) struct Case {
     pub(super) name: String,
     plan: Plan,
     payload: fn(usize) -> Vec<u8>,
+    /// What comes may come again: it is looked for among what came before.
+    doubted: bool,
 }
 
 /// By format; then JSON by cleaning step and by kind of window.
@@ -67,14 +71,48 @@ pub(super) fn cases() -> Vec<Case> {
         windowed.plan.summaries[0].window = window;
         cases.push(windowed);
     }
+    cases.extend(guards());
     let mut wide = case("JSON, wide", json(), cases[0].payload);
     wide.plan.summaries[0].layout = Layout::Wide;
     cases.push(wide);
     cases
 }
 
+/// What it costs to know a reading again: one payload, without a check and with each.
+fn guards() -> Vec<Case> {
+    let payload = |n| {
+        let ts = START.as_millis() + n as i64 / 4;
+        format!(r#"{{"value":{},"seq":{n},"boot":1,"ts":{ts}}}"#, value(n)).into()
+    };
+    let pointer = |text| Pointer::parse(text).unwrap_or_default();
+    let (at, boot) = (pointer("/seq"), Some(pointer("/boot")));
+    let kinds = [
+        ("not looked for (QoS 0)", Unique::Content),
+        ("by content", Unique::Content),
+        ("by sequence", Unique::Sequence { at: at.clone(), boot: None, per: None }),
+        ("by boot and sequence", Unique::Sequence { at, boot, per: None }),
+        ("by time stamp", Unique::Time),
+    ];
+    let guarded = |(at, (name, unique)): (usize, (&str, Unique))| {
+        let time = Some(TimePlan { at: pointer("/ts"), format: TimeFormat::Millis });
+        let stream = StreamPlan { unique, time, ..json() };
+        Case { doubted: at > 0, ..case(&format!("JSON, repeats {name}"), stream, payload) }
+    };
+    kinds.into_iter().enumerate().map(guarded).collect()
+}
+
 fn case(name: &str, stream: StreamPlan, payload: fn(usize) -> Vec<u8>) -> Case {
-    Case { name: name.to_owned(), plan: plan(stream), payload }
+    Case { name: name.to_owned(), plan: plan(stream), payload, doubted: true }
+}
+
+/// What the account of a reading costs.
+pub(super) fn ledger() -> Figure {
+    const TIMES: usize = 10_000_000;
+    let (mut ledger, start) = (Ledger::default(), Instant::now());
+    for _ in 0..TIMES {
+        black_box(&mut ledger).add(black_box(Verdict::Counted), 1);
+    }
+    figure(start.elapsed().as_nanos() as f64 / TIMES as f64, &format!("{} counted", ledger.counted))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
@@ -117,12 +155,13 @@ fn plan(stream: StreamPlan) -> Plan {
 pub(super) fn measure(case: &Case) -> Figure {
     let mut pipeline = Pipeline::new(case.plan.clone());
     let topics: Vec<String> = (0..DEVICES).map(|device| format!("sensors/d{device}")).collect();
-    let payloads: Vec<Vec<u8>> = (0..STEP).map(case.payload).collect();
-    let mut now = START;
+    let (mut now, mut sent) = (START, 0);
     let mut steps = |pipeline: &mut Pipeline, count: usize| {
         let mut nanos = 0;
         for _ in 0..count {
             now = now.plus(Span::from_millis(250));
+            let payloads: Vec<Vec<u8>> = (sent..sent + STEP).map(case.payload).collect();
+            sent += STEP;
             let start = Instant::now();
             let mut step = pipeline.step();
             for (n, payload) in payloads.iter().enumerate() {
@@ -132,7 +171,7 @@ pub(super) fn measure(case: &Case) -> Figure {
                     topic: topics[n % DEVICES].as_bytes(),
                     payload,
                     retained: false,
-                    acknowledged: true,
+                    acknowledged: case.doubted,
                     arrival: now,
                 });
             }
@@ -144,10 +183,13 @@ pub(super) fn measure(case: &Case) -> Figure {
     };
     steps(&mut pipeline, 20);
     let mut nanos = 0;
+    // The payloads are the bench's: as many are made without a pipeline.
+    let own =
+        allocation_counter::measure(|| (0..STEP * STEPS).map(case.payload).for_each(|p| drop(black_box(p))));
     let heap = allocation_counter::measure(|| nanos = steps(&mut pipeline, STEPS));
     let readings = (STEP * STEPS) as f64;
     let counted = pipeline.ledger().counted;
-    let each = heap.count_total as f64 / readings;
+    let each = heap.count_total.saturating_sub(own.count_total) as f64 / readings;
     figure(nanos as f64 / readings, &format!("{each:.2} allocations per reading, {counted} counted"))
 }
 
