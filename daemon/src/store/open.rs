@@ -159,7 +159,7 @@ impl Store {
         &self.shared
     }
 
-    /// Bytes of all that is kept: closed windows, dead letters, journal and checkpoint. The file is up to twice as large.
+    /// Bytes of all that is kept: closed windows, dead letters, journal and checkpoint. The file is two to four times as large.
     pub fn live_bytes(&self) -> u64 {
         // While a checkpoint is written there are two.
         let queued: u64 = self.outputs.values().map(|row| row.counts.queued()).sum();

@@ -98,7 +98,7 @@ impl Shared {
         lock(&self.accounts).outputs.clone()
     }
 
-    /// Bytes of all that is kept, as of the last transaction. The file is up to twice as large.
+    /// Bytes of all that is kept, as of the last transaction. The file is two to four times as large.
     pub fn live_bytes(&self) -> u64 {
         lock(&self.accounts).live_bytes
     }
