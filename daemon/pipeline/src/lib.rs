@@ -46,6 +46,8 @@ mod salvage;
 pub mod entry;
 pub mod journal;
 
+pub mod mutant;
+
 pub use pipeline::{Changes, Kept, Loaded, Pipeline, Stored};
 pub use salvage::GivenUp;
 pub use step::Step;

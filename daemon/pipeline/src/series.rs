@@ -2,6 +2,7 @@
 
 use crate::clean::Memory;
 use crate::dedupe::times::Times;
+use crate::mutant::{self, Mutant};
 use crate::plan::{Kind, Plan};
 use crate::rejections::Rejections;
 use crate::state::Heard;
@@ -78,6 +79,10 @@ impl Series {
     /// Notes a counted reading; says whether the watermark moved.
     pub(crate) fn note_time(&mut self, time: Time) -> bool {
         let (first, second) = self.latest;
+        if mutant::active(Mutant::OutlierMovesWatermark) {
+            self.latest = (first.max(time), first.max(time));
+            return time > first;
+        }
         if time > first {
             self.latest = (time, first);
         } else if time > second {

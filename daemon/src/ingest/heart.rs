@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use tidegate_pipeline::Pipeline;
 use tidegate_pipeline::event::Closed;
 use tidegate_pipeline::message::Trace;
+use tidegate_pipeline::mutant::{self, Mutant};
 use tidegate_pipeline::time::Time;
 use tokio::sync::{broadcast, mpsc};
 use trouble::Trouble;
@@ -197,6 +198,9 @@ impl Heart {
             self.listening.turn(now, self.sight.now.now(), self.is_full());
             for input in inputs {
                 self.receive(input, now);
+            }
+            if mutant::active(Mutant::AcknowledgeBeforeCommit) {
+                self.links.committed();
             }
         }
         self.plan = self.plan.take().or_else(|| self.parts.plans.try_recv().ok());

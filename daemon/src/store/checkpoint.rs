@@ -7,6 +7,7 @@ use super::schema::{CHECKPOINT, CheckpointRow, JOURNAL, META, META_CHECKPOINT};
 use super::{Doing, Store, StoreError};
 use redb::{ReadTransaction, WriteTransaction};
 use tidegate_pipeline::Pipeline;
+use tidegate_pipeline::mutant::{self, Mutant};
 use tidegate_pipeline::plan::Plan;
 use tidegate_pipeline::state::State;
 
@@ -93,7 +94,9 @@ impl Store {
         let due = (self.checkpoint.bytes * JOURNAL_PER_CHECKPOINT)
             .clamp(self.journal_bytes_min.min(self.room.journal), self.room.journal);
         if self.snapshot.is_none() && self.journal_bytes >= due {
-            self.snapshot = Some(Snapshot::take(pipeline, self.checkpoint.generation + 1, self.next - 1));
+            let one_more = u64::from(mutant::active(Mutant::CheckpointCutsTooMuch));
+            let last = self.next - 1 + one_more;
+            self.snapshot = Some(Snapshot::take(pipeline, self.checkpoint.generation + 1, last));
         }
     }
 

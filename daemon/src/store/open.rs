@@ -17,6 +17,7 @@ use super::{Doing, Fresh, StoreError};
 use redb::{ReadableDatabase, ReadableTable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tidegate_pipeline::mutant::{self, Mutant};
 use tidegate_pipeline::plan::Plan;
 use tidegate_pipeline::time::Time;
 use tidegate_pipeline::{Pipeline, journal};
@@ -116,6 +117,9 @@ impl Store {
             hand: Hand::default(),
             room: Room::default(),
         };
+        if mutant::active(Mutant::ReplayUnderNewPlan) {
+            store.plan.clone_from(&fresh.plan);
+        }
         let pipeline = store.bring_up(&fresh)?;
         Ok(Opened { store, pipeline })
     }
@@ -198,6 +202,9 @@ impl Store {
             None => 0,
         };
         let mut pipeline = checkpoint::read(&read, &self.checkpoint)?;
+        if mutant::active(Mutant::ReplayUnderNewPlan) && self.plan != Plan::default() {
+            pipeline = pipeline.migrate(self.plan.clone());
+        }
         self.outputs.clear();
         for item in read.open_table(OUTPUTS).doing("read the outputs")?.iter().doing("read the outputs")? {
             let (name, row) = item.doing("read the outputs")?;

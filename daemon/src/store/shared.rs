@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tidegate_pipeline::event::ClosedKey;
+use tidegate_pipeline::mutant::{self, Mutant};
 use tidegate_pipeline::time::Time;
 use tidegate_pipeline::{Loaded, Stored};
 
@@ -140,6 +141,7 @@ impl Shared {
         let mut found: Vec<Waiting> = Vec::new();
         let mut size = 0;
         for (priority, end) in (0u8..).zip(attempted) {
+            let end = if mutant::active(Mutant::SendBeforeAttempted) { u64::MAX } else { end };
             for item in
                 outbox.range((number, priority, 0)..(number, priority, end)).doing("read the outbox")?
             {

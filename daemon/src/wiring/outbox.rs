@@ -6,6 +6,7 @@ use crate::store::{Fate, Settlement, Shared, StoreError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
+use tidegate_pipeline::mutant::{self, Mutant};
 use tokio::sync::Notify;
 
 /// The outbox of one output: read from the store, settled through the writer's mailbox.
@@ -55,7 +56,12 @@ impl Outbox for StoreOutbox {
             id: row.id,
             event: row.event,
         });
-        Ok(queued.collect())
+        let queued: Vec<_> = queued.collect();
+        if mutant::active(Mutant::ConfirmBeforeAnswer) {
+            let delivered = |event: &Queued| (event.position, event.id.clone(), Outcome::Delivered);
+            self.settle(queued.iter().map(delivered).collect(), Instant::now());
+        }
+        Ok(queued)
     }
 
     fn settle(&self, outcomes: Vec<Settled>, now: Instant) {

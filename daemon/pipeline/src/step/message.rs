@@ -6,6 +6,7 @@ use crate::dedupe::{Mark, content};
 use crate::entry::{Event, Part};
 use crate::limits::{DEAD_LETTER_BYTES_MAX, DEAD_LETTERS_PER_STEP_MAX};
 use crate::message::{DeadLetter, Message, Trace};
+use crate::mutant::{self, Mutant};
 use crate::plan::Unique;
 use crate::route::RoutePart;
 use crate::verdict::{Reason, Verdict};
@@ -134,7 +135,8 @@ impl Step<'_> {
     pub(super) fn add_part(&mut self, origin: &Origin<'_>, mark: Option<Mark>, readings: u32) -> u32 {
         let print = origin.print.map(|print| (print, origin.cancelled));
         let part = Part { session: origin.session, arrival: origin.message.arrival, readings, print, mark };
-        self.changes.entry.parts.push(part);
+        let noted = mark.filter(|_| !mutant::active(Mutant::MarkNotInJournal));
+        self.changes.entry.parts.push(Part { mark: noted, ..part });
         self.core.note_part(&part)
     }
 

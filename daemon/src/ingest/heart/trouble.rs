@@ -5,6 +5,7 @@ use crate::limits::{BACKLOG_HOLD_MAX, DISK_RETRY_MAX, RETRY_MIN};
 use crate::store::{Commit, StoreError};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tidegate_pipeline::mutant::{self, Mutant};
 
 /// Since a write failed, and until one succeeds.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +99,7 @@ impl Heart {
 
     fn reopen(&mut self, entry: Option<u64>) -> Result<bool, StoreError> {
         self.parts.pipeline = self.parts.store.reopen()?;
+        let entry = entry.filter(|_| !mutant::active(Mutant::RetryWithoutLooking));
         entry.map_or(Ok(false), |entry| self.parts.store.has_entry(entry))
     }
 
