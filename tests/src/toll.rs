@@ -1,6 +1,5 @@
 //! What a soak took: how many faults of each kind, and what became of the readings meanwhile.
 
-use crate::sim;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -39,13 +38,6 @@ impl Toll {
     /// Whether the promise was kept.
     pub fn is_clean(&self) -> bool {
         self.lost + self.double + self.invented == 0
-    }
-}
-
-/// Of seeds in which every promise was kept; those in which one was broken are among [`sim::Totals::failed`].
-impl From<sim::Totals> for Toll {
-    fn from(totals: sim::Totals) -> Toll {
-        Toll { faults: totals.faults, acknowledged: totals.acknowledged, ..Toll::default() }
     }
 }
 

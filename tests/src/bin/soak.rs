@@ -36,13 +36,18 @@ fn main() -> ExitCode {
     let (length, start) = (Duration::from_secs(60 * options.minutes), Instant::now());
     let mut toll = Toll::default();
     if options.round.is_none() {
-        let totals = sim::run_many(seed >> 1, u64::MAX, Some(start + length.mul_f64(SIMULATED)));
-        println!("simulated {} seeds from {} on: {} readings", totals.seeds, seed >> 1, totals.acknowledged);
+        let totals = sim::soak(seed >> 1, start + length.mul_f64(SIMULATED));
+        println!(
+            "simulated {} seeds from {} on: {} readings",
+            totals.seeds,
+            seed >> 1,
+            totals.toll.acknowledged
+        );
         if let Some((seed, why)) = totals.failed.first() {
             println!("the simulation failed: SEED={seed} replays it: {why}");
             return ExitCode::FAILURE;
         }
-        toll.add(totals.into());
+        toll.add(totals.toll);
     }
     for round in options.round.unwrap_or(0).. {
         let left = length.saturating_sub(start.elapsed());

@@ -178,7 +178,7 @@ impl World {
             self.history.note(self.now, "acknowledged", &[parcel.message as u64]);
             for &reading in &self.messages[parcel.message].readings {
                 self.oracle.readings[reading].acknowledged.get_or_insert(self.now);
-                self.counts.acknowledged += 1;
+                self.toll.acknowledged += 1;
             }
         }
         self.deliver(false);

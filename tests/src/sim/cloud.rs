@@ -59,8 +59,8 @@ pub(super) struct Function {
     poison: BTreeSet<String>,
     /// It refused something, so the order is not what it was.
     refused: bool,
-    /// By subject: the start of the last window that came in time.
-    latest: BTreeMap<String, String>,
+    /// By series and length: the start of the last window that came in its turn.
+    latest: BTreeMap<(usize, u64), i64>,
 }
 
 /// What carries events to one function.
@@ -242,26 +242,31 @@ impl World {
         }
         function.events.insert(queued.id.clone(), queued.event.clone());
         let event: Value = serde_json::from_slice(&queued.event).unwrap();
+        let windows_may_move = self.setup.clocks || self.setup.changes;
+        if event["data"]["revision"] == 0 && !windows_may_move {
+            self.check_turn(output, &queued.id, &event);
+        }
+    }
+
+    /// A window is sent when it has ended, and not before those of its series that ended before it.
+    fn check_turn(&mut self, output: usize, id: &str, event: &Value) {
         let data = &event["data"];
-        let family = FAMILIES
-            .iter()
-            .find(|(names, _)| data["summary"].as_str().is_some_and(|name| names.contains(&name)));
-        let in_time = match (family, self.place(data)) {
-            (Some((_, length)), Some((series, start))) => self.oracle.is_in_time(series, start, *length),
-            _ => false,
-        };
-        let function = &mut self.cloud[output];
-        if data["revision"] != 0 || !in_time || function.refused || self.setup.clocks || self.setup.changes {
+        let summary = data["summary"].as_str();
+        let family = FAMILIES.iter().find(|(names, _)| summary.is_some_and(|name| names.contains(&name)));
+        let (Some((_, length)), Some((series, start))) = (family, self.place(data)) else { return };
+        if start + length.cast_signed() > self.now.cast_signed() {
+            self.broken.get_or_insert(format!("{id} was closed before its end"));
+        }
+        // A late reading may open a window of which nothing was known when its turn came.
+        if !self.oracle.is_in_time(series, start, *length) || self.cloud[output].refused {
             return;
         }
-        let (subject, start) =
-            (event["subject"].as_str().unwrap(), data["window"]["start"].as_str().unwrap());
-        let latest = function.latest.entry(subject.to_owned()).or_default();
-        if start < latest.as_str() {
-            let text = format!("{} came after the window of {latest} at {}", queued.id, OUTPUTS[output]);
+        let latest = self.cloud[output].latest.entry((series, *length)).or_insert(start);
+        if start < *latest {
+            let text = format!("{id} came after a later window at {}", OUTPUTS[output]);
             self.broken.get_or_insert(text);
         }
-        start.clone_into(latest);
+        *latest = start;
     }
 }
 

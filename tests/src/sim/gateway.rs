@@ -208,6 +208,7 @@ impl World {
         self.end(disk);
         // What is held when the machine goes off never gets its right time.
         self.oracle.released(false);
+        self.known = None;
         self.machine.boots(!self.setup.clocks || self.random.bool());
         if !self.machine.is_vouched() {
             let found = self.now + secs(self.random.u64(1..240));
@@ -282,6 +283,11 @@ impl World {
         let (total, held) = (account.ledger.total(), account.held);
         // What is pending in the intake counts messages; only what is on disk is compared here.
         let (sure, given) = (self.counts.committed, self.counts.given);
+        if held == 0
+            && let Some(known) = self.known.take_if(|_| process.intake.messages() == 0)
+        {
+            self.oracle.released(known);
+        }
         if !(sure..=given).contains(&(total + held)) {
             let text = format!(
                 "the ledger says {total} decided and {held} held, {pending} pending; {sure} were committed for certain, \

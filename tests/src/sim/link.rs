@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tidegate::ingest::intake::{Input, Link, Message, Run};
 use tidegate::limits::DRAINED_AFTER;
 use tidegate::mqtt::acks::{Acks, Owed, Repeat};
+use tidegate_pipeline::mutant::{self, Mutant};
 
 /// Longest wait between two attempts to connect, in ms.
 const RECONNECT_MS: u64 = 3_000;
@@ -164,7 +165,11 @@ impl World {
             self.counts.committed += readings;
         }
         let mut out = BytesMut::new();
-        if connection.acks.pay(committed, &mut out) == 0 {
+        if let Some((acks, link)) = &mut self.stale {
+            acks.pay(link.committed(), &mut out);
+        }
+        connection.acks.pay(committed, &mut out);
+        if out.is_empty() {
             return;
         }
         let ids = out.chunks(4).map(|ack| u16::from_be_bytes([ack[2], ack[3]])).collect();
@@ -180,6 +185,9 @@ impl World {
             self.turn();
         }
         let Some(mut connection) = self.connection.take() else { return };
+        if mutant::active(Mutant::NoFence) {
+            self.stale = Some((std::mem::take(&mut connection.acks), Arc::clone(&connection.link)));
+        }
         self.history.note(self.now, "hung up", &[connection.number]);
         self.broker_hangs_up();
         connection.waiting.push_back(Input::Closed(Arc::clone(&connection.link)));

@@ -19,11 +19,13 @@ mod sensors;
 mod setup;
 mod world;
 
-use std::collections::BTreeMap;
+use crate::toll::Toll;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+#[cfg(feature = "mutants")]
+use tidegate_pipeline::mutant::{self, Mutant};
 use world::World;
 
 /// Worlds that run beside each other: each is a thread of its own and knows nothing of the others.
@@ -38,12 +40,8 @@ pub struct Run {
     pub broken: Option<String>,
     /// Of everything that happened.
     pub digest: u64,
-    /// Readings that were taken.
-    pub readings: u64,
-    /// Readings that were acknowledged.
-    pub acknowledged: u64,
-    /// What went wrong on purpose, and how often.
-    pub faults: BTreeMap<&'static str, u64>,
+    /// Faults, and what became of readings.
+    pub toll: Toll,
     /// What happened, where it was asked for.
     pub history: String,
 }
@@ -60,11 +58,18 @@ pub fn run(seed: u64, told: bool) -> Run {
     Run {
         broken: world.broken.take(),
         digest: world.history.digest(),
-        readings: world.oracle.readings.len() as u64,
-        acknowledged: world.counts.acknowledged,
-        faults: std::mem::take(&mut world.counts.faults),
+        toll: std::mem::take(&mut world.toll),
         history: world.history.into_text(),
     }
+}
+
+/// The same, with a deliberate bug.
+#[cfg(feature = "mutants")]
+pub fn run_mutant(seed: u64, mutant: Mutant) -> Run {
+    mutant::choose(Some(mutant));
+    let run = run(seed, false);
+    mutant::choose(None);
+    run
 }
 
 /// What came of many seeds.
@@ -72,26 +77,29 @@ pub fn run(seed: u64, told: bool) -> Run {
 pub struct Totals {
     /// How many seeds.
     pub seeds: u64,
-    /// What went wrong on purpose, and how often.
-    pub faults: BTreeMap<&'static str, u64>,
-    /// Readings that were acknowledged.
-    pub acknowledged: u64,
+    /// Faults, and what became of readings.
+    pub toll: Toll,
     /// Seeds that failed, and why.
     pub failed: Vec<(u64, String)>,
 }
 
-/// Runs seeds from `first` on, two at a time, until there are `count` of them, or `until`, or some have failed.
-pub fn run_many(first: u64, count: u64, until: Option<Instant>) -> Totals {
+/// Runs seeds from `first` on, two at a time, until there are `count` of them, or some have failed.
+pub fn run_many(first: u64, count: u64) -> Totals {
+    run_while(first, &|seed| seed - first < count)
+}
+
+/// Runs seeds from `first` on until then, or until some have failed.
+pub fn soak(first: u64, until: Instant) -> Totals {
+    run_while(first, &|_| Instant::now() < until)
+}
+
+fn run_while(first: u64, more: &(dyn Fn(u64) -> bool + Sync)) -> Totals {
     let next = AtomicU64::new(first);
     let totals = Mutex::new(Totals::default());
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            let over = until.is_some_and(|until| Instant::now() >= until);
-            if over
-                || seed >= first.saturating_add(count)
-                || totals.lock().unwrap().failed.len() >= FAILURES_MAX
-            {
+            if !more(seed) || totals.lock().unwrap().failed.len() >= FAILURES_MAX {
                 return;
             }
             let run = run(seed, false);
@@ -109,10 +117,7 @@ pub fn run_many(first: u64, count: u64, until: Option<Instant>) -> Totals {
 impl Totals {
     fn add(&mut self, seed: u64, run: Run) {
         self.seeds += 1;
-        self.acknowledged += run.acknowledged;
-        for (what, count) in run.faults {
-            *self.faults.entry(what).or_default() += count;
-        }
+        self.toll.add(run.toll);
         if let Some(broken) = run.broken {
             eprintln!("SEED={seed} replays this: {broken}");
             self.failed.push((seed, broken));

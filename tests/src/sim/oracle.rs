@@ -47,7 +47,7 @@ impl Kind {
     }
 
     /// Whether it is promised to be counted exactly once whatever its broker does (docs/durability.md).
-    fn is_exact(self) -> bool {
+    pub(super) fn is_exact(self) -> bool {
         matches!(self, Kind::Booted | Kind::Numbered | Kind::Stamped)
     }
 

@@ -2,7 +2,7 @@
 //! cannot be. A device that starts anew counts from the beginning.
 
 use super::oracle::{Kind, Series};
-use super::world::{Event, START_US, World, millis, secs};
+use super::world::{Event, START_US, TROUBLED, World, millis, secs};
 use std::collections::BTreeSet;
 
 /// A message as it was published.
@@ -24,6 +24,8 @@ pub(super) struct Sensor {
     sequence: u64,
     /// Between two readings on the average, in µs.
     interval: u64,
+    /// It has said a time that is to come. The second such would move the watermark, as it should.
+    early: bool,
     /// Its time stamps: no two are the same.
     times: BTreeSet<i64>,
 }
@@ -46,8 +48,16 @@ impl World {
                 Kind::Booted | Kind::Numbered | Kind::Stamped => millis(self.random.u64(12_000..40_000)),
                 Kind::Plain | Kind::Text => millis(self.random.u64(30_000..120_000)),
             };
-            let sensor =
-                Sensor { kind, device, series, boot: 1, sequence: 0, interval, times: BTreeSet::new() };
+            let sensor = Sensor {
+                kind,
+                device,
+                series,
+                boot: 1,
+                sequence: 0,
+                interval,
+                early: false,
+                times: BTreeSet::new(),
+            };
             self.sensors.push(sensor);
             let first = self.random.u64(..interval);
             self.at(first, Event::Sensor(at));
@@ -56,7 +66,7 @@ impl World {
 
     /// It is time for the next reading of a sensor.
     pub(super) fn sensor(&mut self, at: usize) {
-        if self.now >= self.quiet_at {
+        if self.now >= TROUBLED {
             return;
         }
         let interval = self.sensors[at].interval;
@@ -72,8 +82,12 @@ impl World {
             0 => (START_US, true),
             1 => (-secs(73 * 365 * 86_400).cast_signed(), true),
             // From before the window that is open now, and yet in time to amend it.
-            2..6 => (secs(self.random.u64(30..1_000)).cast_signed(), false),
-            6..30 => (millis(self.random.u64(1_000..8_000)).cast_signed(), false),
+            2..10 => (secs(self.random.u64(30..1_000)).cast_signed(), false),
+            // From a window that is to come, and yet not refused. Where it may count twice it may move the watermark.
+            10 if sensor.kind.is_exact() && !std::mem::replace(&mut sensor.early, true) => {
+                (-secs(self.random.u64(60..180)).cast_signed(), false)
+            }
+            11..30 => (millis(self.random.u64(1_000..8_000)).cast_signed(), false),
             _ => (0, false),
         };
         if let Some(message) = self.take_reading(at, age, outlier) {

@@ -11,6 +11,9 @@ use tidegate_pipeline::plan::Plan;
 pub(super) const OUTPUTS: [&str; 2] = ["a", "b"];
 /// How long windows can be amended, in µs.
 pub(super) const AMEND: u64 = secs(3_600);
+/// The variant that names a summary anew. It is not left again: under its old name, within `amend`, a summary begins anew and
+/// gives windows that it had closed the same keys with revision 0, which is known and not mended.
+pub(super) const RENAMED: usize = 1;
 /// How long what comes without a clock is held, less what makes it certain, in µs.
 pub(super) const HOLD_CERTAIN: u64 = secs(115);
 /// How many variants of the configuration there are.
@@ -43,6 +46,8 @@ pub(super) struct Setup {
     pub(super) batch: [usize; 2],
     /// Journal bytes that are worth a checkpoint.
     pub(super) checkpoint: u64,
+    /// For how long both functions are away in the end, in µs.
+    pub(super) away: u64,
     /// How many faults.
     pub(super) faults: u32,
 }
@@ -65,6 +70,7 @@ impl Setup {
             changes: random.u32(..3) == 0,
             batch: [random.usize(2..30), 1],
             checkpoint: [2_000, 20_000, 4 << 20][random.usize(..3)],
+            away: if random.u32(..50) == 0 { secs(random.u64(3_600..3 * 86_400)) } else { 0 },
             faults: random.u32(2..12),
         }
     }
@@ -85,15 +91,18 @@ pub(super) fn plan(variant: usize, store: &str) -> Plan {
 
 /// Where the broker stands among the sources of a variant.
 pub(super) fn source(variant: usize) -> u16 {
-    u16::from(variant == 1)
+    u16::from(variant == RENAMED)
 }
 
 fn parsed(variant: usize) -> Plan {
     // The first variant is the plain one. The second renames a summary and renumbers the sources; the third computes
     // more of the other summary, under the same keys.
-    let minute = if variant == 1 { "minutely" } else { "minute" };
-    let spare =
-        if variant == 1 { "[sources.aa]\nurl = \"mqtt://127.0.0.1:2\"\nclient_id = \"aa\"\n" } else { "" };
+    let minute = if variant == RENAMED { "minutely" } else { "minute" };
+    let spare = if variant == RENAMED {
+        "[sources.aa]\nurl = \"mqtt://127.0.0.1:2\"\nclient_id = \"aa\"\n"
+    } else {
+        ""
+    };
     let more = if variant == 2 { ", \"max\"" } else { "" };
     let text = format!(
         r#"

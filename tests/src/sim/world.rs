@@ -10,15 +10,19 @@ use super::link::Connection;
 use super::oracle::Oracle;
 use super::sensors::{Message, Sensor};
 use super::setup::{HOLD_CERTAIN, Setup};
+use crate::toll::Toll;
 use fastrand::Rng;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidegate::forward::outbox::Queued;
+use tidegate::ingest::intake::Link;
+use tidegate::mqtt::acks::Acks;
 
 /// The world begins at 2026-11-22T10:00:00Z: in µs since 1970.
 pub(super) const START_US: i64 = 1_795_341_600_000_000;
 /// For so long things go wrong, in µs.
-const TROUBLED: u64 = secs(900);
+pub(super) const TROUBLED: u64 = secs(900);
 /// Then for so long nothing does: windows close, amendments are gathered, and waits of outputs end.
 const QUIET: u64 = secs(1_500);
 
@@ -64,6 +68,8 @@ pub(super) enum Event {
     Fault,
     /// And is well again.
     Mend(Mend),
+    /// The functions go away for days.
+    Leave,
     /// All is well from here on.
     Quiet,
     /// Sensors take what has to arrive within a bound.
@@ -88,9 +94,6 @@ impl Epoch {
 /// What is counted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
-    pub(super) faults: BTreeMap<&'static str, u64>,
-    /// Readings that the broker was told are safe.
-    pub(super) acknowledged: u64,
     /// Readings that were handed over to a heart.
     pub(super) given: u64,
     /// Readings that are on disk for certain.
@@ -108,6 +111,8 @@ pub(super) struct World {
     pub(super) setup: Setup,
     pub(super) history: History,
     pub(super) counts: Counts,
+    /// Faults, and what became of readings.
+    pub(super) toll: Toll,
     /// The first thing that must not have happened.
     pub(super) broken: Option<String>,
     pub(super) oracle: Oracle,
@@ -117,10 +122,18 @@ pub(super) struct World {
     pub(super) probes: Vec<usize>,
     pub(super) broker: Broker,
     pub(super) connection: Option<Connection>,
+    /// What the last connection still owed: only a mutant keeps it.
+    pub(super) stale: Option<(Acks, Arc<Link>)>,
     pub(super) gateway: Gateway,
     pub(super) machine: Machine,
+    /// The clock was wrong by weeks: a window that it opened then may stay open for so long.
+    pub(super) weeks_off: bool,
+    /// Somebody has vouched for the clock, and soon enough or not, and what was held is not released yet.
+    pub(super) known: Option<bool>,
     pub(super) lines: Vec<Line>,
     pub(super) cloud: [Function; 2],
+    /// The functions have left for long.
+    pub(super) left: bool,
 }
 
 impl World {
@@ -135,10 +148,11 @@ impl World {
             random,
             agenda: BTreeMap::new(),
             serial: 0,
-            quiet_at: TROUBLED,
+            quiet_at: TROUBLED + setup.away,
             setup,
             history: History::new(told),
             counts: Counts::default(),
+            toll: Toll::default(),
             broken: None,
             oracle: Oracle::default(),
             sensors: Vec::new(),
@@ -146,10 +160,14 @@ impl World {
             probes: Vec::new(),
             broker: Broker::default(),
             connection: None,
+            stale: None,
             gateway: Gateway::default(),
             machine: Machine::new(),
+            weeks_off: false,
+            known: None,
             lines: Vec::new(),
             cloud: Default::default(),
+            left: false,
         };
         world.begin();
         world
@@ -167,10 +185,15 @@ impl World {
             let at = self.random.u64(secs(5)..TROUBLED);
             self.at(at, Event::Fault);
         }
-        self.at(TROUBLED, Event::Quiet);
-        self.at(TROUBLED + SETTLED, Event::Probe);
-        self.at(TROUBLED + SETTLED + super::check::ARRIVES_WITHIN, Event::Arrived);
-        self.at(TROUBLED + QUIET, Event::End);
+        if self.setup.away > 0 {
+            let at = self.random.u64(..TROUBLED);
+            self.at(at, Event::Leave);
+        }
+        let quiet = self.quiet_at;
+        self.at(quiet, Event::Quiet);
+        self.at(quiet + SETTLED, Event::Probe);
+        self.at(quiet + SETTLED + super::check::ARRIVES_WITHIN, Event::Arrived);
+        self.at(quiet + QUIET, Event::End);
     }
 
     /// Puts something on the agenda.
@@ -226,6 +249,7 @@ impl World {
             Event::Synchronise => self.synchronise(),
             Event::Fault => self.fault(),
             Event::Mend(mend) => self.mended(mend),
+            Event::Leave => self.leave(),
             Event::Quiet => self.quiet(),
             Event::Probe => self.probe(),
             Event::Arrived => self.check_arrived(),
@@ -236,7 +260,8 @@ impl World {
     /// An NTP client has found the time.
     pub(super) fn synchronise(&mut self) {
         if !self.machine.is_vouched() {
-            self.oracle.released(self.machine.up().0.unsigned_abs() < HOLD_CERTAIN);
+            // Decided on is what is held when that is on disk; until then the power may go once more.
+            self.known = Some(self.machine.up().0.unsigned_abs() < HOLD_CERTAIN);
         }
         self.machine.synchronises();
         if let Some(process) = &mut self.gateway.process {
