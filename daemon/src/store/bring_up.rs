@@ -146,6 +146,7 @@ fn make(database: &Database, name: &str, pipeline: &Pipeline) -> Result<(), Stor
         write.open_table(JOURNAL).doing("be made")?;
         write.open_table(OUTPUTS).doing("be made")?;
         write.open_table(super::schema::CLOSED).doing("be made")?;
+        write.open_table(super::schema::MOVED).doing("be made")?;
         write.open_table(super::schema::DEFINITIONS).doing("be made")?;
         write.open_table(super::schema::OUTBOX).doing("be made")?;
         write.open_table(super::schema::EVENTS).doing("be made")?;

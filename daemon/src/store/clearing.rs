@@ -1,8 +1,8 @@
 //! What takes waiting windows out of the queues: where they wait, who may have them, what is left of them.
 
-use super::closed::{ClosedTable, Place, Queues};
+use super::closed::{ClosedTable, MOVED_ROW_BYTES, Place, Queues};
 use super::row::unpack_value;
-use super::schema::{ClosedRow, DEFINITIONS, OUTBOX, Reference, WindowRow};
+use super::schema::{ClosedRow, DEFINITIONS, MOVED, OUTBOX, Reference};
 use super::{Doing, StoreError};
 use redb::{ReadableTable, WriteTransaction};
 use std::collections::BTreeMap;
@@ -36,14 +36,16 @@ impl<'w> Clearing<'w> {
         table: &mut ClosedTable<'_>,
         key: ClosedKey,
         places: &[Place],
-        instead: &ClosedRow,
+        instead: (i64, u32),
     ) -> Result<(), StoreError> {
         let mut outbox = self.write.open_table(OUTBOX).doing("take an event out")?;
         for place in places {
             outbox.remove(place).doing("take an event out")?;
         }
         if key.end > self.queues.forgotten {
-            return self.queues.put(table, key, instead);
+            let mut moved = self.write.open_table(MOVED).doing("take a window out")?;
+            moved.insert((key.end.0, key.group), instead).doing("take a window out")?;
+            self.queues.closed_bytes += MOVED_ROW_BYTES;
         }
         let old = table.remove((key.end.0, key.group)).doing("take a window out")?;
         let old = old.map_or(0, |old| old.value().len() as u64);
@@ -66,7 +68,7 @@ impl<'w> Clearing<'w> {
     }
 
     /// Where a window waits.
-    pub(super) fn waiting(&self, key: ClosedKey, window: &WindowRow) -> Result<Vec<Place>, StoreError> {
+    pub(super) fn waiting(&self, key: ClosedKey, window: &ClosedRow) -> Result<Vec<Place>, StoreError> {
         let mut places = Vec::new();
         for place in &window.queued {
             if self.queues.is_queued(self.write, *place, Reference::Closed(key))? {
@@ -77,7 +79,7 @@ impl<'w> Clearing<'w> {
     }
 
     /// Whether some output may have it already.
-    pub(super) fn is_seen(&self, window: &WindowRow, waiting: &[Place]) -> bool {
+    pub(super) fn is_seen(&self, window: &ClosedRow, waiting: &[Place]) -> bool {
         waiting.len() < window.queued.len() || waiting.iter().any(|place| self.is_below(*place))
     }
 

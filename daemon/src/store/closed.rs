@@ -3,9 +3,7 @@
 use super::commit::{Fate, Settlement};
 use super::definitions::Definitions;
 use super::row::{pack_value, unpack_value};
-use super::schema::{
-    CLOSED, ClosedRow, LETTERS, Letter, LetterCounts, OUTBOX, OutputRow, Reference, WindowRow,
-};
+use super::schema::{CLOSED, ClosedRow, LETTERS, Letter, LetterCounts, MOVED, OUTBOX, OutputRow, Reference};
 use super::{Doing, StoreError};
 use redb::{ReadableTable, WriteTransaction};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +18,9 @@ pub(super) const ALERT: u8 = 0;
 pub(super) const SUMMARY: u8 = 1;
 /// Windows looked at in one transaction to see whether they can go.
 const COLLECT_MAX: usize = 5_000;
+
+/// What a row of [`MOVED`] takes, with its share of the pages above it.
+pub(super) const MOVED_ROW_BYTES: u64 = 32;
 
 /// Output, priority, sequence.
 pub(super) type Place = (u16, u8, u64);
@@ -99,10 +100,7 @@ impl Queues {
         }
         let key = (closed.key.end.0, closed.key.group);
         let before = table.get(key).doing("read a window")?.map(|row| row.value().to_vec());
-        let before = match before.map(|row| window(&row)).transpose()?.flatten() {
-            Some(row) => row.queued,
-            None => Vec::new(),
-        };
+        let before = before.map(|row| window(&row)).transpose()?.map(|row| row.queued).unwrap_or_default();
         let names: Vec<_> = closed.to.iter().filter_map(|&at| names.get(usize::from(at))).collect();
         // Where outputs are concerned that don't get this summary any more, what waits for them needs the window too.
         let gone = |place: &&Place| !names.iter().any(|name| self.number_of(name) == Some(place.0));
@@ -133,11 +131,11 @@ impl Queues {
         }
         self.definitions.define(write, closed.key.group, &closed.definition)?;
         let row =
-            WindowRow { kept: Kept::of(closed), id: closed.id.clone(), event: closed.event.clone(), queued };
-        self.put(&mut table, closed.key, &ClosedRow::Window(row))
+            ClosedRow { kept: Kept::of(closed), id: closed.id.clone(), event: closed.event.clone(), queued };
+        self.put(&mut table, closed.key, &row)
     }
 
-    /// Writes what stands under the name of a window.
+    /// Writes a window.
     pub(super) fn put(
         &mut self,
         table: &mut ClosedTable<'_>,
@@ -162,7 +160,7 @@ impl Queues {
         let Some(row) = table.get(key).doing("replace a window")?.map(|row| row.value().to_vec()) else {
             return Ok(());
         };
-        for place in window(&row)?.map(|row| row.queued).unwrap_or_default() {
+        for place in window(&row)?.queued {
             if !self.is_queued(write, place, Reference::Closed(old))? {
                 continue;
             }
@@ -315,15 +313,12 @@ impl Queues {
 fn read_event(write: &WriteTransaction, key: ClosedKey) -> Result<Option<Vec<u8>>, StoreError> {
     let table = write.open_table(CLOSED).doing("read a window")?;
     let row = table.get((key.end.0, key.group)).doing("read a window")?;
-    Ok(row.map(|row| window(row.value())).transpose()?.flatten().map(|row| row.event))
+    Ok(row.map(|row| window(row.value())).transpose()?.map(|row| row.event))
 }
 
-/// The window in a row; `None` where it is none any more.
-pub(super) fn window(row: &[u8]) -> Result<Option<WindowRow>, StoreError> {
-    Ok(match unpack_value(row, "closed window")? {
-        ClosedRow::Window(row) => Some(row),
-        ClosedRow::Merged(_) | ClosedRow::Silent => None,
-    })
+/// The window in a row.
+pub(super) fn window(row: &[u8]) -> Result<ClosedRow, StoreError> {
+    unpack_value(row, "closed window")
 }
 
 /// The id of the window that is queued at `place`.
@@ -333,7 +328,7 @@ fn id_at(write: &WriteTransaction, place: Place) -> Result<Option<String>, Store
     let Some(Reference::Closed(key)) = reference else { return Ok(None) };
     let table = write.open_table(CLOSED).doing("read a window")?;
     let row = table.get((key.end.0, key.group)).doing("read a window")?;
-    Ok(row.map(|row| window(row.value())).transpose()?.flatten().map(|row| row.id))
+    Ok(row.map(|row| window(row.value())).transpose()?.map(|row| row.id))
 }
 
 fn read_letter_event(write: &WriteTransaction, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -357,7 +352,7 @@ fn forget(write: &WriteTransaction, table: &mut ClosedTable<'_>, key: (i64, u32)
     let bytes = row.len() as u64;
     let reference = Reference::Closed(ClosedKey { end: Time(key.0), group: key.1 });
     let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
-    for place in window(&row)?.map(|row| row.queued).unwrap_or_default() {
+    for place in window(&row)?.queued {
         let waits = outbox.get(place).doing("read the outbox")?;
         if waits.is_some_and(|row| Reference::of(row.value()) == reference) {
             return Ok(0);
@@ -391,5 +386,11 @@ pub(super) fn collect(
     for key in &keys {
         freed += forget(write, &mut table, *key)?;
     }
+    let mut moved = write.open_table(MOVED).doing("forget windows")?;
+    let gone = |_, _| {
+        freed += MOVED_ROW_BYTES;
+        false
+    };
+    moved.retain_in(..=upto, gone).doing("forget windows")?;
     Ok((keys.last().copied().filter(|_| keys.len() == COLLECT_MAX).unwrap_or(upto), freed))
 }

@@ -3,7 +3,7 @@
 use super::clearing::{Clearing, LOOK_MAX, read_rows};
 use super::closed::window;
 use super::rollup::{Shed, WIDTH_MAX};
-use super::schema::{CLOSED, ClosedRow, WindowRow};
+use super::schema::{CLOSED, ClosedRow, SILENT};
 use super::{Doing, Store, StoreError};
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use tidegate_pipeline::event::ClosedKey;
@@ -72,12 +72,12 @@ impl Clearing<'_> {
             let last = rows.len() < LOOK_MAX;
             for (key, row) in rows {
                 from = Some((key.end.0, key.group));
-                let Some(window) = window(&row)? else { continue };
+                let window = window(&row)?;
                 let places = self.waiting(key, &window)?;
                 if places.is_empty() || !(all || self.never_merges(key, &window)?) {
                     continue;
                 }
-                self.take_out(&mut table, key, &places, &ClosedRow::Silent)?;
+                self.take_out(&mut table, key, &places, SILENT)?;
                 self.events += places.len() as u64;
                 for name in self.names(&places) {
                     *self.queues.output(&name).counts.dropped.entry(FULL.to_owned()).or_default() += 1;
@@ -94,7 +94,7 @@ impl Clearing<'_> {
         Ok(())
     }
 
-    fn never_merges(&mut self, key: ClosedKey, window: &WindowRow) -> Result<bool, StoreError> {
+    fn never_merges(&mut self, key: ClosedKey, window: &ClosedRow) -> Result<bool, StoreError> {
         let definition = self.definition(key.group)?;
         let role = definition.map(|definition| definition.role(window.kept.start, key.end, WIDTH_MAX));
         Ok(matches!(role, None | Some(Role::Stays)))

@@ -163,7 +163,7 @@ impl Store {
         &self.shared
     }
 
-    /// Bytes of all that is kept: closed windows, dead letters, journal and checkpoint. The file is two to four times as large.
+    /// Bytes of all that is kept: closed windows, dead letters, journal and checkpoint. The file is up to three times as large.
     pub fn live_bytes(&self) -> u64 {
         // While a checkpoint is written there are two.
         let queued: u64 = self.outputs.values().map(|row| row.counts.queued()).sum();

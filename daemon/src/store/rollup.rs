@@ -8,7 +8,7 @@
 
 use super::clearing::{Clearing, LOOK_MAX, read_rows};
 use super::closed::{ClosedTable, Place, window};
-use super::schema::{CLOSED, ClosedRow, OUTBOX, Reference, WindowRow};
+use super::schema::{CLOSED, ClosedRow, OUTBOX, Reference, SILENT};
 use super::{Doing, Store, StoreError};
 use redb::ReadableTable;
 use std::collections::BTreeMap;
@@ -130,7 +130,7 @@ impl Look<'_> {
 
     /// Looks at one window: how many bytes less there will be.
     fn show(&mut self, table: &mut ClosedTable<'_>, key: ClosedKey, row: &[u8]) -> Result<u64, StoreError> {
-        let Some(window) = window(row)? else { return Ok(0) };
+        let window = window(row)?;
         let places = self.clearing.waiting(key, &window)?;
         if places.is_empty() {
             // What was told on its own lies between its neighbours.
@@ -149,7 +149,7 @@ impl Look<'_> {
             Role::Covered if !self.clearing.is_seen(&window, &places) && window.kept.revision == 0 => {
                 self.clearing.events += places.len() as u64;
                 self.clearing.merged(&places);
-                self.clearing.take_out(table, key, &places, &ClosedRow::Silent)?;
+                self.clearing.take_out(table, key, &places, SILENT)?;
                 Ok(row.len() as u64)
             }
             Role::Later(width) => {
@@ -193,7 +193,7 @@ impl Look<'_> {
     /// The window that an earlier transaction left in the slot, if it still waits.
     fn again(&self, table: &ClosedTable<'_>, key: ClosedKey) -> Result<Option<Waits>, StoreError> {
         let row = table.get((key.end.0, key.group)).doing("read a window")?.map(|row| row.value().to_vec());
-        let Some(window) = row.map(|row| window(&row)).transpose()?.flatten() else { return Ok(None) };
+        let Some(window) = row.map(|row| window(&row)).transpose()? else { return Ok(None) };
         let places = self.clearing.waiting(key, &window)?;
         let seen = self.clearing.is_seen(&window, &places);
         Ok((!places.is_empty()).then_some(Waits { part: Part { key, kept: window.kept, seen }, places }))
@@ -228,12 +228,12 @@ impl Look<'_> {
             self.clearing.events += places.len() as u64;
             self.clearing.merged(places);
             if part.key != coarse.key {
-                self.clearing.take_out(table, part.key, places, &ClosedRow::Merged(coarse.key))?;
+                self.clearing.take_out(table, part.key, places, (coarse.key.end.0, coarse.key.group))?;
             }
         }
         let queued = self.requeue(coarse.key, &places)?;
-        let row = WindowRow { kept: coarse.kept, id: coarse.id, event: coarse.event, queued };
-        self.clearing.queues.put(table, coarse.key, &ClosedRow::Window(row))
+        let row = ClosedRow { kept: coarse.kept, id: coarse.id, event: coarse.event, queued };
+        self.clearing.queues.put(table, coarse.key, &row)
     }
 
     /// Gives the merged window a place in the queue of each output that any part waited for: the first of theirs there, so

@@ -20,6 +20,11 @@ pub(super) const JOURNAL: TableDefinition<'_, (u64, u16), &[u8]> = TableDefiniti
 pub(super) const CHECKPOINT: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("checkpoint");
 /// Closed windows: (end in µs, group). Values: [`ClosedRow`].
 pub(super) const CLOSED: TableDefinition<'_, (i64, u32), &[u8]> = TableDefinition::new("closed");
+/// What became of closed windows that are rows of [`CLOSED`] no more, while late readings may ask for them: the coarser window
+/// that they went into, which these amend, or [`SILENT`]. In a table of its own: a row that shrinks leaves its page as it was.
+pub(super) const MOVED: TableDefinition<'_, (i64, u32), (i64, u32)> = TableDefinition::new("moved");
+/// In [`MOVED`]: it was given up, or others cover it, and nothing more is told of it. No window ends then.
+pub(super) const SILENT: (i64, u32) = (i64::MIN, 0);
 /// What the windows of a group have in common, by number of the group, while there are any. Values:
 /// [`tidegate_pipeline::definition::Definition`].
 pub(super) const DEFINITIONS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("definitions");
@@ -69,20 +74,9 @@ pub(super) struct CheckpointRow {
     pub(super) bytes: u64,
 }
 
-/// What stands under the name of a closed window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum ClosedRow {
-    /// The window.
-    Window(WindowRow),
-    /// It went into the coarser window of this name, which what comes late amends.
-    Merged(ClosedKey),
-    /// It was given up, or others cover it: nothing more is told of it.
-    Silent,
-}
-
 /// A closed window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WindowRow {
+pub struct ClosedRow {
     /// To amend it.
     pub kept: Kept,
     /// CloudEvents id.

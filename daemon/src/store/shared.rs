@@ -5,7 +5,7 @@ use super::medium::Wear;
 use super::row::unpack_value;
 use super::salvage::Report;
 use super::schema::{
-    CLOSED, ClosedRow, EVENTS, EventRow, LETTERS, Letter, LetterCounts, META, META_SUBSCRIPTIONS, OUTBOX,
+    CLOSED, EVENTS, EventRow, LETTERS, Letter, LetterCounts, META, META_SUBSCRIPTIONS, MOVED, OUTBOX,
     OutputRow, Reference,
 };
 use super::{Doing, StoreError};
@@ -99,7 +99,7 @@ impl Shared {
         lock(&self.accounts).outputs.clone()
     }
 
-    /// Bytes of all that is kept, as of the last transaction. The file is two to four times as large.
+    /// Bytes of all that is kept, as of the last transaction. The file is up to three times as large.
     pub fn live_bytes(&self) -> u64 {
         lock(&self.accounts).live_bytes
     }
@@ -204,8 +204,9 @@ impl Shared {
         }
         let read = self.read()?;
         let table = read.open_table(CLOSED).doing("read windows")?;
+        let moved = read.open_table(MOVED).doing("read windows")?;
         for key in keys {
-            if let Some(found) = find(&table, *key)? {
+            if let Some(found) = find(&table, &moved, *key)? {
                 loaded.insert(*key, found);
             }
         }
@@ -312,7 +313,7 @@ impl Shared {
             Reference::Closed(key) => {
                 let table = read.open_table(CLOSED).doing("read a window")?;
                 let row = table.get((key.end.0, key.group)).doing("read a window")?;
-                let row = row.map(|row| window(row.value())).transpose()?.flatten();
+                let row = row.map(|row| window(row.value())).transpose()?;
                 Ok(row.map(|row| (row.id, row.event)))
             }
             Reference::Event(number) => {
@@ -336,19 +337,22 @@ impl Shared {
 
 /// What stands under the name of a window, followed to where it went.
 fn find(
-    table: &impl ReadableTable<(i64, u32), &'static [u8]>,
+    closed: &impl ReadableTable<(i64, u32), &'static [u8]>,
+    moved: &impl ReadableTable<(i64, u32), (i64, u32)>,
     key: ClosedKey,
 ) -> Result<Option<Stored>, StoreError> {
-    let mut at = key;
+    let mut at = (key.end.0, key.group);
     loop {
-        let row = table.get((at.end.0, at.group)).doing("read windows")?;
-        // Without the window that it went into, nothing more can be told of a part.
-        let Some(row) = row else { return Ok((at != key).then_some(Stored::Silent)) };
-        match unpack_value(row.value(), "closed window")? {
-            ClosedRow::Window(row) => return Ok(Some(Stored::Window(at, row.kept))),
+        if let Some(row) = closed.get(at).doing("read windows")? {
+            let name = ClosedKey { end: Time(at.0), group: at.1 };
+            return Ok(Some(Stored::Window(name, window(row.value())?.kept)));
+        }
+        match moved.get(at).doing("read windows")?.map(|row| row.value()) {
             // Windows go into later ones only, so this ends.
-            ClosedRow::Merged(into) if into.end > at.end => at = into,
-            ClosedRow::Merged(_) | ClosedRow::Silent => return Ok(Some(Stored::Silent)),
+            Some(into) if into.0 > at.0 => at = into,
+            Some(_) => return Ok(Some(Stored::Silent)),
+            // Without the window that it went into, nothing more can be told of a part.
+            None => return Ok((at != (key.end.0, key.group)).then_some(Stored::Silent)),
         }
     }
 }

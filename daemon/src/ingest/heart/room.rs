@@ -6,9 +6,9 @@ use crate::store::{Shed, StoreError};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// The file is up to so many times as large as what is in it: pages are some two thirds full, a transaction takes new ones before
+/// The file is up to so many times as large as what is in it: pages are three quarters full, a transaction takes new ones before
 /// the old ones are free, and redb (4.6) doubles the file when it needs another.
-const SPREAD: u64 = 4;
+const SPREAD: u64 = 3;
 /// In sixteenths of `[buffer] max_size`: above the first room is made, until it is below the second.
 const HIGH: u64 = 14;
 const LOW: u64 = 13;

@@ -6,7 +6,7 @@ use super::super::closed::Place;
 use super::super::heartbeat;
 use super::super::pages::Item;
 use super::super::row::{pack_value, unpack_value};
-use super::super::schema::{CLOSED, ClosedRow, EVENTS, EventRow, HeartbeatRow, OUTBOX, Reference, WindowRow};
+use super::super::schema::{CLOSED, EVENTS, EventRow, HeartbeatRow, MOVED, OUTBOX, Reference};
 use super::super::{Doing, closed};
 use super::old::{Key, Old};
 use super::windows;
@@ -152,24 +152,21 @@ impl<'t> Queue<'t> {
             let Some((key, row, sound)) = windows::read(item) else { return Ok(()) };
             let own = Reference::Closed(closed::key(key));
             let trusted = sound.then_some(own);
-            match &row {
-                ClosedRow::Window(window) if amendable => {
-                    for place in self.waiting(&window.queued, trusted)? {
-                        self.put(place, own)?;
-                    }
-                }
-                ClosedRow::Window(WindowRow { id, event, queued, .. }) => {
-                    let (id, event, queued) = (id.clone(), event.clone(), queued.clone());
-                    return self.keep(EventRow { id, event, queued }, trusted);
-                }
-                ClosedRow::Merged(_) | ClosedRow::Silent => {}
-            }
             if !amendable {
-                return Ok(());
+                return self.keep(EventRow { id: row.id, event: row.event, queued: row.queued }, trusted);
+            }
+            for place in self.waiting(&row.queued, trusted)? {
+                self.put(place, own)?;
             }
             let row = pack_value(&row);
             self.bytes += row.len() as u64;
             table.insert(key, row.as_slice()).doing("be salvaged").map(drop)
+        })?;
+        let mut table = write.open_table(MOVED).doing("be salvaged")?;
+        old.walk(MOVED.name(), &mut |item| {
+            let Some((key, into)) = windows::moved(item).filter(|_| amendable) else { return Ok(()) };
+            self.bytes += closed::MOVED_ROW_BYTES;
+            table.insert(key, into).doing("be salvaged").map(drop)
         })
     }
 

@@ -3,7 +3,7 @@
 use super::super::StoreError;
 use super::super::pages::Item;
 use super::super::row::unpack_value;
-use super::super::schema::{CLOSED, ClosedRow};
+use super::super::schema::{CLOSED, ClosedRow, MOVED};
 use super::old::{Key, Old};
 use redb::TableHandle;
 use std::collections::BTreeSet;
@@ -30,7 +30,24 @@ pub(super) fn look(old: &Old<'_>) -> Result<Windows, StoreError> {
         }
         Ok(())
     })?;
+    old.walk(MOVED.name(), &mut |item| {
+        match moved(item) {
+            Some(((end, group), _)) => {
+                windows.ends.insert((group, Time(end)));
+            }
+            None => windows.whole = false,
+        }
+        Ok(())
+    })?;
     Ok(windows)
+}
+
+/// A closed window that is none any more, and where it went.
+pub(super) fn moved(item: Item<'_>) -> Option<((i64, u32), (i64, u32))> {
+    match item {
+        Item::Row { key, value, sound: true } => Some((Key::read(key)?, Key::read(value)?)),
+        _ => None,
+    }
 }
 
 /// A closed window that has its checksum, and whether its key has one too.
