@@ -56,11 +56,7 @@ impl Pipeline {
                 let state = ClockState { epoch: clock.epoch + 1, ..self.begun(now) };
                 Some(Turn::To(state, ours))
             }
-            Mode::Synchronised if !here => {
-                let state = self.begun(now);
-                let closes = if state.mode == Mode::Unsynchronised { ours } else { Closes::Nothing };
-                Some(Turn::To(state, closes))
-            }
+            Mode::Synchronised if !here => Some(self.begins(now, ours)),
             Mode::Synchronised | Mode::Unsynchronised => self.stepped(now),
             // The best time known is the one of that boot: nobody will ever know a better one.
             Mode::Holding { .. } if !here && waits => {
@@ -70,15 +66,30 @@ impl Pipeline {
             Mode::Holding { .. } if !here => Some(Turn::To(self.begun(now), Closes::Nothing)),
             Mode::Holding { since } => {
                 if trusted {
-                    let state = self.begun(now);
-                    let closes = if state.mode == Mode::Unsynchronised { ours } else { Closes::Nothing };
-                    return Some(Turn::To(state, closes));
+                    return Some(self.begins(now, ours));
                 }
                 let long = self.plan.hold_max.is_none_or(|max| now.up.0.saturating_sub(since.0) > max.0);
                 let full = self.state.held.bytes() >= HELD_BYTES_MAX;
                 (long || full).then(|| Turn::To(self.unsynchronised(now), ours))
             }
         }
+    }
+
+    /// The machine has just started, or somebody vouches at last. Where that is before the time that was believed last, the clock
+    /// was wrong then: windows that readings were stamped into would wait until it comes.
+    fn begins(&self, now: &ClockNow, ours: Closes) -> Turn {
+        let state = self.begun(now);
+        match state.mode {
+            Mode::Unsynchronised => Turn::To(state, ours),
+            Mode::Synchronised if self.last_heard() > now.now().plus(self.lateness_max()) => {
+                Turn::To(ClockState { epoch: state.epoch + 1, ..state }, Closes::ArrivalTimed)
+            }
+            Mode::Synchronised | Mode::Holding { .. } => Turn::To(state, Closes::Nothing),
+        }
+    }
+
+    fn lateness_max(&self) -> Span {
+        self.plan.summaries.iter().map(|summary| summary.lateness).max().unwrap_or_default()
     }
 
     /// The clock of a machine that has just started, or that somebody vouches for at last.
@@ -109,8 +120,7 @@ impl Pipeline {
         if step < CLOCK_STEP_MIN.0 {
             return None;
         }
-        let lateness = self.plan.summaries.iter().map(|summary| summary.lateness.0).max().unwrap_or(0);
-        if step <= lateness {
+        if step <= self.lateness_max().0 {
             return Some(Turn::To(ClockState { offset: now.offset, ..*clock }, Closes::Nothing));
         }
         let ours = Closes::Epoch(clock.group_epoch());
