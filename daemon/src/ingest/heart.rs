@@ -217,7 +217,9 @@ impl Heart {
     pub fn rest(&mut self, now: Instant) -> Option<Instant> {
         if std::mem::take(&mut self.committed) {
             self.links.rest(now);
-            self.pace.committed(now, self.parts.store.shared().wear().bytes());
+            let written = self.parts.store.shared().wear().bytes();
+            self.pace.committed(now, written);
+            self.room.wrote(written);
             let overspent = u64::from(self.pace.is_overspent());
             self.parts.figures.overspent.store(overspent, Ordering::Relaxed);
         }

@@ -6,9 +6,11 @@ use crate::store::{Shed, StoreError};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// The file is up to so many times as large as what is in it: pages are three quarters full, a transaction takes new ones before
-/// the old ones are free, and redb (4.6) doubles the file when it needs another.
+/// The file is up to so many times as large as what is in it: pages are three quarters full, and redb (4.6) doubles the file
+/// when it needs another.
 const SPREAD: u64 = 3;
+/// A transaction takes new pages before the old ones are free, which they are after the next; and the file may double for them.
+const TURNOVER: u64 = 4;
 /// In sixteenths of `[buffer] max_size`: above the first room is made, until it is below the second.
 const HIGH: u64 = 14;
 const LOW: u64 = 13;
@@ -30,6 +32,19 @@ pub(super) struct Room {
     full: bool,
     /// Something was given up since there was room.
     dropping: bool,
+    /// Bytes written since the start, …
+    written: u64,
+    /// … and the most in one turn, lately.
+    largest: u64,
+}
+
+impl Room {
+    /// A turn is over: so much was written since the start.
+    pub(super) fn wrote(&mut self, written: u64) {
+        let turn = written.saturating_sub(self.written);
+        self.largest = turn.max(self.largest - self.largest / 16);
+        self.written = written;
+    }
 }
 
 impl Heart {
@@ -62,7 +77,8 @@ impl Heart {
 
     /// The size that the file has, or may grow to: `max_size` bounds the file.
     fn used(&self) -> u64 {
-        SPREAD * self.parts.store.live_bytes()
+        let turnover = (TURNOVER * self.room.largest).min(self.parts.bytes_max / 2);
+        SPREAD * self.parts.store.live_bytes() + turnover
     }
 
     fn shed(&mut self, bytes: u64) -> Result<Shed, StoreError> {
