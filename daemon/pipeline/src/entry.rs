@@ -183,5 +183,6 @@ impl Entry {
             && self.held.is_empty()
             && self.released == 0
             && self.clock.is_none()
+            && self.forgotten.is_none()
     }
 }

@@ -275,6 +275,11 @@ impl Step<'_> {
     pub(super) fn may_forget(&self) -> bool {
         let clock = &self.core.state.clock;
         let lasted = |now: ClockNow| now.up.0.saturating_sub(clock.since.0) >= self.core.horizon.0;
-        clock.mode == Mode::Synchronised && self.core.state.held.is_empty() && self.clock.is_none_or(lasted)
+        self.knows_time() && self.clock.is_none_or(lasted)
+    }
+
+    /// Whether somebody vouches for the clock, and nothing is held that came before.
+    pub(super) fn knows_time(&self) -> bool {
+        self.core.state.clock.mode == Mode::Synchronised && self.core.state.held.is_empty()
     }
 }

@@ -55,7 +55,8 @@ impl Step<'_> {
                 self.passed(group, loaded);
             }
         }
-        if !self.changes.is_empty() && self.may_forget() {
+        // That windows were forgotten is not worth an entry, unless somebody waits for the room.
+        if !self.changes.is_empty() || self.press.is_some() {
             self.forget(now);
         }
         self.changes
@@ -219,11 +220,10 @@ impl Step<'_> {
             upto > Time::MIN
                 && self.core.state.forgotten.is_none_or(|forgotten| upto >= forgotten.plus(FORGET_STEP))
         };
-        let pressed = self.press.unwrap_or(Time::MIN).min(now);
-        let horizon = now.minus(self.core.horizon).max(pressed);
-        if !far(horizon) {
-            return;
-        }
+        let aged = self.may_forget().then(|| now.minus(self.core.horizon));
+        // That is no matter of the clock: these windows are there, and have no room.
+        let pressed = self.press.filter(|_| self.knows_time()).map(|upto| upto.min(now));
+        let Some(horizon) = aged.max(pressed).filter(|upto| far(*upto)) else { return };
         // What is being amended must still be in the store when its window closes.
         let amending = self.core.due.iter().filter(|due| due.late);
         let first =

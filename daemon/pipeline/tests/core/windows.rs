@@ -66,6 +66,19 @@ fn a_window_that_is_being_amended_is_not_forgotten() {
     assert!(world.kept.keys().all(|key| key.end > at(9e5)), "forgotten in the end");
 }
 
+/// What is kept only to be amended goes where there is no room for it, though nothing else happens: what fills the store may be
+/// all that there is.
+#[test]
+fn what_there_is_no_room_for_is_forgotten_at_once() {
+    let mut world = World::new(plan());
+    world.send(0.0, "s/d1/t", &payload(1.0, 0.0));
+    world.step(200.0, |_| {});
+    assert_eq!(world.kept.len(), 1);
+    world.step(201.0, |step| step.press(at(60.0)));
+    assert!(world.kept.is_empty());
+    assert_eq!(world.send(202.0, "s/d1/t", &payload(2.0, 1.0)), ["too_late"]);
+}
+
 /// A gap in the delivery of less than the lateness changes nothing, also when the window was opened after its end.
 #[test]
 fn windows_close_in_order() {

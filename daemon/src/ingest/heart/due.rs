@@ -60,6 +60,7 @@ impl Heart {
             self.beats.deadline(),
         ];
         deadlines.into_iter().flatten().any(|deadline| deadline <= now)
+            || self.press.is_some()
             || self.parts.pipeline.clock_is_due(&self.sight.now)
             || self.parts.store.trust().is_err()
     }

@@ -4,7 +4,7 @@ use super::Heart;
 use crate::config::model::WhenFull;
 use crate::store::{Shed, StoreError};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The file is up to so many times as large as what is in it: pages are three quarters full, and redb (4.6) doubles the file
 /// when it needs another.
@@ -18,6 +18,8 @@ const LOW: u64 = 13;
 const RELIEF: u64 = 12;
 /// In the same: what is kept only to be amended may take so much.
 const AMENDABLE: u64 = 4;
+/// It is looked for what is kept only to be amended so often, where room is scarce.
+const PRESS_EVERY: Duration = Duration::from_secs(1);
 /// When nothing more could be had it is tried again once this part of `max_size` has changed.
 const CHANGE: u64 = 64;
 
@@ -28,6 +30,8 @@ pub(super) struct Room {
     shedding: bool,
     /// With so many bytes there was nothing more to be had.
     spent: Option<u64>,
+    /// It was last looked then for what is kept only to be amended.
+    pressed: Option<Instant>,
     /// There is none: nothing is taken.
     full: bool,
     /// Something was given up since there was room.
@@ -63,9 +67,14 @@ impl Heart {
     pub(super) fn make_room(&mut self, now: Instant) {
         let (used, max) = (self.used(), self.parts.bytes_max);
         let bound = if self.room.shedding { LOW } else { HIGH };
-        self.room.shedding = used >= max / 16 * bound && self.parts.when_full != WhenFull::Refuse;
+        let scarce = used >= max / 16 * bound;
+        if scarce && let Err(error) = self.press(now) {
+            return self.refused(&error, None, now);
+        }
+        self.room.shedding = scarce && self.parts.when_full != WhenFull::Refuse;
         let spent = self.room.spent.is_some_and(|at| used.abs_diff(at) < max / CHANGE);
-        if self.room.shedding && !spent {
+        // What is only kept to be amended goes first; whether that is enough shows in the next turn.
+        if self.room.shedding && !spent && self.press.is_none() {
             self.room.spent = None;
             match self.shed((used - max / 16 * LOW) / SPREAD) {
                 Ok(shed) => self.made_room(shed, used),
@@ -81,11 +90,19 @@ impl Heart {
         SPREAD * self.parts.store.live_bytes() + turnover
     }
 
+    /// Looks which windows that are kept only to be amended have to go. Whatever else is done: when outputs have taken
+    /// everything, these are all that there is.
+    fn press(&mut self, now: Instant) -> Result<(), StoreError> {
+        if self.press.is_none() && self.room.pressed.is_none_or(|at| now >= at + PRESS_EVERY) {
+            self.room.pressed = Some(now);
+            let bytes_max = self.parts.bytes_max / 16 / SPREAD * AMENDABLE;
+            self.press = self.parts.store.amendable_beyond(bytes_max)?;
+        }
+        Ok(())
+    }
+
     fn shed(&mut self, bytes: u64) -> Result<Shed, StoreError> {
         let store = &mut self.parts.store;
-        if self.press.is_none() {
-            self.press = store.amendable_beyond(self.parts.bytes_max / 16 / SPREAD * AMENDABLE)?;
-        }
         let shed = match self.parts.when_full {
             WhenFull::Refuse => return Ok(Shed::default()),
             WhenFull::DropOldest => store.drop_oldest(bytes, true)?,
