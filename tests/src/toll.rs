@@ -21,7 +21,14 @@ pub struct Toll {
 impl Toll {
     /// One more fault of this kind.
     pub fn fault(&mut self, kind: &'static str) {
-        *self.faults.entry(kind).or_default() += 1;
+        self.faults_of(kind, 1);
+    }
+
+    /// So many more of this kind.
+    pub fn faults_of(&mut self, kind: &'static str, count: u64) {
+        if count > 0 {
+            *self.faults.entry(kind).or_default() += count;
+        }
     }
 
     /// Another run's is added to this one.

@@ -7,7 +7,7 @@ use tidegate_pipeline::mutant::Mutant;
 use tidegate_tests::sim;
 
 /// A bug and the seed that catches it.
-const CAUGHT: [(Mutant, u64); 9] = [
+const CAUGHT: [(Mutant, u64); 11] = [
     (Mutant::AcknowledgeBeforeCommit, 0),
     (Mutant::NoFence, 19),
     (Mutant::MarkNotInJournal, 13),
@@ -15,8 +15,10 @@ const CAUGHT: [(Mutant, u64); 9] = [
     (Mutant::SendBeforeAttempted, 406),
     (Mutant::ReplayUnderNewPlan, 96),
     (Mutant::OutlierMovesWatermark, 3),
-    (Mutant::RetryWithoutLooking, 14),
+    (Mutant::RetryWithoutLooking, 21),
     (Mutant::CheckpointCutsTooMuch, 2),
+    (Mutant::MergeLosesOne, 2),
+    (Mutant::MergeReplacesNothing, 131),
 ];
 
 #[test]

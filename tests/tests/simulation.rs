@@ -25,6 +25,12 @@ fn seeds() {
     println!("{}", totals.toll);
     println!("{} seeds in {:.0} s", totals.seeds, start.elapsed().as_secs_f64());
     assert_eq!(totals.failed, [], "SEED=n replays one");
+    if totals.seeds >= 100 {
+        for kind in ["events merged", "events dropped", "nothing taken"] {
+            let kind = format!("buffer full: {kind}");
+            assert!(totals.toll.faults.contains_key(kind.as_str()), "not once: {kind}");
+        }
+    }
     assert!(totals.toll.acknowledged > 100 * totals.seeds, "next to nothing happened");
 }
 

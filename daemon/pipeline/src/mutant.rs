@@ -23,6 +23,10 @@ pub enum Mutant {
     RetryWithoutLooking,
     /// A checkpoint cuts off one entry more than it holds.
     CheckpointCutsTooMuch,
+    /// Where windows merge, one of them is left out.
+    MergeLosesOne,
+    /// A merged window does not say which of its parts a function may have.
+    MergeReplacesNothing,
 }
 
 /// Whether this thread runs with that bug.

@@ -14,6 +14,7 @@
 use crate::definition::{Cut, Definition};
 use crate::event::ClosedKey;
 use crate::limits::REPLACES_MAX;
+use crate::mutant::{self, Mutant};
 use crate::pipeline::Kept;
 use crate::render::Rendering;
 use crate::time::{Span, Time};
@@ -81,6 +82,7 @@ impl Definition {
         let (first, rest) = parts.split_first()?;
         let key = parts.last()?.key;
         let start = parts.iter().map(|part| part.kept.start).min()?;
+        let rest = if mutant::active(Mutant::MergeLosesOne) { rest.get(1..)? } else { rest };
         let mut content = first.kept.content.clone();
         rest.iter().for_each(|part| content.merge(&part.kept.content));
         let (mut revision, mut replaces) = (0, Vec::new());
@@ -89,7 +91,7 @@ impl Definition {
             if (kept.start, name.end) == (start, key.end) {
                 // What was merged before covers the others, which came late: this is its next revision.
                 revision = kept.revision + 1;
-            } else if *seen || kept.revision > 0 {
+            } else if (*seen || kept.revision > 0) && !mutant::active(Mutant::MergeReplacesNothing) {
                 replaces.push(self.key(kept.start, name.end, None));
             }
         }

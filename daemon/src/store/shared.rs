@@ -104,6 +104,11 @@ impl Shared {
         lock(&self.accounts).live_bytes
     }
 
+    /// Windows that ended at or before this cannot be amended, as of the last transaction.
+    pub fn forgotten(&self) -> Option<Time> {
+        lock(&self.accounts).forgotten
+    }
+
     /// What became of dead letters, as of the last transaction.
     pub fn letter_counts(&self) -> LetterCounts {
         lock(&self.accounts).letters

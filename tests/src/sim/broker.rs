@@ -177,7 +177,7 @@ impl World {
             let Some((_, parcel)) = session.in_flight.remove(at) else { continue };
             self.history.note(self.now, "acknowledged", &[parcel.message as u64]);
             for &reading in &self.messages[parcel.message].readings {
-                self.oracle.readings[reading].acknowledged.get_or_insert(self.now);
+                self.oracle.acknowledged(reading, self.now);
                 self.toll.acknowledged += 1;
             }
         }

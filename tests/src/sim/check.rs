@@ -1,12 +1,13 @@
 //! The check: what must be true when the faults have stopped and time has passed.
 
 use super::cloud::Mood;
-use super::oracle::{FIVE, Windows, Wrong};
+use super::oracle::{FIVE, Place, Windows, Wrong};
 use super::setup::{self, OUTPUTS};
 use super::world::{START_US, World, secs};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate::store::{Letter, Store};
+use tidegate::config::model::WhenFull;
+use tidegate::store::{Letter, OutputRow, Store};
 
 /// A reading that is new when all is well is at the function within so long, in µs: its window of a minute, the lateness,
 /// a backlog that is waited for (30 s), an output that waits (60 s, or 90 s of `Retry-After`), a process that starts, and a
@@ -24,10 +25,15 @@ impl World {
                 Ok(counted) => counted,
                 Err(text) => return self.breaks(text),
             };
+            // Where it may have been dropped nobody can say.
+            if self.excuse(output) != Ok(Some(0)) {
+                continue;
+            }
             let missing = self.probes.iter().filter(|&&probe| counted[probe] == 0).count();
             if missing > 0 {
+                let problems = self.gateway.process.as_ref().map(|process| process.health.problems());
                 let text = format!(
-                    "{missing} readings were new when all was well, and are not at {} {} s later",
+                    "{missing} readings were new when all was well, and are not at {} {} s later; {problems:?}",
                     name,
                     ARRIVES_WITHIN / secs(1)
                 );
@@ -61,13 +67,20 @@ impl World {
         if !(sure..=given).contains(&total) {
             return Err(format!("the ledger says {total}; {sure} are certain, and {given} were handed over"));
         }
+        self.note_buffer();
         for (output, name) in OUTPUTS.into_iter().enumerate() {
             let minutes = self.counted(output, 0)?;
             let fives = self.counted(output, 1)?;
-            self.judge_all(output, &minutes)?;
-            self.judge_all(output, &fives)?;
+            let excuse = self.excuse(output)?;
+            let lost = self.judge_all(output, &minutes, 0)? + self.judge_all(output, &fives, 1)?;
+            if excuse.is_some_and(|windows| lost > windows) {
+                return Err(format!(
+                    "{lost} windows lack readings at {name}, and by the accounts {excuse:?} do"
+                ));
+            }
             let most: u64 = minutes.iter().zip(&fives).map(|(a, b)| u64::from(*a.max(b))).sum();
-            if most > account.ledger.counted || most < account.ledger.counted && !self.weeks_off {
+            let less = most < account.ledger.counted && !self.weeks_off && excuse == Some(0);
+            if most > account.ledger.counted || less {
                 return Err(format!(
                     "the ledger says {} counted, and at {} there are {most}",
                     account.ledger.counted, name
@@ -75,6 +88,16 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// What became of a full buffer, among the faults.
+    fn note_buffer(&mut self) {
+        let Some(process) = &self.gateway.process else { return };
+        let outputs = process.shared.outputs();
+        let merged = outputs.values().map(|row| row.counts.merged).sum();
+        let dropped = outputs.values().filter_map(|row| row.counts.dropped.get("full")).sum();
+        self.toll.faults_of("buffer full: events merged", merged);
+        self.toll.faults_of("buffer full: events dropped", dropped);
     }
 
     /// The windows that are open, for whoever wonders why.
@@ -94,11 +117,69 @@ impl World {
         text
     }
 
-    fn judge_all(&mut self, output: usize, counted: &[u32]) -> Result<(), String> {
+    /// Windows are as long as is said, or a multiple where they may be merged; and those that are current do not overlap,
+    /// but for what came late for where there was none.
+    fn check_lengths(&self, windows: &Windows, length: u64) -> Result<(), String> {
+        let length = length.cast_signed();
+        let mut before: Option<Place> = None;
+        for &(series, start, end) in windows.keys() {
+            let long = end - start;
+            if long != length && !(self.setup.rolls_up() && long > 0 && long % length == 0) {
+                return Err(format!("a window of {long} µs where {length} is said"));
+            }
+            let others = before.filter(|(other, ..)| *other == series);
+            if let Some((_, first, last)) = others.filter(|(_, _, last)| start < *last)
+                && !(self.setup.clocks || self.setup.changes)
+            {
+                let late = |from, upto| !self.oracle.has_in_time(series, (from, upto), length.unsigned_abs());
+                // Nobody knows any more what was told of a time that is forgotten.
+                let known = !self.oracle.is_forgotten(last.min(end));
+                if known && !(late(first, last) || late(start, end)) {
+                    return Err(format!(
+                        "windows of {} overlap: {first} to {last}, and {start} to {end}",
+                        self.oracle.series[series].device
+                    ));
+                }
+            }
+            if others.is_none_or(|(_, _, last)| last < end) {
+                before = Some((series, start, end));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many windows an output may lack by its account; `None` where nobody knows.
+    fn excuse(&self, output: usize) -> Result<Option<u64>, String> {
+        let Some(process) = &self.gateway.process else { return Ok(None) };
+        let outputs = process.shared.outputs();
+        let Some(row) = outputs.get(OUTPUTS[output]) else { return Ok(Some(0)) };
+        let dropped = |row: &OutputRow| row.counts.dropped.values().sum::<u64>();
+        let all = outputs.values().map(dropped).sum();
+        if all > 0 && self.setup.buffer.is_none_or(|buffer| buffer.when_full != WhenFull::DropOldest) {
+            return Err(format!("{all} events were dropped, and nobody wanted that"));
+        }
+        // A small buffer has little room for dead letters, and says nothing more of those that it gave up.
+        let letters = self.letters(OUTPUTS[output])?.len() as u64;
+        if letters < row.counts.refused && self.setup.buffer.is_some() {
+            return Ok(None);
+        }
+        // What comes late for a window that was dropped at one is told at none.
+        Ok(Some(all))
+    }
+
+    /// Looks at every reading: in how many windows some are missing, where that may be.
+    fn judge_all(&mut self, output: usize, counted: &[u32], family: usize) -> Result<u64, String> {
         let orderly = self.setup.is_orderly();
-        let mut first = None;
+        let may_lack = self.excuse(output)? != Some(0);
+        let (mut first, mut lacking) = (None, BTreeSet::new());
         for (at, &times) in counted.iter().enumerate() {
             if let Some(wrong) = self.oracle.judge(at, times, orderly) {
+                if wrong == Wrong::Lost && may_lack {
+                    let reading = &self.oracle.readings[at];
+                    let length = FAMILIES[family].1.cast_signed();
+                    lacking.extend(reading.time.map(|time| (reading.series, time.div_euclid(length))));
+                    continue;
+                }
                 match wrong {
                     Wrong::Lost => self.toll.lost += 1,
                     Wrong::Double => self.toll.double += 1,
@@ -107,7 +188,7 @@ impl World {
                 first.get_or_insert((at, times, wrong));
             }
         }
-        let Some((at, times, wrong)) = first else { return Ok(()) };
+        let Some((at, times, wrong)) = first else { return Ok(lacking.len() as u64) };
         let reading = &self.oracle.readings[at];
         let series = &self.oracle.series[reading.series];
         Err(format!(
@@ -127,7 +208,8 @@ impl World {
         let events = self.cloud[output].events.values().map(Vec::as_slice);
         let (names, length) = FAMILIES[family];
         let windows = self.windows(events.chain(letters.iter().map(Vec::as_slice)), names)?;
-        self.oracle.fold(&windows, length)
+        self.check_lengths(&windows, length)?;
+        self.oracle.fold(&windows)
     }
 
     /// Events that the output refused: they are kept as dead letters.
@@ -178,11 +260,14 @@ impl World {
         Ok(windows)
     }
 
-    /// The series, and the start of the window by the world's time.
-    pub(super) fn place(&self, data: &Value) -> Option<(usize, i64)> {
+    /// The series, and the start and end of the window by the world's time.
+    pub(super) fn place(&self, data: &Value) -> Option<Place> {
         let series = self.oracle.find(data["tags"]["device"].as_str()?, data["metric"].as_str()?)?;
-        let start: jiff::Timestamp = data["window"]["start"].as_str()?.parse().ok()?;
-        Some((series, start.as_microsecond() - START_US))
+        let at = |name| {
+            let time: jiff::Timestamp = data["window"][name].as_str()?.parse().ok()?;
+            Some(time.as_microsecond() - START_US)
+        };
+        Some((series, at("start")?, at("end")?))
     }
 
     fn breaks(&mut self, text: String) {

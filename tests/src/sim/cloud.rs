@@ -130,14 +130,14 @@ impl World {
                 Offer::Again => {}
                 Offer::Wait(due) => {
                     line.at = due.map_or(u64::MAX, |due| self.epoch.since(due).max(self.now + 1));
-                    return self.wake();
+                    return self.wake_for_mail();
                 }
                 Offer::Send => {
                     line.sending = true;
                     let arrives = self.now + millis(self.random.u64(2..100));
                     let process = self.gateway.process.as_ref().map_or(0, |process| process.number);
                     self.at(arrives, Event::Request { process, output: at, batch });
-                    return self.wake();
+                    return self.wake_for_mail();
                 }
             }
         }
@@ -172,7 +172,7 @@ impl World {
             line.outbox.settle(effects.settled, moment.now);
         }
         // The heart has a new deadline.
-        self.wake();
+        self.wake_for_mail();
     }
 
     fn said(&mut self, output: usize, batch: &[Queued]) -> Said {
@@ -233,6 +233,7 @@ impl World {
     /// One event arrives. The same id has the same content, always; and windows come in order.
     fn accept(&mut self, output: usize, queued: &Queued) {
         self.history.note_bytes(self.now, "accepted", queued.id.as_bytes());
+        self.history.tell(self.now, &format_args!("{} at {}", queued.id, OUTPUTS[output]));
         let function = &mut self.cloud[output];
         if let Some(before) = function.events.get(&queued.id) {
             if *before != queued.event {
@@ -253,12 +254,15 @@ impl World {
         let data = &event["data"];
         let summary = data["summary"].as_str();
         let family = FAMILIES.iter().find(|(names, _)| summary.is_some_and(|name| names.contains(&name)));
-        let (Some((_, length)), Some((series, start))) = (family, self.place(data)) else { return };
-        if start + length.cast_signed() > self.now.cast_signed() {
+        let (Some((_, length)), Some((series, _, end))) = (family, self.place(data)) else { return };
+        if end > self.now.cast_signed() {
             self.broken.get_or_insert(format!("{id} was closed before its end"));
         }
-        // A late reading may open a window of which nothing was known when its turn came.
-        if !self.oracle.is_in_time(series, start, *length) || self.cloud[output].refused {
+        // A late reading may open a window of which nothing was known when its turn came. What was merged has the turn of
+        // its last part.
+        let start = end - length.cast_signed();
+        let told_before = data["replaces"].as_array().is_some_and(|keys| !keys.is_empty());
+        if told_before || !self.oracle.is_in_time(series, start, *length) || self.cloud[output].refused {
             return;
         }
         let latest = self.cloud[output].latest.entry((series, *length)).or_insert(start);

@@ -75,12 +75,20 @@ impl World {
         self.history.note(self.now, what, &[]);
     }
 
-    /// Both functions are away until all is well.
+    /// Both functions are away, or fail, until all is well.
     pub(super) fn leave(&mut self) {
         self.history.note(self.now, "functions away for long", &[]);
         self.toll.fault("functions away for long");
         self.left = true;
-        self.cloud.iter_mut().for_each(|function| function.mood = Mood::Away);
+        let mut moods = [Mood::Away; 2];
+        if self.setup.buffer.is_some() {
+            // What was taken, and is not known to be, merges with the rest.
+            moods =
+                moods.map(|_| [Mood::Away, Mood::Mute, Mood::Liar, Mood::Failing][self.random.usize(..4)]);
+        }
+        for (function, mood) in self.cloud.iter_mut().zip(moods) {
+            function.mood = mood;
+        }
     }
 
     /// All is well from here on.

@@ -1,7 +1,7 @@
 //! The gateway: the real heart, pipeline and store in a process that can be killed, on a machine that can lose its power.
 
 use super::setup::{self, OUTPUTS};
-use super::world::{Event, World, millis, secs};
+use super::world::{Event, START_US, World, millis, secs};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -33,6 +33,7 @@ pub(super) struct Process {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) shared: Arc<Shared>,
     pub(super) figures: Arc<Figures>,
+    pub(super) health: Arc<Health>,
     /// The configuration that is in force.
     pub(super) variant: usize,
     /// What became of readings, where somebody reads the history.
@@ -45,6 +46,8 @@ pub(super) struct Process {
     /// The last turn ended then.
     rested: u64,
     commits: u64,
+    /// There was no room at all.
+    full: bool,
 }
 
 /// The machine's disk, and what runs on it.
@@ -92,7 +95,7 @@ impl World {
         put_in_force(&mut store, &mut pipeline, plan, now, None)?;
         let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
         let mailbox = Mailbox::new(Arc::clone(&intake));
-        let figures = Arc::new(Figures::default());
+        let (figures, health) = (Arc::new(Figures::default()), Arc::new(Health::default()));
         let shared = Arc::clone(store.shared());
         let (plans, new_plans) = mpsc::channel(1);
         let (taps, traces) = broadcast::channel(TAP_BATCHES_MAX);
@@ -101,12 +104,12 @@ impl World {
             mailbox: Arc::clone(&mailbox),
             store,
             pipeline,
-            health: Arc::new(Health::default()),
+            health: Arc::clone(&health),
             figures: Arc::clone(&figures),
             taps,
             clock,
-            bytes_max: u64::MAX,
-            when_full: WhenFull::RollUp,
+            bytes_max: self.setup.buffer.map_or(u64::MAX, |buffer| buffer.bytes_max),
+            when_full: self.setup.buffer.map_or(WhenFull::RollUp, |buffer| buffer.when_full),
             heartbeat: None,
             interval: Duration::from_millis(250),
             flash_bytes_per_day: 2_000_000_000,
@@ -125,6 +128,7 @@ impl World {
             mailbox,
             shared,
             figures,
+            health,
             variant,
             traces: self.history.is_told().then_some(traces),
             plans,
@@ -132,6 +136,7 @@ impl World {
             turn_at,
             rested,
             commits: 0,
+            full: false,
         })
     }
 
@@ -144,6 +149,17 @@ impl World {
         }
     }
 
+    /// There is mail for the heart. It is read even where there is no room.
+    pub(super) fn wake_for_mail(&mut self) {
+        let now = self.now;
+        self.wake();
+        if self.setup.buffer.is_some()
+            && let Some(process) = &mut self.gateway.process
+        {
+            process.turn_at = process.turn_at.min((now + millis(2)).max(process.rested));
+        }
+    }
+
     /// The heart turns.
     pub(super) fn turn(&mut self) {
         let now = self.instant();
@@ -152,10 +168,16 @@ impl World {
         let Some(process) = &mut self.gateway.process else { return };
         let _ = process.heart.turn(now);
         let due = process.heart.rest(later).map_or(u64::MAX, |due| self.epoch.since(due));
-        let idle = if self.machine.is_vouched() { IDLE } else { LOOK };
+        // What waits for room is looked at again, as `Heart::run` does.
+        let waits = self.setup.buffer.is_some() && !process.heart.takes();
+        let idle = if self.machine.is_vouched() && !waits { IDLE } else { LOOK };
         process.rested = rested;
         // A little later than it is due: a clock that drifts must not make it turn in vain for ever.
         process.turn_at = due.saturating_add(millis(1)).min(self.now + idle).max(rested);
+        let full = waits && !process.health.has("store");
+        if full && !std::mem::replace(&mut process.full, full) {
+            self.toll.fault("buffer full: nothing taken");
+        }
         if self.gateway.disk.is_cut() {
             return self.power_cut();
         }
@@ -294,6 +316,9 @@ impl World {
                  and {given} handed over"
             );
             self.broken.get_or_insert(text);
+        }
+        if let Some(forgotten) = process.shared.forgotten() {
+            self.oracle.forgets(forgotten.0.saturating_sub(START_US));
         }
         let outputs = process.shared.outputs();
         let queued: u64 = outputs.values().map(|row| row.counts.queued()).sum();

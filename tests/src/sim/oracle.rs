@@ -2,7 +2,8 @@
 //! pipeline.
 //!
 //! Each reading has a digit of its own in the sum of its window: the first adds 1, the next the base, the next its square.
-//! So the sum of a window says which readings are in it, and how often each.
+//! So the sum of a window says which readings are in it, and how often each. Where windows may merge, no two readings of a
+//! series have the same digit; else digits begin anew every five minutes.
 
 use super::setup::AMEND;
 use super::world::{START_US, secs};
@@ -65,7 +66,7 @@ pub(super) struct Reading {
     pub(super) time: Option<i64>,
     /// It says a time that it cannot have: it must not count.
     pub(super) outlier: bool,
-    /// A late or early clock may have refused it.
+    /// A late or early clock may have refused it, or a buffer without room for what might be amended.
     excused: bool,
     /// How often it reached the gateway.
     pub(super) deliveries: u32,
@@ -83,24 +84,41 @@ pub(super) struct Series {
     pub(super) metric: &'static str,
 }
 
-/// What a summary says: by series and start of the window, count and sum.
-pub(super) type Windows = BTreeMap<(usize, i64), (u64, u64)>;
+/// A window: its series, start and end.
+pub(super) type Place = (usize, i64, i64);
+
+/// What a summary says: by window, count and sum.
+pub(super) type Windows = BTreeMap<Place, (u64, u64)>;
 
 /// All readings.
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     pub(super) series: Vec<Series>,
     pub(super) readings: Vec<Reading>,
-    /// By series and start of the long window: the readings in the order of their digits.
+    /// Digits are given once for ever.
+    merges: bool,
+    /// Windows that ended at or before this were forgotten.
+    forgotten: i64,
+    /// By series and page: the readings in the order of their digits.
     digits: BTreeMap<(usize, i64), Vec<usize>>,
     /// Readings that came while nobody vouched for the clock.
     held: Vec<usize>,
 }
 
 impl Oracle {
+    /// Of a world in which nothing has happened. `merges`: windows may be of any length.
+    pub(super) fn new(merges: bool) -> Oracle {
+        Oracle { merges, forgotten: i64::MIN, ..Oracle::default() }
+    }
+
+    /// The page that a digit belongs to.
+    fn page(&self, time: i64) -> i64 {
+        if self.merges { 0 } else { floor(time, FIVE) }
+    }
+
     /// A new reading: its number and its value; `None` where no digit is left in its window.
     pub(super) fn take(&mut self, series: usize, time: Option<i64>, outlier: bool) -> Option<(usize, u64)> {
-        let start = time.map_or(0, |time| floor(time, FIVE));
+        let start = time.map_or(0, |time| self.page(time));
         let bits = self.series[series].kind.digit_bits();
         let digits = self.digits.entry((series, start)).or_default();
         let digit = u32::try_from(digits.len()).unwrap();
@@ -135,6 +153,28 @@ impl Oracle {
         }
     }
 
+    /// The broker was told at `now` that a reading is safe.
+    pub(super) fn acknowledged(&mut self, number: usize, now: u64) {
+        let forgotten = self.forgotten;
+        let reading = &mut self.readings[number];
+        reading.acknowledged.get_or_insert(now);
+        // Whoever had to wait for room may have come too late, and what was forgotten early is not amended.
+        let end = reading.time.map(|time| floor(time, MINUTE) + MINUTE.cast_signed());
+        let late =
+            end.is_some_and(|end| end <= forgotten || end + (AMEND / 2).cast_signed() < now.cast_signed());
+        reading.excused |= self.merges && late;
+    }
+
+    /// Windows that ended by then, in µs of the world, cannot be amended any more.
+    pub(super) fn forgets(&mut self, upto: i64) {
+        self.forgotten = self.forgotten.max(upto);
+    }
+
+    /// Whether a window with this end may be forgotten.
+    pub(super) fn is_forgotten(&self, end: i64) -> bool {
+        end <= self.forgotten
+    }
+
     /// What was held is decided on. `known`: somebody vouched for the clock soon enough, so that it all gets its right time;
     /// else it is counted apart, or refused.
     pub(super) fn released(&mut self, known: bool) {
@@ -159,25 +199,31 @@ impl Oracle {
                 reading.acknowledged.is_some_and(|at| at.cast_signed() < start + length.cast_signed());
             early && reading.time.is_some_and(|time| floor(time, length) == start)
         };
-        let digits = self.digits.get(&(series, floor(start, FIVE)));
+        let digits = self.digits.get(&(series, self.page(start)));
         digits.is_some_and(|digits| digits.iter().any(|&at| inside(&self.readings[at])))
     }
 
-    /// How often each reading is counted in the windows of a summary. `length` is that of the windows, in µs.
+    /// Whether a window of this length had to close in its turn between two times.
+    pub(super) fn has_in_time(&self, series: usize, (from, upto): (i64, i64), length: u64) -> bool {
+        let step = usize::try_from(length).unwrap();
+        (from..upto).step_by(step).any(|start| self.is_in_time(series, start, length))
+    }
+
+    /// How often each reading is counted in the windows of a summary.
     ///
     /// # Errors
     /// When a window holds what was never taken, or what belongs to another one.
-    pub(super) fn fold(&self, windows: &Windows, length: u64) -> Result<Vec<u32>, String> {
+    pub(super) fn fold(&self, windows: &Windows) -> Result<Vec<u32>, String> {
         let mut counted = vec![0; self.readings.len()];
         let mut stampless: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
-        for (&(series, start), &(count, sum)) in windows {
+        for (&(series, start, end), &(count, sum)) in windows {
             if self.series[series].kind == Kind::Text {
                 let all = stampless.entry(series).or_default();
                 (all.0, all.1) = (all.0 + count, all.1 + sum);
                 continue;
             }
-            let inside = |reading: &Reading| reading.time.is_some_and(|time| floor(time, length) == start);
-            self.decode((series, floor(start, FIVE)), (count, sum), &inside, &mut counted)?;
+            let inside = |reading: &Reading| reading.time.is_some_and(|time| (start..end).contains(&time));
+            self.decode((series, self.page(start)), (count, sum), &inside, &mut counted)?;
         }
         for (series, all) in stampless {
             self.decode((series, 0), all, &|_| true, &mut counted)?;
@@ -276,8 +322,9 @@ mod tests {
         let (_, far) = oracle.take(0, at(61), false).unwrap();
         assert_eq!((one, two, far), (1, 4, 16));
         let check = |windows: &[(i64, u64, u64)], expected: Result<&[u32], &str>| {
-            let windows = windows.iter().map(|&(start, count, sum)| ((0, start * 1_000_000), (count, sum)));
-            match (oracle.fold(&windows.collect(), MINUTE), expected) {
+            let place = |start| (0, start * 1_000_000, (start + 60) * 1_000_000);
+            let windows = windows.iter().map(|&(start, count, sum)| (place(start), (count, sum)));
+            match (oracle.fold(&windows.collect()), expected) {
                 (Ok(counted), Ok(expected)) => assert_eq!(counted, expected),
                 (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
                 (found, expected) => panic!("{found:?}, expected {expected:?}"),

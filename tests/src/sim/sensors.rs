@@ -45,6 +45,11 @@ impl World {
                 self.oracle.series.push(Series { kind, device: device.clone(), metric });
             }
             let interval = match kind {
+                // Their digits have to last.
+                kind if self.setup.buffer.is_some() => {
+                    let least = if kind.is_exact() { 36_000 } else { 72_000 };
+                    millis(self.random.u64(least..2 * least))
+                }
                 Kind::Booted | Kind::Numbered | Kind::Stamped => millis(self.random.u64(12_000..40_000)),
                 Kind::Plain | Kind::Text => millis(self.random.u64(30_000..120_000)),
             };

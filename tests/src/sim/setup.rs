@@ -4,6 +4,7 @@ use super::world::secs;
 use fastrand::Rng;
 use std::path::Path;
 use std::sync::OnceLock;
+use tidegate::config::model::WhenFull;
 use tidegate::config::{self, Environment};
 use tidegate_pipeline::plan::Plan;
 
@@ -18,6 +19,36 @@ pub(super) const RENAMED: usize = 1;
 pub(super) const HOLD_CERTAIN: u64 = secs(115);
 /// How many variants of the configuration there are.
 pub(super) const VARIANTS: usize = 3;
+
+/// One seed in so many has a buffer that fills.
+const BUFFER: u64 = 3;
+
+/// A buffer that has room for less than what waits in the end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Buffer {
+    /// The size that the file may have.
+    pub(super) bytes_max: u64,
+    /// What is done near it.
+    pub(super) when_full: WhenFull,
+    /// The functions fail until all is well.
+    pub(super) leaves: bool,
+}
+
+impl Buffer {
+    /// The others keep their course: it draws from a chance of its own.
+    fn draw(seed: u64) -> Option<Buffer> {
+        let mut random = Rng::with_seed(!seed);
+        (seed % BUFFER == BUFFER - 1).then(|| Buffer {
+            bytes_max: random.u64(200 << 10..600 << 10),
+            when_full: match random.u32(..6) {
+                0 => WhenFull::DropOldest,
+                1 => WhenFull::Refuse,
+                _ => WhenFull::RollUp,
+            },
+            leaves: random.u32(..3) > 0,
+        })
+    }
+}
 
 /// What a seed decides about the surroundings.
 #[derive(Clone, Debug)]
@@ -50,14 +81,16 @@ pub(super) struct Setup {
     pub(super) away: u64,
     /// How many faults.
     pub(super) faults: u32,
+    /// Where it is small.
+    pub(super) buffer: Option<Buffer>,
 }
 
 impl Setup {
-    pub(super) fn draw(random: &mut Rng) -> Setup {
+    pub(super) fn draw(seed: u64, random: &mut Rng) -> Setup {
         let orderly = random.u32(..3) == 0;
         let mut may = |one_in: u32| !orderly && random.u32(..one_in) == 0;
         let (exceeds, reorders, forgets, repeats) = (may(3), may(4), may(2), may(2));
-        Setup {
+        let mut setup = Setup {
             exceeds,
             reorders,
             forgets,
@@ -72,7 +105,18 @@ impl Setup {
             checkpoint: [2_000, 20_000, 4 << 20][random.usize(..3)],
             away: if random.u32(..50) == 0 { secs(random.u64(3_600..3 * 86_400)) } else { 0 },
             faults: random.u32(2..12),
+            buffer: Buffer::draw(seed),
+        };
+        if setup.buffer.is_some() {
+            // It is full soon enough.
+            setup.away = 0;
         }
+        setup
+    }
+
+    /// Whether what waits may be merged.
+    pub(super) fn rolls_up(&self) -> bool {
+        self.buffer.is_some_and(|buffer| buffer.when_full == WhenFull::RollUp)
     }
 
     /// Whether repeated deliveries are of the kind that even content alone tells apart: each as often as before, in the

@@ -140,7 +140,8 @@ impl World {
     /// The world that a seed makes. `told`: its history is kept as text.
     pub(super) fn new(seed: u64, told: bool) -> World {
         let mut random = Rng::with_seed(seed);
-        let setup = Setup::draw(&mut random);
+        let setup = Setup::draw(seed, &mut random);
+        let oracle = Oracle::new(setup.buffer.is_some());
         let mut world = World {
             now: 0,
             // The one look at a real clock: what is done with it depends on differences alone.
@@ -154,7 +155,7 @@ impl World {
             counts: Counts::default(),
             toll: Toll::default(),
             broken: None,
-            oracle: Oracle::default(),
+            oracle,
             sensors: Vec::new(),
             messages: Vec::new(),
             probes: Vec::new(),
@@ -185,8 +186,9 @@ impl World {
             let at = self.random.u64(secs(5)..TROUBLED);
             self.at(at, Event::Fault);
         }
-        if self.setup.away > 0 {
-            let at = self.random.u64(..TROUBLED);
+        let leaves = self.setup.buffer.is_some_and(|buffer| buffer.leaves);
+        if self.setup.away > 0 || leaves {
+            let at = self.random.u64(..if leaves { TROUBLED / 2 } else { TROUBLED });
             self.at(at, Event::Leave);
         }
         let quiet = self.quiet_at;
