@@ -41,8 +41,8 @@ pub(super) fn is_sound(file: &dyn StorageBackend) -> Result<bool, StoreError> {
     match (head.unclean, head.two_phase) {
         // A commit may have been cut off: then redb goes back to the one before.
         (true, false) => Ok(is_whole(&pages, slots.next())? || is_whole(&pages, slots.next())?),
-        (true, true) => is_whole(&pages, primary),
-        (false, _) => Ok(primary.is_some() && is_whole(&pages, slots.next())?),
+        // It takes the one that the header names, also where the other is of a later transaction: that one failed.
+        (true, true) | (false, _) => is_whole(&pages, primary),
     }
 }
 

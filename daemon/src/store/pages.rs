@@ -89,11 +89,15 @@ impl Head {
         Ok(Some(Head { primary, secondary, unclean, two_phase: flags & 4 != 0, sound }))
     }
 
-    /// The slots that have their checksums, the latest first.
+    /// The slots that have their checksums, the one in force first. A later one than the header names is in force only after an
+    /// unclean stop: else its commit failed, and what it refers to was given to others.
     pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
-        let swapped = self.secondary.transaction > self.primary.transaction;
-        let slots = if swapped { [self.secondary, self.primary] } else { [self.primary, self.secondary] };
-        slots.into_iter().filter(|slot| slot.sound)
+        let later = self.secondary.transaction > self.primary.transaction;
+        let named = !self.unclean || self.two_phase;
+        let slots =
+            if later && !named { [self.secondary, self.primary] } else { [self.primary, self.secondary] };
+        let failed = later && named && self.primary.sound;
+        slots.into_iter().take(if failed { 1 } else { 2 }).filter(|slot| slot.sound)
     }
 }
 

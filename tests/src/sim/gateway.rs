@@ -77,6 +77,7 @@ impl World {
             Err(_) if self.gateway.disk.is_cut() => self.power_cut(),
             Err(error) => {
                 self.history.note_bytes(self.now, "does not start", error.to_string().as_bytes());
+                self.history.tell(self.now, &error);
                 let later = self.now + secs(self.random.u64(1..5));
                 self.at(later, Event::Start);
             }
