@@ -76,7 +76,7 @@ fn what_there_is_no_room_for_is_forgotten_at_once() {
     assert_eq!(world.kept.len(), 1);
     world.step(201.0, |step| step.press(at(60.0)));
     assert!(world.kept.is_empty());
-    assert_eq!(world.send(202.0, "s/d1/t", &payload(2.0, 1.0)), ["too_late"]);
+    assert_eq!(world.send(202.0, "s/d1/t", &payload(2.0, 1.0)), ["rejected too_late"]);
 }
 
 /// A gap in the delivery of less than the lateness changes nothing, also when the window was opened after its end.
