@@ -278,6 +278,15 @@ impl Step<'_> {
         self.knows_time() && self.clock.is_none_or(lasted)
     }
 
+    /// When a message had arrived, as far as is known; one that was held by a clock that is not believed, now at the latest, where
+    /// somebody vouches for that.
+    pub(super) fn arrived_before(&self, arrival: Time) -> Time {
+        match (self.core.state.clock.group_epoch(), self.clock) {
+            (Some(_), Some(now)) if now.trusted => arrival.max(now.now()),
+            _ => arrival,
+        }
+    }
+
     /// Whether somebody vouches for the clock, and nothing is held that came before.
     pub(super) fn knows_time(&self) -> bool {
         self.core.state.clock.mode == Mode::Synchronised && self.core.state.held.is_empty()

@@ -29,9 +29,7 @@ impl Step<'_> {
         {
             self.event(Event::Sparkplug(change.clone()));
         }
-        // A clock that is not believed says nothing of what is in the future.
-        let known = self.core.state.clock.group_epoch().is_none();
-        let latest = if known { origin.message.arrival.plus(plan.max_future) } else { Time::MAX };
+        let latest = self.arrived_before(origin.message.arrival).plus(plan.max_future);
         let metric = part.metric.take();
         let mut tags = std::mem::take(&mut self.core.tags);
         let from_topic = std::mem::take(&mut part.tags);
