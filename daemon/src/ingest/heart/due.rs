@@ -16,6 +16,11 @@ impl Heart {
         }
         // What is held closes when its sources have drained, or at the limit.
         let holds = self.backlog.iter().filter_map(|backlog| backlog.until).filter(|until| *until > now);
+        self.deadlines(now).chain(holds).min()
+    }
+
+    /// When there is something to write, by all who know.
+    fn deadlines(&self, now: Instant) -> impl Iterator<Item = Instant> {
         let deadlines = [
             self.pace.deadline(),
             self.parts.mailbox.deadline(now),
@@ -23,7 +28,7 @@ impl Heart {
             self.alert_deadline(now),
             self.beats.deadline(),
         ];
-        deadlines.into_iter().flatten().chain(holds).min()
+        deadlines.into_iter().flatten()
     }
 
     /// When the next window closes that is not held.
@@ -52,14 +57,7 @@ impl Heart {
 
     /// Whether there is something to write, or to decide, at `now`.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        let deadlines = [
-            self.pace.deadline(),
-            self.parts.mailbox.deadline(now),
-            self.window_deadline(now),
-            self.alert_deadline(now),
-            self.beats.deadline(),
-        ];
-        deadlines.into_iter().flatten().any(|deadline| deadline <= now)
+        self.deadlines(now).any(|deadline| deadline <= now)
             || self.press.is_some()
             || self.parts.pipeline.clock_is_due(&self.sight.now)
             || self.parts.store.trust().is_err()
