@@ -91,11 +91,7 @@ impl<'w> Clearing<'w> {
 
     /// The outputs of these places.
     pub(super) fn names(&self, places: &[Place]) -> Vec<String> {
-        let name = |place: &Place| {
-            let mut rows = self.queues.outputs.iter();
-            rows.find(|(_, row)| row.number == place.0).map(|(name, _)| name.clone())
-        };
-        places.iter().filter_map(name).collect()
+        places.iter().filter_map(|place| self.queues.name_of(*place)).collect()
     }
 
     /// What waited at these places went into something coarser.

@@ -57,6 +57,11 @@ impl Queues {
             .or_insert_with(|| OutputRow { number: next, ..OutputRow::default() })
     }
 
+    /// The output whose queue this place is in.
+    pub(super) fn name_of(&self, place: Place) -> Option<String> {
+        self.outputs.iter().find(|(_, row)| row.number == place.0).map(|(name, _)| name.clone())
+    }
+
     fn number_of(&self, name: &str) -> Option<u16> {
         self.outputs.get(name).map(|row| row.number)
     }
@@ -164,9 +169,7 @@ impl Queues {
             if !self.is_queued(write, place, Reference::Closed(old))? {
                 continue;
             }
-            let Some(name) =
-                self.outputs.iter().find(|(_, row)| row.number == place.0).map(|(name, _)| name.clone())
-            else {
+            let Some(name) = self.name_of(place) else {
                 continue;
             };
             if place.2 >= self.output(&name).attempted[usize::from(place.1)] {

@@ -100,9 +100,7 @@ impl Queues {
                 }
                 outbox.remove(place).doing("drop an event")?;
                 dropped += 1;
-                let mut rows = self.outputs.iter();
-                let name = rows.find(|(_, row)| row.number == place.0).map(|(name, _)| name.clone());
-                if let Some(name) = name {
+                if let Some(name) = self.name_of(place) {
                     *self.output(&name).counts.dropped.entry(FULL.to_owned()).or_default() += 1;
                 }
             }
