@@ -1,7 +1,5 @@
 //! systemd's watchdog: fed through everything that a restart would not mend, and not when a part is stuck.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
-
 use std::process::Command;
 use std::time::Duration;
 use tidegate_tests::daemon::Daemon;

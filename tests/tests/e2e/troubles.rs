@@ -1,8 +1,6 @@
 //! What people get wrong and what others change: each is one line in the log with the next step, *degraded* in the status,
 //! a few attempts with growing waits, and well again by itself when it is mended.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, too")]
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};

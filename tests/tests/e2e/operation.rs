@@ -1,7 +1,5 @@
 //! What operators do and what uplinks do: stop, reload, captive portals, redeployed functions.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
-
 use std::time::Duration;
 use tidegate_tests::daemon::Daemon;
 use tidegate_tests::function::{Function, Mode};

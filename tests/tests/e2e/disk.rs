@@ -1,8 +1,5 @@
 //! A disk that is full and has room again, and one that loses what it had: on real files, with a real process.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
-#![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
-
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;

@@ -2,6 +2,9 @@
 //!
 //! `SEED=n` replays one and shows what happened in it; `SEEDS=n` says how many are run, from `FROM=n` on.
 
+#[cfg(feature = "mutants")]
+mod mutants;
+
 use std::time::Instant;
 use tidegate_tests::sim;
 

@@ -1,8 +1,6 @@
 //! A machine without a clock: the daemon lives in 1970, and learns the time later. libfaketime stands between it and the
 //! system's clock.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, too")]
-
 use std::time::Duration;
 use tidegate_tests::daemon::Daemon;
 use tidegate_tests::function::Function;

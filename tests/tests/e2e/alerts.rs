@@ -1,7 +1,5 @@
 //! Alerts from a sensor's publish to the function: raised and cleared once, ahead of everything that waits.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
-
 use serde_json::Value;
 use std::time::Duration;
 use tidegate_tests::broker::Broker;

@@ -1,7 +1,5 @@
 //! Bad input: each message moves one counter, under a reason, and the good ones around it are counted.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;

@@ -1,7 +1,6 @@
 //! The simulation is no decoration: each deliberate bug is caught by a seed that finds nothing without it.
 //!
 //! `FIND=n` looks through n seeds for each of them and says which catch it.
-#![cfg(feature = "mutants")]
 
 use tidegate_pipeline::mutant::Mutant;
 use tidegate_tests::sim;

@@ -1,19 +1,12 @@
 //! What documents ask users to run, run. Tools that are not installed are not missed.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
-
+use super::read;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tidegate_tests::{port, wait};
-
-fn read(path: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    std::fs::read_to_string(root.join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
-}
 
 /// The first code block of this language.
 fn block(document: &str, language: &str) -> String {

@@ -1,8 +1,6 @@
 //! Long times, without waiting for them: the daemon's own heart, store and pipeline are driven minute by minute by a clock
 //! that this test sets.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

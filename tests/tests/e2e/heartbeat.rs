@@ -1,7 +1,5 @@
 //! Heartbeats from the writer to the function: they balance, one at most waits, and their revisions outlive the process.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
-
 use serde_json::Value;
 use std::time::Duration;
 use tidegate_tests::daemon::Daemon;

@@ -1,7 +1,5 @@
 //! Firmware that knows no time of day, from its frames to the summaries that a function receives.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate_tests::client::Client;
