@@ -5,7 +5,7 @@ use super::definitions::Definitions;
 use super::row::{pack_value, unpack_value};
 use super::schema::{CLOSED, ClosedRow, LETTERS, Letter, LetterCounts, MOVED, OUTBOX, OutputRow, Reference};
 use super::{Doing, StoreError};
-use redb::{ReadableTable, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use tidegate_pipeline::Kept;
@@ -325,6 +325,26 @@ pub(super) fn window(row: &[u8]) -> Result<ClosedRow, StoreError> {
 }
 
 /// The id of the window that is queued at `place`.
+/// Where something stands that may be under way. After a failed commit nobody knows whether it was merged meanwhile.
+pub(super) fn below_cursor(
+    read: &ReadTransaction,
+    outputs: &BTreeMap<String, OutputRow>,
+) -> Result<BTreeSet<Place>, StoreError> {
+    let outbox = read.open_table(OUTBOX).doing("read the outbox")?;
+    let mut places = BTreeSet::new();
+    for row in outputs.values() {
+        for (priority, end) in (0u8..).zip(row.attempted) {
+            for item in outbox
+                .range((row.number, priority, 0)..(row.number, priority, end))
+                .doing("read the outbox")?
+            {
+                places.insert(item.doing("read the outbox")?.0.value());
+            }
+        }
+    }
+    Ok(places)
+}
+
 fn id_at(write: &WriteTransaction, place: Place) -> Result<Option<String>, StoreError> {
     let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
     let reference = outbox.get(place).doing("read the outbox")?.map(|row| Reference::of(row.value()));

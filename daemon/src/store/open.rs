@@ -56,8 +56,7 @@ pub struct Store {
     pub(super) collected: (i64, u32),
     /// What the groups' windows have in common.
     pub(super) definitions: Definitions,
-    /// Places where another event stands now than the one that may be under way. Who sends forgets with the process, and
-    /// so may this; not with a failed commit.
+    /// Places where another event may stand now than the one that is under way.
     pub(super) swapped: BTreeSet<Place>,
     /// Where the merging of what waits goes on.
     pub(super) hand: Hand,
@@ -210,6 +209,7 @@ impl Store {
             let (name, row) = item.doing("read the outputs")?;
             self.outputs.insert(name.value().to_owned(), unpack_value(row.value(), "output")?);
         }
+        self.swapped = closed::below_cursor(&read, &self.outputs)?;
         self.snapshot = None;
         self.next = self.checkpoint.journal + 1;
         self.journal_bytes = 0;
