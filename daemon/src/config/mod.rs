@@ -23,6 +23,7 @@ mod sources;
 mod streams;
 mod aggregates;
 mod summaries;
+mod tls;
 mod alerts;
 mod outputs;
 mod heartbeat;

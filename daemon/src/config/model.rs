@@ -1,5 +1,9 @@
 //! What a valid configuration is. Nothing here reads files or reports errors.
 
+mod output;
+
+pub use output::*;
+
 use std::path::PathBuf;
 use std::time::Duration;
 use tidegate_pipeline::plan::Plan;
@@ -137,52 +141,6 @@ pub struct Listen {
     pub rate_max: u32,
     /// `receive_maximum`: messages in flight per client.
     pub receive_max: u16,
-}
-
-/// One `[outputs.NAME]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Output {
-    /// Its name.
-    pub name: String,
-    /// What kind it is.
-    pub kind: OutputKind,
-}
-
-/// The kinds of outputs.
-#[derive(Clone, Debug, PartialEq)]
-pub enum OutputKind {
-    /// `type = "http"`: a cloud function.
-    Http(Http),
-    /// `type = "file"`: JSON lines; `None` is standard output (`path = "-"`).
-    File(Option<PathBuf>),
-}
-
-/// An HTTP function.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Http {
-    /// `url`.
-    pub url: String,
-    /// `auth = { bearer = … }`.
-    pub bearer: Option<Secret>,
-    /// `batch`; `None`: one event per request.
-    pub batch: Option<Batch>,
-    /// `compression = "gzip"`.
-    pub gzip: bool,
-    /// `timeout` of one request.
-    pub timeout: Duration,
-    /// `ca`: PEM file of authorities to trust instead of the system's.
-    pub ca: Option<PathBuf>,
-}
-
-/// How many events go into one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// At most so many events …
-    pub events: usize,
-    /// … and so many bytes before compression; a single event may be larger.
-    pub bytes: usize,
-    /// How long to wait for more.
-    pub linger: Duration,
 }
 
 /// What is done when the buffer is nearly full.

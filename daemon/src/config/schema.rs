@@ -160,10 +160,48 @@ pub(super) static ALERT: Schema = at(
     "alerts.NAME",
     &["streams", "metric", "by", "when", "for", "clear", "cooldown", "silent_for", "capture", "to"],
 );
-pub(super) static OUTPUT_HTTP: Schema =
-    of_type("outputs.NAME", "http", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
+pub(super) static OUTPUT_HTTP: Schema = of_type(
+    "outputs.NAME",
+    "http",
+    &["type", "url", "auth", "mode", "batch", "compression", "timeout", "ca", "cert", "key"],
+);
+pub(super) static OUTPUT_AWS: Schema = of_type(
+    "outputs.NAME",
+    "aws-lambda",
+    &["type", "url", "function", "region", "endpoint", "auth", "batch", "compression", "timeout", "ca"],
+);
+pub(super) static OUTPUT_GOOGLE: Schema = of_type(
+    "outputs.NAME",
+    "google",
+    &["type", "url", "audience", "auth", "batch", "compression", "timeout", "ca"],
+);
+pub(super) static OUTPUT_AZURE: Schema =
+    of_type("outputs.NAME", "azure", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
+pub(super) static OUTPUT_ALIYUN: Schema =
+    of_type("outputs.NAME", "aliyun", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
-pub(super) static AUTH: Schema = at("outputs.NAME.auth", &["bearer"]);
+pub(super) static AUTH_HTTP: Schema =
+    of_type("outputs.NAME.auth", "http", &["bearer", "basic", "header", "hmac", "oauth2"]);
+pub(super) static AUTH_BASIC: Schema = at("outputs.NAME.auth.basic", &["username", "password"]);
+pub(super) static AUTH_HEADER: Schema = at("outputs.NAME.auth.header", &["name", "value"]);
+pub(super) static AUTH_HMAC: Schema = at("outputs.NAME.auth.hmac", &["secret", "header", "prefix"]);
+pub(super) static AUTH_OAUTH2: Schema = at(
+    "outputs.NAME.auth.oauth2",
+    &["token_url", "client_id", "client_secret", "scope", "audience", "client_auth"],
+);
+pub(super) static AUTH_AWS: Schema = of_type(
+    "outputs.NAME.auth",
+    "aws-lambda",
+    &["access_key_id", "secret_access_key", "session_token", "credentials_file", "profile", "iot"],
+);
+pub(super) static AUTH_IOT: Schema =
+    at("outputs.NAME.auth.iot", &["endpoint", "role_alias", "thing", "ca", "cert", "key"]);
+pub(super) static AUTH_GOOGLE: Schema = of_type("outputs.NAME.auth", "google", &["service_account"]);
+pub(super) static AUTH_AZURE: Schema = of_type("outputs.NAME.auth", "azure", &["function_key", "entra"]);
+pub(super) static AUTH_ENTRA: Schema =
+    at("outputs.NAME.auth.entra", &["tenant", "client_id", "client_secret", "scope", "login_url"]);
+pub(super) static AUTH_ALIYUN: Schema =
+    of_type("outputs.NAME.auth", "aliyun", &["access_key_id", "access_key_secret", "security_token"]);
 pub(super) static BATCH: Schema = at("outputs.NAME.batch", &["events", "bytes", "linger"]);
 pub(super) static BUFFER: Schema =
     at("buffer", &["max_size", "when_full", "commit_interval", "flash_budget", "history"]);
@@ -201,8 +239,22 @@ pub(super) static ALL: &[&Schema] = &[
     &AGGREGATE,
     &ALERT,
     &OUTPUT_HTTP,
+    &OUTPUT_AWS,
+    &OUTPUT_GOOGLE,
+    &OUTPUT_AZURE,
+    &OUTPUT_ALIYUN,
     &OUTPUT_FILE,
-    &AUTH,
+    &AUTH_HTTP,
+    &AUTH_BASIC,
+    &AUTH_HEADER,
+    &AUTH_HMAC,
+    &AUTH_OAUTH2,
+    &AUTH_AWS,
+    &AUTH_IOT,
+    &AUTH_GOOGLE,
+    &AUTH_AZURE,
+    &AUTH_ENTRA,
+    &AUTH_ALIYUN,
     &BATCH,
     &HEARTBEAT,
     &BUFFER,
@@ -214,7 +266,7 @@ pub(super) static ALL: &[&Schema] = &[
 static LATER: &[(&str, &[&str])] = &[
     ("sources.NAME.type", &["http", "websocket", "kafka"]),
     ("sources.NAME.url", &["ws", "wss"]),
-    ("outputs.NAME.type", &["aws-lambda", "google", "azure", "aliyun", "mqtt"]),
+    ("outputs.NAME.type", &["mqtt"]),
 ];
 
 /// Whether `word` is planned as a key or value at `place`.

@@ -102,7 +102,7 @@ pub fn retry_after(value: &str, date: Option<&str>, now: Timestamp) -> Option<Du
     Some(wait.min(limits::RETRY_AFTER_MAX))
 }
 
-fn http_date(text: &str) -> Option<Timestamp> {
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     // A wrong day of the week is no reason to come back too early.
     jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()
 }

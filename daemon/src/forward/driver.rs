@@ -3,7 +3,7 @@
 use super::Destination;
 use super::answer::Answer;
 use super::courier::{Change, Courier, Effects, Offer, Policy, Ready};
-use super::outbox::{Outbox, Outcome, Queued};
+use super::outbox::{Outbox, Outcome};
 use super::retry::Moment;
 use super::state::{OutputState, Report};
 use crate::health::Health;
@@ -24,6 +24,8 @@ pub async fn drive<O: Outbox, D: Destination>(
     mut shutdown: watch::Receiver<bool>,
 ) {
     let mut courier = Courier::new(policy);
+    // Whether nothing was heard of the destination yet: what is wrong with it is found out before the first event waits.
+    let mut untried = true;
     while !*shutdown.borrow() {
         report.progress(&courier);
         let (events, bytes) = match courier.ready(Instant::now()) {
@@ -41,6 +43,15 @@ pub async fn drive<O: Outbox, D: Destination>(
             Err(error) => (Vec::new(), unreadable(&error)),
             Ok(batch) => match courier.offer(&batch, Instant::now()) {
                 Offer::Again => continue,
+                Offer::Wait(None) if untried => {
+                    report.pulse().does(
+                        "tries the connection",
+                        destination.limit().unwrap_or_default() + limits::WEDGED_AFTER,
+                    );
+                    let Some(problem) = attempt(destination.test(), &mut shutdown).await else { break };
+                    untried = problem.is_some();
+                    (Vec::new(), problem.unwrap_or(Answer::Confirmed { failed: Vec::new() }))
+                }
                 Offer::Wait(at) => {
                     match at {
                         Some(at) => report.pulse().sleeps("waits for more events", at),
@@ -58,7 +69,8 @@ pub async fn drive<O: Outbox, D: Destination>(
                         Some(limit) => report.pulse().does("sends", limit + limits::WEDGED_AFTER),
                         None => report.pulse().waits("waits for the file to take what it writes"),
                     }
-                    let Some(answer) = attempt(&mut destination, &batch, &mut shutdown).await else { break };
+                    let Some(answer) = attempt(destination.send(&batch), &mut shutdown).await else { break };
+                    untried = false;
                     (batch, answer)
                 }
             },
@@ -75,13 +87,9 @@ pub async fn drive<O: Outbox, D: Destination>(
 }
 
 /// One attempt; `None` when it was still under way a little after the daemon was told to leave.
-async fn attempt<D: Destination>(
-    destination: &mut D,
-    batch: &[Queued],
-    shutdown: &mut watch::Receiver<bool>,
-) -> Option<Answer> {
+async fn attempt<T>(attempt: impl Future<Output = T>, shutdown: &mut watch::Receiver<bool>) -> Option<T> {
     tokio::select! {
-        answer = destination.send(batch) => Some(answer),
+        answer = attempt => Some(answer),
         () = async {
             told_to_leave(shutdown).await;
             tokio::time::sleep(limits::LEAVE_GRACE).await;

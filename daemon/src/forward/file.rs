@@ -29,6 +29,11 @@ impl Lines {
 }
 
 impl Destination for Lines {
+    /// A file is found out by writing to it.
+    async fn test(&mut self) -> Option<Answer> {
+        None
+    }
+
     fn limit(&self) -> Option<Duration> {
         None
     }

@@ -36,14 +36,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Reads the bearer token. Called before the first request and again after each 401, so that a rotated token heals.
-/// The error is a sentence for a person. Should be quick: it runs on the forwarder's own thread.
-pub type Bearer = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
-
 /// Where events go. What went wrong is an [`Answer`] too: nothing here ends the forwarder.
 pub trait Destination: Send {
     /// Makes one attempt to deliver `events`, of which there is at least one, in order.
     fn send(&mut self, events: &[Queued]) -> impl Future<Output = Answer> + Send;
+
+    /// Finds out whether an attempt would fail, without an event: `None` where nothing says so.
+    fn test(&mut self) -> impl Future<Output = Option<Answer>> + Send;
 
     /// How long one attempt takes at most; `None` where a stranger decides: a disk, or the reader of a pipe.
     fn limit(&self) -> Option<Duration>;
@@ -52,10 +51,9 @@ pub trait Destination: Send {
 /// Forwards the events of one output until `shutdown` turns true or its sender is gone. Keeps the problem at
 /// `outputs.NAME` in `health` and the numbers in `state` up to date, and takes its problem along when it leaves.
 ///
-/// Give `Retry::default()` and, for an output with `auth = { bearer = … }`, what reads that secret.
+/// Give `Retry::default()`.
 pub async fn run_output<O: Outbox>(
     output: Output,
-    bearer: Option<Bearer>,
     retry: Retry,
     outbox: O,
     health: Arc<Health>,
@@ -71,7 +69,7 @@ pub async fn run_output<O: Outbox>(
                 None => (1, 0, Duration::ZERO),
             };
             let policy = Policy { events, bytes, linger, retry };
-            driver::drive(outbox, http::Function::new(cfg, bearer, state), policy, report, shutdown).await;
+            driver::drive(outbox, http::Function::new(*cfg, state), policy, report, shutdown).await;
         }
         OutputKind::File(path) => {
             let (events, bytes) = (limits::FILE_EVENTS_MAX, limits::FILE_BYTES_MAX);

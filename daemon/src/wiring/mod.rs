@@ -6,10 +6,10 @@ mod status;
 
 use crate::clock::{System, Timekeeper};
 use crate::config::Config;
-use crate::config::model::{Output, OutputKind, Source, SourceKind};
+use crate::config::model::{Output, Source, SourceKind};
 use crate::forward::retry::Retry;
+use crate::forward::run_output;
 use crate::forward::state::OutputState;
-use crate::forward::{Bearer, run_output};
 use crate::health::Health;
 use crate::ingest::change::{NewPlan, put_in_force};
 use crate::ingest::figures::Figures;
@@ -282,7 +282,6 @@ impl Daemon {
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(run_output(
             output.clone(),
-            bearer(&output),
             self.retry,
             outbox,
             Arc::clone(&self.health),
@@ -349,15 +348,6 @@ fn subscriptions(config: &Config) -> BTreeMap<String, Vec<String>> {
         SourceKind::Listen(_) => None,
     };
     config.sources.iter().filter_map(of).collect()
-}
-
-fn bearer(output: &Output) -> Option<Bearer> {
-    let OutputKind::Http(http) = &output.kind else { return None };
-    let secret = http.bearer.clone()?;
-    Some(Box::new(move || {
-        let text = crate::secret::read(&secret).map_err(|error| error.to_string())?;
-        Ok(text.reveal().to_owned())
-    }))
 }
 
 #[cfg(test)]

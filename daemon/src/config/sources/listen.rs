@@ -1,11 +1,12 @@
 //! `type = "listen"`: sensors connect to us.
 
-use super::{login, tls};
+use super::login;
 use crate::config::buffer::address;
 use crate::config::field::Field;
 use crate::config::model::{Listen, Login};
 use crate::config::reader::Section;
 use crate::config::schema;
+use crate::config::tls;
 use crate::limits::{CLIENT_RATE_MAX, CLIENT_RECEIVE_MAX, CLIENTS_MAX, PACKET_BYTES_LIMIT, PACKET_BYTES_MAX};
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -30,7 +31,7 @@ pub(super) fn read(section: Section<'_>) -> Listen {
     let packet = section.size("max_packet", 1_024..=PACKET_BYTES_LIMIT);
     let rate = section.integer("max_rate", 1..=10_000_000);
     let receive = section.integer("receive_maximum", 1..=i64::from(u16::MAX));
-    let tls = tls(&section);
+    let tls = tls::read(&section);
     if let (Some(tls), Some(ca)) = (&tls, section.get("ca"))
         && tls.cert.is_none()
         && !section.has("cert")

@@ -4,8 +4,7 @@ mod broker_url;
 mod listen;
 mod mqtt;
 
-use super::field::Field;
-use super::model::{Login, Source, SourceKind, Tls};
+use super::model::{Login, Source, SourceKind};
 use super::reader::{Named, Section};
 use super::{schema, secrets};
 
@@ -47,23 +46,6 @@ fn kind(entry: &Named<'_>, gateway: &str) -> Option<SourceKind> {
         Kind::Mqtt => SourceKind::Mqtt(mqtt::read(section, entry.name, gateway)),
         Kind::Listen => SourceKind::Listen(listen::read(section.with_schema(&schema::SOURCE_LISTEN))),
     })
-}
-
-/// `ca`, `cert` and `key`, of which the last two need each other. `None` when none is given.
-fn tls(section: &Section<'_>) -> Option<Tls> {
-    let file = |field: Option<Field<'_>>| Some(section.cx.path(field?.filled()?));
-    let (ca, cert, key) = (section.get("ca"), section.get("cert"), section.get("key"));
-    for (there, missing) in [(&cert, &key), (&key, &cert)] {
-        if let (Some(there), None) = (there, missing) {
-            let other = if there.key == "cert" { "key" } else { "cert" };
-            there.bad(
-                &format!("needs `{other}` too"),
-                "give the certificate chain and its private key, both as PEM files",
-            );
-        }
-    }
-    let tls = Tls { ca: file(ca), cert: file(cert), key: file(key) };
-    (tls != Tls::default()).then_some(tls)
 }
 
 fn login(section: &Section<'_>) -> Option<Login> {

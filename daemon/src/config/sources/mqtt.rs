@@ -1,9 +1,10 @@
 //! `type = "mqtt"`: a broker that we subscribe to.
 
-use super::{broker_url, login, tls};
+use super::{broker_url, login};
 use crate::config::field::Field;
 use crate::config::model::{Mqtt, Protocol};
 use crate::config::reader::Section;
+use crate::config::tls;
 use crate::config::units::duration_text;
 use crate::limits::{PACKET_BYTES_LIMIT, PACKET_BYTES_MAX, RECEIVE_MAX};
 use std::ops::RangeInclusive;
@@ -66,7 +67,7 @@ pub(super) fn read(section: Section<'_>, name: &str, gateway: &str) -> Mqtt {
 
 fn read_address(section: &Section<'_>, mqtt: &mut Mqtt) {
     let url = section.get("url");
-    let files = tls(section);
+    let files = tls::read(section);
     let Some(address) = url.as_ref().and_then(broker_url::read) else { return };
     if let (Some(url), Some(_), false) = (&url, &files, address.tls) {
         url.bad(

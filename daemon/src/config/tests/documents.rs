@@ -60,9 +60,9 @@ fn documented() -> BTreeMap<String, Vec<String>> {
             place = Some(name);
         } else if line.is_empty() && place.as_ref().is_some_and(|place| !tables[place].is_empty()) {
             place = None;
-        } else if let (Some(place), Some(row)) = (&place, line.strip_prefix("| `")) {
-            let key = row.split('`').next().unwrap().to_owned();
-            tables.get_mut(place).unwrap().push(key);
+        } else if let (Some(place), true) = (&place, line.starts_with("| `")) {
+            let keys = line.split(" | ").next().unwrap().split('`').skip(1).step_by(2);
+            tables.get_mut(place).unwrap().extend(keys.map(str::to_owned));
         }
     }
     tables

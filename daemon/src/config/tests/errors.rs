@@ -258,7 +258,7 @@ fn what_later_versions_bring() {
     for (text, line, what) in [
         ("[sources.b]\ntype = \"kafka\"\nbrokers = 1\n", 2, "kafka"),
         ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
-        ("[outputs.s]\ntype = \"aws-lambda\"\nfunction = \"x\"\n", 2, "aws-lambda"),
+        ("[outputs.s]\ntype = \"mqtt\"\n", 2, "mqtt"),
         ("[outputs.s]\nurl = \"mqtt://h\"\n", 2, "mqtt"),
     ] {
         check(text, &[&format!("{line}: {}", later(what))]);
@@ -527,8 +527,8 @@ fn summaries_and_outputs() {
             "2: `https://f.example/#x` is not the address of a function: a part after `#` is never sent",
         ),
         (
-            "[outputs.o]\nurl = \"https://f\"\ncompression = \"zstd\"",
-            "3: unknown `compression`: `zstd`: not known here",
+            "[outputs.o]\nurl = \"https://f\"\ncompression = \"brotli\"",
+            "3: unknown `compression`: `brotli`: not known here",
         ),
         (
             "[outputs.o]\nurl = \"https://f\"\nbatch = { events = 0 }",

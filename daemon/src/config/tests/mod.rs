@@ -4,6 +4,7 @@ mod cleaning;
 mod alerts;
 mod documents;
 mod errors;
+mod functions;
 mod promises;
 mod samples;
 mod values;

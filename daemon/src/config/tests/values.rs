@@ -2,7 +2,8 @@
 
 use super::{BASE, machine, read, valid};
 use crate::config::model::{
-    Batch, Buffer, Http, Login, Output, OutputKind, Protocol, Secret, Source, SourceKind, Tls, WhenFull,
+    Auth, Batch, Buffer, Compression, Content, Http, Login, Output, OutputKind, Protocol, Secret, Source,
+    SourceKind, Tls, WhenFull,
 };
 use crate::config::{Config, Environment, load, parse};
 use std::path::{Path, PathBuf};
@@ -71,13 +72,14 @@ fn four_lines_are_enough() {
     assert_eq!(config.status.map(|status| status.listen.to_string()).as_deref(), Some("127.0.0.1:8380"));
     let http = Http {
         url: "https://functions.example/ingest".into(),
-        bearer: None,
+        auth: Auth::None,
+        content: Content::Structured,
         batch: None,
-        gzip: false,
+        compression: Compression::None,
         timeout: Duration::from_secs(30),
-        ca: None,
+        tls: Tls::default(),
     };
-    assert_eq!(config.outputs, [Output { name: "ingest".into(), kind: OutputKind::Http(http) }]);
+    assert_eq!(config.outputs, [Output { name: "ingest".into(), kind: OutputKind::Http(Box::new(http)) }]);
     let buffer = Buffer {
         bytes_max: 512 << 20,
         when_full: WhenFull::RollUp,
@@ -373,8 +375,8 @@ fn outputs_and_the_rest() {
     let OutputKind::Http(http) = &config.outputs[0].kind else { panic!("not http") };
     let batch = Batch { events: 500, bytes: 256 << 10, linger: Duration::from_millis(100) };
     assert_eq!(
-        (http.bearer.clone(), http.batch, http.gzip),
-        (Some(Secret::File("/t".into())), Some(batch), true)
+        (http.auth.clone(), http.batch, http.compression),
+        (Auth::Bearer(Secret::File("/t".into())), Some(batch), Compression::Gzip)
     );
     assert_eq!((config.status, config.buffer.history), (None, Duration::ZERO));
     assert_eq!(config.buffer.flash_bytes_per_day, 500_000_000);

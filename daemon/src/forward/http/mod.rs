@@ -1,87 +1,87 @@
-//! The output `http`: CloudEvents over HTTP/1.1 (CloudEvents HTTP protocol binding 1.0.2, structured and batched mode).
-//!
-//! HTTP/2 is not offered: a request that timed out would leave its dead connection in use. Redirects are not followed:
-//! they would turn a POST into a GET, or carry the token to a stranger.
+//! Functions behind an HTTP address: [`body`] makes what a request holds, [`sign`] proves who sends it, [`connection`] is
+//! the client, and [`words`] says what went wrong on the way.
 
-mod tls;
+mod body;
+mod connection;
+mod lambda;
+mod sign;
 mod words;
 
+#[cfg(test)]
+mod lambda_tests;
+
+use super::Destination;
 use super::answer::{self, Answer, Reply};
 use super::outbox::Queued;
 use super::state::OutputState;
-use super::{Bearer, Destination};
-use crate::config::model::Http;
+use crate::config::model::{Content, Http};
 use crate::limits;
-use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use reqwest::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    RETRY_AFTER,
-};
-use reqwest::{Client, Response, Url, redirect};
-use std::io::{self, Write};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::{Client, Method, Request, Response, Url};
+use sign::Signer;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One event per request.
-pub const SINGLE: &str = "application/cloudevents+json";
-/// A JSON array of events; also where only one is sent to an output with `batch`, so that a function sees one shape.
-pub const BATCH: &str = "application/cloudevents-batch+json";
-
-const USER_AGENT: &str = concat!("tidegate/", env!("CARGO_PKG_VERSION"));
+const FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
+const INVOCATION_TYPE: HeaderName = HeaderName::from_static("x-amz-invocation-type");
 
 /// A function behind an HTTP address.
 pub struct Function {
     cfg: Http,
-    bearer: Option<Bearer>,
     state: Arc<OutputState>,
     /// Made at the first attempt and again after TLS failed, because certificates on disk may have changed.
     client: Option<(Client, Url)>,
-    /// Read at the first attempt and again after a 401.
-    token: Option<HeaderValue>,
+    signer: Signer,
 }
 
 impl Function {
     /// Nothing is opened or read before the first attempt.
-    pub fn new(cfg: Http, bearer: Option<Bearer>, state: Arc<OutputState>) -> Function {
-        Function { cfg, bearer, state, client: None, token: None }
+    pub fn new(cfg: Http, state: Arc<OutputState>) -> Function {
+        Function { signer: Signer::new(&cfg.auth), cfg, state, client: None }
     }
 
     /// # Errors
-    /// A sentence that says what is wrong with the settings or with what they name.
-    fn ready(&mut self) -> Result<(Client, Url), String> {
-        if self.token.is_none() {
-            self.token = self.bearer.as_ref().map(bearer).transpose()?;
+    /// What is wrong with the settings or with what they name.
+    fn ready(&mut self) -> Result<(Client, Url), Answer> {
+        if let Some(ready) = &self.client {
+            return Ok(ready.clone());
         }
-        match &self.client {
-            Some(client) => Ok(client.clone()),
-            None => Ok(self.client.insert(connect(&self.cfg)?).clone()),
-        }
+        let url = Url::parse(&self.cfg.url)
+            .map_err(|error| problem(format!("`url` is not an address ({error}): correct it")))?;
+        let secure = url.scheme() == "https" || self.signer.asks();
+        let client = connection::client(secure, &self.cfg.tls, self.cfg.timeout).map_err(problem)?;
+        Ok(self.client.insert((client, url)).clone())
     }
 
-    async fn post(
-        &mut self,
-        client: &Client,
-        url: &Url,
-        events: &[Queued],
-    ) -> Result<Answer, reqwest::Error> {
-        let body = match self.body(events) {
-            Ok(body) => body,
-            Err(error) => return Ok(problem(format!("cannot compress a request ({error})"))),
-        };
+    /// Signs and sends; what comes back is the response, or what to make of its absence.
+    async fn exchange(&mut self, client: &Client, mut request: Request) -> Result<Response, Answer> {
+        self.signer.sign(client, &mut request).await?;
+        let url = request.url().clone();
+        let response = client.execute(request).await.map_err(|error| self.broke(&error, &url))?;
+        if matches!(response.status().as_u16(), 401 | 403) {
+            self.signer.forget();
+        }
+        Ok(response)
+    }
+
+    fn broke(&mut self, error: &reqwest::Error, url: &Url) -> Answer {
+        if words::tls_error(error).is_some() {
+            self.client = None;
+        }
+        words::transport(error, url, self.cfg.timeout)
+    }
+
+    async fn post(&mut self, events: &[Queued]) -> Result<Answer, Answer> {
+        let (client, url) = self.ready()?;
+        let (headers, body) = body::make(&self.cfg, events)
+            .map_err(|error| problem(format!("cannot make a request ({error})")))?;
         self.state.sent(body.len());
-        let mut request = client
-            .post(url.clone())
-            .header(CONTENT_TYPE, if self.cfg.batch.is_some() { BATCH } else { SINGLE });
-        if self.cfg.gzip {
-            request = request.header(CONTENT_ENCODING, "gzip");
-        }
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, token.clone());
-        }
-        let mut response = request.body(body).send().await?;
-        let (start, truncated) = start_of_body(&mut response).await?;
+        let mut request = Request::new(Method::POST, url.clone());
+        *request.headers_mut() = headers;
+        *request.body_mut() = Some(body.into());
+        let mut response = self.exchange(&client, request).await?;
+        let (start, truncated) =
+            start_of_body(&mut response).await.map_err(|error| self.broke(&error, &url))?;
         let headers = response.headers();
         let reply = Reply {
             status: response.status().as_u16(),
@@ -96,93 +96,73 @@ impl Function {
             let said = answer::printable(&String::from_utf8_lossy(reply.body));
             tracing::debug!(status = reply.status, said, "a function did not confirm");
         }
-        if reply.status == 401 {
-            self.token = None;
-        }
-        Ok(answer::classify(&reply, events))
+        let answer = match self.cfg.content {
+            Content::LambdaInvoke => lambda::invoked(&reply, headers.contains_key(FUNCTION_ERROR), events),
+            Content::LambdaUrl => lambda::refused(&reply, events),
+            Content::Structured | Content::Binary => answer::classify(&reply, events),
+        };
+        Ok(self.with_clock(answer, reply.status, text(headers, DATE)))
     }
 
-    fn body(&self, events: &[Queued]) -> io::Result<Bytes> {
-        let size: usize = events.iter().map(|queued| queued.event.len() + 1).sum();
-        let mut body = Vec::with_capacity(size + 1);
-        if self.cfg.batch.is_some() {
-            body.push(b'[');
-            for (n, queued) in events.iter().enumerate() {
-                if n > 0 {
-                    body.push(b',');
-                }
-                body.extend_from_slice(&queued.event);
+    /// A request that nothing comes of, but for what is wrong on the way and with who we are. `None`: nothing is.
+    async fn knock(&mut self) -> Result<Option<Answer>, Answer> {
+        let (client, url) = self.ready()?;
+        let mut request = match self.cfg.content {
+            // Lambda, "Invoke": checks parameters and permissions, and does not run the function.
+            Content::LambdaInvoke => {
+                let mut request = Request::new(Method::POST, url);
+                request
+                    .headers_mut()
+                    .insert(INVOCATION_TYPE, reqwest::header::HeaderValue::from_static("DryRun"));
+                request
             }
-            body.push(b']');
-        } else {
-            // Without `batch` the policy asks for one event at a time.
-            for queued in events {
-                body.extend_from_slice(&queued.event);
-            }
+            _ => Request::new(Method::HEAD, url),
+        };
+        *request.body_mut() = Some(Vec::new().into());
+        let response = self.exchange(&client, request).await?;
+        let headers = response.headers();
+        let reply = Reply {
+            status: response.status().as_u16(),
+            content_type: None,
+            location: text(headers, LOCATION),
+            ..Reply::default()
+        };
+        // Whatever else it says of a request without an event, it is there.
+        let about_us = matches!(reply.status, 300..=399 | 401 | 403 | 407);
+        let answer = about_us.then(|| answer::classify(&reply, &[]));
+        Ok(answer.map(|answer| self.with_clock(answer, reply.status, text(headers, DATE))))
+    }
+
+    /// Signatures that carry the time are refused where the time is wrong: says so where it is.
+    fn with_clock(&self, answer: Answer, status: u16, date: Option<&str>) -> Answer {
+        let (Answer::DestinationProblem { why }, true, 401 | 403) = (&answer, self.signer.is_timed(), status)
+        else {
+            return answer;
+        };
+        match date.and_then(|date| words::clock(date, jiff::Timestamp::now())) {
+            Some(off) => problem(format!("{why} {off}")),
+            None => answer,
         }
-        if !self.cfg.gzip {
-            return Ok(body.into());
-        }
-        let mut gzip = GzEncoder::new(Vec::with_capacity(size / 4 + 64), Compression::default());
-        gzip.write_all(&body)?;
-        Ok(gzip.finish()?.into())
     }
 }
 
 impl Destination for Function {
     fn limit(&self) -> Option<Duration> {
-        Some(self.cfg.timeout)
+        let signing = if self.signer.asks() { limits::SIGN_IN_TIMEOUT } else { Duration::ZERO };
+        Some(self.cfg.timeout + signing)
     }
 
     async fn send(&mut self, events: &[Queued]) -> Answer {
-        let (client, url) = match self.ready() {
-            Ok(ready) => ready,
-            Err(why) => return problem(why),
-        };
-        match self.post(&client, &url, events).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                if words::tls_error(&error).is_some() {
-                    self.client = None;
-                }
-                words::transport(&error, &url, self.cfg.timeout)
-            }
-        }
+        self.post(events).await.unwrap_or_else(|answer| answer)
+    }
+
+    async fn test(&mut self) -> Option<Answer> {
+        self.knock().await.unwrap_or_else(Some)
     }
 }
 
 fn problem(why: String) -> Answer {
     Answer::DestinationProblem { why }
-}
-
-fn bearer(read: &Bearer) -> Result<HeaderValue, String> {
-    let token = read()
-        .map_err(|why| format!("the token that `auth` names cannot be read: {why}. Everything is kept"))?;
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
-        .map_err(|_| "the token that `auth` names holds line breaks or other characters that no header can carry: write it anew. Everything is kept")?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn connect(cfg: &Http) -> Result<(Client, Url), String> {
-    let url =
-        Url::parse(&cfg.url).map_err(|error| format!("`url` is not an address ({error}): correct it"))?;
-    let secure = url.scheme() == "https";
-    let client = Client::builder()
-        .tls_backend_preconfigured(tls::client_config(secure, cfg.ca.as_deref())?)
-        .user_agent(USER_AGENT)
-        .http1_only()
-        .no_proxy()
-        .referer(false)
-        .redirect(redirect::Policy::none())
-        .connect_timeout(limits::CONNECT_TIMEOUT.min(cfg.timeout))
-        .timeout(cfg.timeout)
-        .pool_idle_timeout(limits::POOL_IDLE_MAX)
-        .pool_max_idle_per_host(1)
-        .tcp_keepalive(limits::TCP_KEEP_ALIVE)
-        .build()
-        .map_err(|error| format!("cannot set up HTTP: {}", words::chain(&error)))?;
-    Ok((client, url))
 }
 
 /// At most [`limits::ANSWER_BYTES_MAX`] of the body, and whether there was more.

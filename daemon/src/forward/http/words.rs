@@ -1,7 +1,8 @@
 //! What a request that got no answer means, in words. The URL is never shown: its query may carry a key.
 
-use super::super::answer::Answer;
+use super::super::answer::{self, Answer};
 use crate::tls;
+use jiff::Timestamp;
 use reqwest::Url;
 use std::error::Error;
 use std::io;
@@ -74,12 +75,29 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)
     })
 }
 
-fn place(url: &Url) -> String {
+/// Host and port.
+pub(super) fn place(url: &Url) -> String {
     let host = url.host_str().unwrap_or("the host in `url`");
     match url.port_or_known_default() {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     }
+}
+
+/// By how much our clock differs from the one that wrote `date`, where that matters to signatures: AWS allows 5 minutes
+/// (Signature Version 4), Alibaba Cloud 15.
+pub(super) fn clock(date: &str, now: Timestamp) -> Option<String> {
+    const ALLOWED: Duration = Duration::from_secs(300);
+    let theirs = answer::http_date(date)?;
+    let off = now.duration_since(theirs);
+    let minutes = off.unsigned_abs().as_secs() / 60;
+    let way = if off.is_negative() { "behind" } else { "ahead of" };
+    (off.unsigned_abs() > ALLOWED).then(|| {
+        format!(
+            "This gateway's clock is {minutes} minutes {way} the function's, and signatures carry the time: set it, or let NTP \
+             do so"
+        )
+    })
 }
 
 fn connect_words(error: &reqwest::Error, place: &str) -> String {

@@ -5,7 +5,7 @@ use crate::forward::memory::event;
 use std::path::Path;
 
 fn file(path: &Path, events: u64) -> Running {
-    Running::start(OutputKind::File(Some(path.to_owned())), None, Memory::with(events))
+    Running::start(OutputKind::File(Some(path.to_owned())), Memory::with(events))
 }
 
 fn lines(range: std::ops::Range<u64>) -> String {

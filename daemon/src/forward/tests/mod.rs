@@ -2,19 +2,20 @@
 
 mod files;
 mod functions;
+mod signing;
 mod speed;
 mod transport;
 
 use super::memory::Memory;
 use super::retry::Retry;
+use super::run_output;
 use super::state::OutputState;
-use super::{Bearer, run_output};
-use crate::config::model::{Batch, Http, Output, OutputKind};
+use crate::config::model::{Auth, Batch, Compression, Content, Http, Output, OutputKind, Secret, Tls};
 use crate::health::Health;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use std::io::Read;
 use std::net::SocketAddr;
@@ -27,7 +28,10 @@ use tokio::task::JoinHandle;
 /// A request as a function got it.
 #[derive(Clone)]
 struct Received {
+    method: Method,
     headers: HeaderMap,
+    /// As it came.
+    sent: Vec<u8>,
     /// After decompression.
     body: Vec<u8>,
 }
@@ -109,11 +113,15 @@ async fn answer<F: Fn(usize, &Received) -> Said>(
     let (parts, body) = request.into_parts();
     let sent = axum::body::to_bytes(body, 64 << 20).await.unwrap();
     let mut body = Vec::new();
-    match parts.headers.get("content-encoding") {
-        Some(_) => flate2::read::GzDecoder::new(&sent[..]).read_to_end(&mut body).map(drop).unwrap(),
+    match parts.headers.get("content-encoding").map(|value| value.to_str().unwrap()) {
+        Some("gzip") => flate2::read::GzDecoder::new(&sent[..]).read_to_end(&mut body).map(drop).unwrap(),
+        Some(other) => {
+            assert_eq!(other, "zstd");
+            body = zstd::stream::decode_all(&sent[..]).unwrap();
+        }
         None => body.extend_from_slice(&sent),
     }
-    let request = Received { headers: parts.headers, body };
+    let request = Received { method: parts.method, headers: parts.headers, sent: sent.to_vec(), body };
     let number = {
         let mut log = log.lock().unwrap();
         log.push(request.clone());
@@ -135,25 +143,18 @@ struct Running {
 }
 
 impl Running {
-    fn start(kind: OutputKind, bearer: Option<Bearer>, outbox: Memory) -> Running {
+    fn start(kind: OutputKind, outbox: Memory) -> Running {
         let (health, state) = (Arc::new(Health::default()), Arc::new(OutputState::default()));
         let (leave, shutdown) = watch::channel(false);
         let output = Output { name: "out".into(), kind };
         let retry = Retry { min: Duration::from_millis(2), max: Duration::from_millis(20) };
-        let run = run_output(
-            output,
-            bearer,
-            retry,
-            outbox.clone(),
-            Arc::clone(&health),
-            Arc::clone(&state),
-            shutdown,
-        );
+        let run =
+            run_output(output, retry, outbox.clone(), Arc::clone(&health), Arc::clone(&state), shutdown);
         Running { outbox, health, state, leave, task: tokio::spawn(run) }
     }
 
     fn http(cfg: Http, events: u64) -> Running {
-        Running::start(OutputKind::Http(cfg), None, Memory::with(events))
+        Running::start(OutputKind::Http(Box::new(cfg)), Memory::with(events))
     }
 
     /// The problem at the output.
@@ -190,7 +191,15 @@ async fn eventually(mut seen: impl FnMut() -> bool, what: impl Fn() -> String) {
 }
 
 fn http(url: String) -> Http {
-    Http { url, bearer: None, batch: None, gzip: false, timeout: Duration::from_secs(10), ca: None }
+    Http {
+        url,
+        auth: Auth::None,
+        content: Content::Structured,
+        batch: None,
+        compression: Compression::None,
+        timeout: Duration::from_secs(10),
+        tls: Tls::default(),
+    }
 }
 
 fn batched(url: String, events: usize) -> Http {

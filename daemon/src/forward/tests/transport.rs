@@ -98,10 +98,10 @@ async fn tls_trusts_the_authority_in_ca_and_says_why_it_does_not() {
     let url = format!("https://localhost:{}/", addr.port());
 
     // `ca` is read again at each attempt until TLS works.
-    let run = Running::http(Http { ca: Some(ca.clone()), ..http(url) }, 3);
-    run.has_problem("correct the path").await;
+    let run = Running::http(Http { tls: Tls { ca: Some(ca.clone()), ..Tls::default() }, ..http(url) }, 3);
+    run.has_problem("check the path").await;
     std::fs::write(&ca, "nothing").unwrap();
-    run.has_problem("holds no certificate").await;
+    run.has_problem("there is no certificate in it").await;
     std::fs::write(&ca, include_bytes!("certificates/server.pem")).unwrap();
     run.has_problem("TLS with localhost:").await;
     std::fs::write(&ca, include_bytes!("certificates/authority.pem")).unwrap();
@@ -111,7 +111,10 @@ async fn tls_trusts_the_authority_in_ca_and_says_why_it_does_not() {
     server.abort();
 
     let plain = Server::start(|_, _| status(200)).await;
-    let run = Running::http(Http { ca: Some(ca), ..http(plain.url().replace("http:", "https:")) }, 1);
+    let run = Running::http(
+        Http { tls: Tls { ca: Some(ca), ..Tls::default() }, ..http(plain.url().replace("http:", "https:")) },
+        1,
+    );
     run.has_problem("does not speak TLS").await;
     run.stop().await;
 }

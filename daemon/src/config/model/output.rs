@@ -1,0 +1,206 @@
+//! Where events go.
+
+use super::{Secret, Tls};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One `[outputs.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// Its name.
+    pub name: String,
+    /// What kind it is.
+    pub kind: OutputKind,
+}
+
+/// The kinds of outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OutputKind {
+    /// `type = "http"`, `"aws-lambda"`, `"google"`, `"azure"` or `"aliyun"`: a cloud function. They differ in what a request holds and
+    /// in how it is signed.
+    Http(Box<Http>),
+    /// `type = "file"`: JSON lines; `None` is standard output (`path = "-"`).
+    File(Option<PathBuf>),
+}
+
+/// A function behind an HTTP address.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// `url`.
+    pub url: String,
+    /// `auth`: how requests prove who sends them.
+    pub auth: Auth,
+    /// What a request holds.
+    pub content: Content,
+    /// `batch`; `None`: one event per request.
+    pub batch: Option<Batch>,
+    /// `compression` of what is sent.
+    pub compression: Compression,
+    /// `timeout` of one request.
+    pub timeout: Duration,
+    /// `ca`, and `cert` with `key` for functions that ask for a certificate.
+    pub tls: Tls,
+}
+
+/// How events stand in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// CloudEvents, structured mode; batched mode where the output has a `batch`.
+    Structured,
+    /// `mode = "binary"`: CloudEvents, binary mode: the attributes are headers, `data` is the body.
+    Binary,
+    /// `{"events": […]}`, for a Lambda function behind an address of its own.
+    LambdaUrl,
+    /// The same, by Lambda's Invoke API, which wraps what the function answers.
+    LambdaInvoke,
+}
+
+/// `compression`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// `"none"`.
+    None,
+    /// `"gzip"` (RFC 1952).
+    Gzip,
+    /// `"zstd"` (RFC 8878).
+    Zstd,
+}
+
+/// `auth`: how requests prove who sends them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Auth {
+    /// Not at all.
+    None,
+    /// `{ bearer = … }`: `Authorization: Bearer …` (RFC 6750).
+    Bearer(Secret),
+    /// `{ basic = … }`: `Authorization: Basic …` (RFC 7617).
+    Basic {
+        /// `username`.
+        user: String,
+        /// `password`.
+        password: Secret,
+    },
+    /// `{ header = … }`: a secret in a header of its own; also the function key of Azure.
+    Header {
+        /// `name`, in small letters.
+        name: String,
+        /// `value`.
+        value: Secret,
+    },
+    /// `{ hmac = … }`: a signature of the body.
+    Hmac(Hmac),
+    /// `{ oauth2 = … }`: a token for our own credentials; also Microsoft Entra.
+    OAuth2(OAuth2),
+    /// AWS Signature Version 4.
+    Aws(Aws),
+    /// An ID token of Google.
+    Google(Google),
+    /// The signature of Alibaba Cloud, `ACS3-HMAC-SHA256`.
+    Aliyun(Aliyun),
+}
+
+/// HMAC-SHA256 of the body as it is sent, in hexadecimal digits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hmac {
+    /// `secret`: the key.
+    pub secret: Secret,
+    /// `header`, in small letters.
+    pub header: String,
+    /// `prefix`: stands before the digits.
+    pub prefix: String,
+}
+
+/// The client credentials grant of OAuth 2.0 (RFC 6749 §4.4).
+#[derive(Clone, Debug, PartialEq)]
+pub struct OAuth2 {
+    /// `token_url`.
+    pub token_url: String,
+    /// `client_id`.
+    pub client_id: String,
+    /// `client_secret`.
+    pub client_secret: Secret,
+    /// `scope`.
+    pub scope: Option<String>,
+    /// `audience`, which some servers want.
+    pub audience: Option<String>,
+    /// `client_auth = "body"`: the secret stands in the form and not in a header.
+    pub secret_in_body: bool,
+}
+
+/// AWS Signature Version 4 for the service `lambda`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aws {
+    /// `region`.
+    pub region: String,
+    /// Where the credentials come from.
+    pub credentials: AwsCredentials,
+}
+
+/// Where credentials of AWS come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AwsCredentials {
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, where it is set, `AWS_SESSION_TOKEN`.
+    Environment,
+    /// `access_key_id`, `secret_access_key` and `session_token`.
+    Keys {
+        /// Not a secret.
+        id: String,
+        /// The secret.
+        secret: Secret,
+        /// Of temporary credentials.
+        session: Option<Secret>,
+    },
+    /// `credentials_file` and `profile`: the file that the AWS tools share.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The section in it.
+        profile: String,
+    },
+    /// `iot`: temporary ones, for a certificate of AWS IoT.
+    Iot(AwsIot),
+}
+
+/// The credential provider of AWS IoT Core.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AwsIot {
+    /// `endpoint`: host, and port where it is not 443.
+    pub endpoint: String,
+    /// `role_alias`.
+    pub role_alias: String,
+    /// `thing`: the name of the thing, where the role's policy wants it.
+    pub thing: Option<String>,
+    /// `cert`, `key`, and `ca`.
+    pub tls: Tls,
+}
+
+/// An ID token of Google for `audience`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Google {
+    /// `service_account`: the key file of a service account; `None`: the metadata server knows who we are.
+    pub key: Option<Secret>,
+    /// `audience`.
+    pub audience: String,
+}
+
+/// Keys of Alibaba Cloud.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aliyun {
+    /// `access_key_id`; not a secret.
+    pub id: String,
+    /// `access_key_secret`.
+    pub secret: Secret,
+    /// `security_token` of temporary credentials.
+    pub token: Option<Secret>,
+}
+
+/// How many events go into one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// At most so many events …
+    pub events: usize,
+    /// … and so many bytes before compression; a single event may be larger.
+    pub bytes: usize,
+    /// How long to wait for more.
+    pub linger: Duration,
+}

@@ -1,0 +1,121 @@
+//! What a request holds: CloudEvents over HTTP (CloudEvents HTTP protocol binding 1.0.2; structured, batched and binary mode),
+//! or the list that a Lambda function gets.
+
+use super::super::outbox::Queued;
+use crate::config::model::{Compression, Content, Http};
+use bytes::Bytes;
+use flate2::write::GzEncoder;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// One event per request.
+pub(super) const SINGLE: &str = "application/cloudevents+json";
+/// A JSON array of events; also where only one is sent to an output with `batch`, so that a function sees one shape.
+pub(super) const BATCH: &str = "application/cloudevents-batch+json";
+const JSON: &str = "application/json";
+
+/// Makes the body for `events`, and the headers that tell what it is.
+///
+/// # Errors
+/// When it cannot be compressed, or an event is not what it should be.
+pub(super) fn make(cfg: &Http, events: &[Queued]) -> io::Result<(HeaderMap, Bytes)> {
+    let mut headers = HeaderMap::new();
+    let body = match cfg.content {
+        Content::Binary => binary(events, &mut headers)?,
+        Content::LambdaUrl | Content::LambdaInvoke => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+            joined(events, b"{\"events\":[", b"]}")
+        }
+        Content::Structured if cfg.batch.is_some() => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(BATCH));
+            joined(events, b"[", b"]")
+        }
+        Content::Structured => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(SINGLE));
+            // Without `batch` the policy asks for one event at a time.
+            joined(events, b"", b"")
+        }
+    };
+    let (name, body) = match cfg.compression {
+        Compression::None => return Ok((headers, body.into())),
+        Compression::Gzip => ("gzip", gzip(&body)?),
+        Compression::Zstd => ("zstd", zstd::bulk::compress(&body, zstd::DEFAULT_COMPRESSION_LEVEL)?),
+    };
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+    Ok((headers, body.into()))
+}
+
+fn joined(events: &[Queued], before: &[u8], after: &[u8]) -> Vec<u8> {
+    let size: usize = events.iter().map(|queued| queued.event.len() + 1).sum();
+    let mut body = Vec::with_capacity(size + before.len() + after.len());
+    body.extend_from_slice(before);
+    for (n, queued) in events.iter().enumerate() {
+        if n > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(&queued.event);
+    }
+    body.extend_from_slice(after);
+    body
+}
+
+fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
+    let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 4 + 64), flate2::Compression::default());
+    gzip.write_all(body)?;
+    gzip.finish()
+}
+
+/// The event's `data`, byte for byte, with its attributes in headers.
+fn binary(events: &[Queued], headers: &mut HeaderMap) -> io::Result<Vec<u8>> {
+    let odd = |what: &str| io::Error::other(format!("an event in the store {what}"));
+    let Some(queued) = events.first() else { return Ok(Vec::new()) };
+    let event: BTreeMap<Cow<'_, str>, &RawValue> =
+        serde_json::from_slice(&queued.event).map_err(|_| odd("is no JSON object"))?;
+    let mut body = Vec::new();
+    for (name, value) in &event {
+        let value = value.get();
+        if name == "data" {
+            body.extend_from_slice(value.as_bytes());
+            continue;
+        }
+        // An attribute that is no text (a number, true) stands as JSON has it, which is its canonical form.
+        let text = serde_json::from_str::<String>(value).unwrap_or_else(|_| value.to_owned());
+        let header = match name.as_ref() {
+            "datacontenttype" => CONTENT_TYPE,
+            name => HeaderName::from_bytes(format!("ce-{name}").as_bytes())
+                .map_err(|_| odd("has an attribute that cannot be a header"))?,
+        };
+        let value = HeaderValue::from_str(&encoded(&text))
+            .map_err(|_| odd("has an attribute that cannot be a header"))?;
+        headers.insert(header, value);
+    }
+    Ok(body)
+}
+
+/// Percent-encodes space, `"`, `%` and everything outside of printable ASCII (HTTP protocol binding §3.1.3.2).
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'%' => out.push_str(&format!("%{byte:02X}")),
+            0x21..=0x7e => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of §3.1.3.2.
+    #[test]
+    fn header_values() {
+        assert_eq!(encoded("Euro € 😀"), "Euro%20%E2%82%AC%20%F0%9F%98%80");
+        assert_eq!(encoded("100%\"/a"), "100%25%22/a");
+    }
+}

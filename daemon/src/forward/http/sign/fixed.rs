@@ -1,0 +1,57 @@
+//! A header that is the same for every request: bearer token, password, key.
+
+use super::{read, sensitive};
+use crate::config::model::Auth;
+use crate::forward::answer::Answer;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::Request;
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+pub(in crate::forward::http) struct Fixed {
+    auth: Auth,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Fixed {
+    pub(super) fn new(auth: Auth) -> Fixed {
+        Fixed { auth, header: None }
+    }
+
+    pub(super) fn sign(&mut self, request: &mut Request) -> Result<(), Answer> {
+        let (name, value) = match &self.header {
+            Some(header) => header,
+            None => self.header.insert(header(&self.auth)?),
+        };
+        request.headers_mut().insert(name.clone(), value.clone());
+        Ok(())
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.header = None;
+    }
+}
+
+fn header(auth: &Auth) -> Result<(HeaderName, HeaderValue), Answer> {
+    match auth {
+        Auth::Basic { user, password } => {
+            let password = read(password, "the password")?;
+            let pair = Zeroizing::new(format!("{user}:{}", password.reveal()));
+            let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+            Ok((AUTHORIZATION, sensitive(&text, "the password")?))
+        }
+        Auth::Header { name, value } => {
+            let key = read(value, "the key")?;
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| super::problem(format!("`{name}` is not the name of a header: correct it")))?;
+            Ok((name, sensitive(key.reveal().trim(), "the key")?))
+        }
+        Auth::Bearer(secret) => {
+            let token = read(secret, "the token")?;
+            let text = Zeroizing::new(format!("Bearer {}", token.reveal().trim()));
+            Ok((AUTHORIZATION, sensitive(&text, "the token")?))
+        }
+        _ => Err(super::problem("this kind of `auth` is no fixed header: report a defect of tidegate")),
+    }
+}

@@ -1,0 +1,80 @@
+//! OAuth 2.0, client credentials (RFC 6749 §4.4): a token for a name and a secret. Also Microsoft Entra.
+
+use super::token::{self, Token};
+use super::{problem, read, sensitive};
+use crate::config::model::OAuth2;
+use crate::forward::answer::Answer;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::AUTHORIZATION;
+use reqwest::{Client, Request, Url};
+use serde::Deserialize;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// Where the server does not say how long a token lives (RFC 6749 §5.1 recommends that it does).
+const LIFE: Duration = Duration::from_secs(600);
+
+const HINT: &str = "check `client_id`, the client's secret, `scope` and `audience`; the secret is read again before the next attempt";
+
+pub(in crate::forward::http) struct ClientCredentials {
+    cfg: OAuth2,
+    token: Option<Token>,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: Zeroizing<String>,
+    expires_in: Option<u64>,
+}
+
+impl ClientCredentials {
+    pub(super) fn new(cfg: OAuth2) -> ClientCredentials {
+        ClientCredentials { cfg, token: None }
+    }
+
+    pub(super) async fn sign(&mut self, client: &Client, request: &mut Request) -> Result<(), Answer> {
+        let header = match self.token.as_ref().and_then(Token::header) {
+            Some(header) => header,
+            None => {
+                let granted: Granted = token::ask(client, self.request(client)?, HINT).await?;
+                let life = granted.expires_in.map_or(LIFE, Duration::from_secs);
+                let token = self.token.insert(Token::bearer(&granted.access_token, life)?);
+                token
+                    .header()
+                    .ok_or_else(|| problem("the token expires at once: ask for one that lives longer"))?
+            }
+        };
+        request.headers_mut().insert(AUTHORIZATION, header);
+        Ok(())
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.token = None;
+    }
+
+    fn request(&self, client: &Client) -> Result<Request, Answer> {
+        let cfg = &self.cfg;
+        let url = Url::parse(&cfg.token_url)
+            .map_err(|error| problem(format!("`token_url` is not an address ({error}): correct it")))?;
+        let secret = read(&cfg.client_secret, "the client's secret")?;
+        let mut form = vec![("grant_type", "client_credentials")];
+        form.extend(cfg.scope.as_deref().map(|scope| ("scope", scope)));
+        form.extend(cfg.audience.as_deref().map(|audience| ("audience", audience)));
+        if cfg.secret_in_body {
+            form.extend([("client_id", cfg.client_id.as_str()), ("client_secret", secret.reveal())]);
+        }
+        let mut request = token::form(client, url, &form)?;
+        if !cfg.secret_in_body {
+            // Both are encoded as in a form before they are joined (§2.3.1).
+            let pair = Zeroizing::new(format!(
+                "{}:{}",
+                token::encoded(&cfg.client_id).as_str(),
+                token::encoded(secret.reveal()).as_str()
+            ));
+            let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+            request.headers_mut().insert(AUTHORIZATION, sensitive(&text, "the client's secret")?);
+        }
+        Ok(request)
+    }
+}
