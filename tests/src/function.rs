@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use flate2::read::GzDecoder;
 use serde_json::Value;
@@ -220,7 +220,11 @@ fn serve(address: SocketAddr, router: Router) -> Server {
     }
 }
 
-async fn take(State(seen): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+async fn take(State(seen): State<Shared>, method: Method, headers: HeaderMap, body: Bytes) -> Response {
+    // A sender may try the connection before it has anything to send; that brings no event.
+    if method != Method::POST {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
     let mode = {
         let mut seen = seen.lock().expect("what the function has seen");
         seen.requests += 1;

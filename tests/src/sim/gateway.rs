@@ -166,12 +166,13 @@ impl World {
         let now = self.instant();
         let rested = self.now + self.random.u64(..millis(5));
         let later = self.instant_at(rested);
+        let knows = self.knows_the_time();
         let Some(process) = &mut self.gateway.process else { return };
         let _ = process.heart.turn(now);
         let due = process.heart.rest(later).map_or(u64::MAX, |due| self.epoch.since(due));
         // What waits for room is looked at again, as `Heart::run` does.
         let waits = self.setup.buffer.is_some() && !process.heart.takes();
-        let idle = if self.machine.is_vouched() && !waits { IDLE } else { LOOK };
+        let idle = if knows && !waits { IDLE } else { LOOK };
         process.rested = rested;
         // A little later than it is due: a clock that drifts must not make it turn in vain for ever.
         process.turn_at = due.saturating_add(millis(1)).min(self.now + idle).max(rested);

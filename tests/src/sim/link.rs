@@ -86,7 +86,7 @@ impl World {
 
     /// Packets arrive, as one read: one run.
     pub(super) fn delivered(&mut self, number: u64, packets: &[Packet]) {
-        let error = self.machine.is_vouched().then(|| self.machine.error());
+        let error = self.knows_the_time().then(|| self.machine.error());
         let arrival = self.machine.up();
         let Some(connection) = self.connection.as_mut().filter(|c| c.number == number) else { return };
         let (mut bytes, mut messages, mut owed) = (Vec::new(), Vec::new(), Vec::<Owed>::new());

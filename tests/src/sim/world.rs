@@ -259,8 +259,15 @@ impl World {
         }
     }
 
+    /// Whether the gateway knows that somebody vouches for its clock, and holds nothing any more: it asks once a second, and the
+    /// power may go in between.
+    pub(super) fn knows_the_time(&self) -> bool {
+        self.machine.is_vouched() && self.known.is_none()
+    }
+
     /// An NTP client has found the time.
     pub(super) fn synchronise(&mut self) {
+        self.history.note(self.now, "synchronised", &[]);
         if !self.machine.is_vouched() {
             // Decided on is what is held when that is on disk; until then the power may go once more.
             self.known = Some(self.machine.up().0.unsigned_abs() < HOLD_CERTAIN);
