@@ -5,6 +5,7 @@ use crate::config;
 use crate::limits::WATCHDOG_LOOK;
 use crate::watchdog::{self, Watchdog};
 use crate::wiring::{Daemon, Options};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub fn run(path: &Path, drop_outputs: Vec<String>) -> Exit {
         Err(report) => return exit::config(&report),
     };
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.one_line()));
+    forbid_core_dumps();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::failed(exit::OS, &format!("cannot start the runtime: {error}")),
@@ -26,6 +28,14 @@ pub fn run(path: &Path, drop_outputs: Vec<String>) -> Exit {
     // A reader of standard output that does not read may hold a thread for ever; all that matters is on disk.
     runtime.shutdown_timeout(Duration::from_secs(1));
     exit
+}
+
+/// A core dump would hold every password and key. Who needs one can raise the limit again (prlimit).
+fn forbid_core_dumps() {
+    let limit = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
+    if let Err(error) = setrlimit(Resource::Core, limit) {
+        tracing::warn!("cannot forbid core dumps, which would hold passwords and keys ({error})");
+    }
 }
 
 async fn serve(path: &Path, config: config::Config, drop_outputs: Vec<String>) -> Exit {

@@ -11,6 +11,7 @@ mod clock;
 mod decoders;
 mod disk;
 mod frames;
+mod functions;
 mod heartbeat;
 mod month;
 mod operation;

@@ -1,0 +1,272 @@
+//! From a sensor's publish to a row in a table, by each vendor's runtime: daemon, runtime, handler, table. What is in the table in the
+//! end is compared with what the oracle computes from everything that was published.
+
+use std::time::Duration;
+use tidegate_tests::client::Client;
+use tidegate_tests::daemon::Daemon;
+use tidegate_tests::oracle::Reading;
+use tidegate_tests::packet::Version;
+use tidegate_tests::publisher::{Running, Sensor};
+use tidegate_tests::runtime::Runtime;
+use tidegate_tests::tokens::Tokens;
+use tidegate_tests::{events, oracle, port, wait};
+
+/// Longer than the longest wait between two attempts.
+const PATIENCE: Duration = Duration::from_secs(100);
+/// Stands in every secret here, and nowhere else.
+const PLANTED: &str = "pl4nted-s3cret";
+
+fn sensor(device: &str) -> Sensor {
+    Sensor {
+        device: device.into(),
+        metrics: vec!["temperature".into(), "humidity".into()],
+        version: Version::V5,
+        sequence: true,
+        interval: Duration::from_millis(40),
+        // Beyond the lateness: there are revisions.
+        disorder_ms: 400,
+        seed: 7,
+    }
+}
+
+fn configuration(port: u16, output: &str) -> String {
+    format!(
+        "[sources.field]
+type = \"listen\"
+listen = \"127.0.0.1:{port}\"
+
+[streams.climate]
+topic = \"sensors/{{device}}/{{metric}}\"
+format = \"json\"
+value = \"/value\"
+time = {{ at = \"/ts\", format = \"ms\" }}
+sequence = {{ at = \"/seq\", per = [\"device\"] }}
+
+[summaries.second]
+window = \"1s\"
+lateness = \"50ms\"
+aggregates = [\"count\", \"sum\", \"mean\", \"min\", \"max\", \"first\", \"last\", \"stddev\"]
+state = true
+
+[outputs.function]
+timeout = \"5s\"
+{output}"
+    )
+}
+
+/// No secret is where people and backups find it.
+fn check_nothing_leaked(daemon: &Daemon) {
+    let check = std::process::Command::new(tidegate_tests::daemon::binary())
+        .args(["check", "--config"])
+        .arg(daemon.config())
+        .output()
+        .unwrap();
+    let said = [&check.stdout, &check.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
+    for (place, text) in [("log", daemon.log()), ("status", daemon.status().0.to_string()), ("check", said)] {
+        assert!(!text.contains(PLANTED), "a secret is in the {place}:\n{text}");
+    }
+    for entry in std::fs::read_dir(daemon.file("data")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        let found = bytes.windows(PLANTED.len()).any(|part| part == PLANTED.as_bytes());
+        assert!(!found, "a secret is in {}", path.display());
+    }
+    // A core dump would hold them all: there is none.
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
+    let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(cores.split_whitespace().nth(4), Some("0"), "{cores}");
+}
+
+/// Lost answers, a function that is away for a while, and revisions; the same table as if nothing had been.
+fn check(options: &[&str], output: impl Fn(&Runtime) -> String, secrets: &[(&str, &str)]) {
+    let mut runtime = Runtime::start(&[options, &["--lose-answers", "2"]].concat());
+    let port = port::reserve();
+    let mut daemon = Daemon::prepare(&configuration(port, &output(&runtime)));
+    for (name, text) in secrets {
+        std::fs::write(daemon.file(name), text).unwrap();
+    }
+    daemon.launch();
+    let sensors: Vec<Running> =
+        ["dev1", "dev2"].into_iter().map(|device| sensor(device).start(port)).collect();
+    let delivered = |daemon: &Daemon, more: u64| {
+        let before = daemon.status().output("function", "delivered");
+        daemon.wait_for("deliveries", |status| status.output("function", "delivered") >= before + more);
+    };
+    delivered(&daemon, 10);
+    runtime.stop();
+    daemon.wait_for("a queue", |status| status.output("function", "queued") > 10);
+    daemon.kill();
+    daemon.launch();
+    runtime.launch();
+    delivered(&daemon, 10);
+    let readings: Vec<Reading> = sensors.into_iter().flat_map(Running::finish).collect();
+    daemon.wait_for("an empty queue", |status| {
+        status.output("function", "queued") == 0
+            && status.ledger("pending") == 0
+            && status.ledger("counted") > 0
+    });
+    let expected = oracle::windows(&readings, 1_000);
+    wait::until("every window in the table", PATIENCE, || events::compare(&runtime.rows(), &expected));
+    let status = daemon.status();
+    status.balance().unwrap();
+    assert_eq!(status.output("function", "refused"), 0, "{}", status.0);
+    let revised =
+        runtime.rows().iter().filter(|row| row.event["data"]["revision"].as_u64() > Some(0)).count();
+    assert!(revised > 0, "there were revisions");
+    check_nothing_leaked(&daemon);
+}
+
+#[test]
+#[ignore = "end to end: ./tests/run functions"]
+fn lambda_by_its_own_address() {
+    check(
+        &["--kind", "aws", "--sign", &format!("AKIATEST:{PLANTED}")],
+        |runtime| {
+            format!(
+                "type = \"aws-lambda\"\nurl = \"{}\"\nregion = \"eu-west-1\"\nbatch = {{ linger = \"50ms\" }}\ncompression = \"gzip\"\n\
+                 auth = {{ access_key_id = \"AKIATEST\", secret_access_key = {{ file = \"secret\" }} }}\n",
+                runtime.url("/")
+            )
+        },
+        &[("secret", PLANTED)],
+    );
+}
+
+#[test]
+#[ignore = "end to end: ./tests/run functions"]
+fn lambda_by_the_invoke_api() {
+    let keys = format!("[default]\naws_access_key_id = AKIATEST\naws_secret_access_key = {PLANTED}\n");
+    check(
+        &["--kind", "aws", "--sign", &format!("AKIATEST:{PLANTED}")],
+        |runtime| {
+            format!(
+                "type = \"aws-lambda\"\nfunction = \"ingest:live\"\nendpoint = \"{}\"\nregion = \"eu-west-1\"\nbatch = {{ linger = \"50ms\" }}\n\
+                 auth = {{ credentials_file = \"aws\" }}\n",
+                runtime.url("")
+            )
+        },
+        &[("aws", &keys)],
+    );
+}
+
+#[test]
+#[ignore = "end to end: ./tests/run functions"]
+fn google_with_identity_tokens() {
+    let tokens = Tokens::start(PLANTED);
+    let key = tokens.service_account();
+    check(
+        &["--kind", "google", "--require", &format!("authorization=Bearer {}", tokens.token())],
+        |runtime| {
+            format!(
+                "type = \"google\"\nurl = \"{}\"\nbatch = {{ linger = \"50ms\" }}\ncompression = \"zstd\"\n\
+                 auth = {{ service_account = {{ file = \"key.json\" }} }}\n",
+                runtime.url("/")
+            )
+        },
+        &[("key.json", &key)],
+    );
+    assert!(tokens.granted() > 0);
+}
+
+#[test]
+#[ignore = "end to end: ./tests/run functions"]
+fn azure_with_a_function_key() {
+    check(
+        &["--kind", "azure", "--require", &format!("x-functions-key={PLANTED}")],
+        |runtime| {
+            format!(
+                "type = \"azure\"\nurl = \"{}\"\nbatch = {{ linger = \"50ms\" }}\nauth = {{ function_key = {{ file = \"key\" }} }}\n",
+                runtime.url("/api/ingest")
+            )
+        },
+        &[("key", PLANTED)],
+    );
+}
+
+#[test]
+#[ignore = "end to end: ./tests/run functions"]
+fn aliyun_with_a_signature() {
+    check(
+        &["--kind", "aliyun"],
+        |runtime| {
+            format!(
+                "type = \"aliyun\"\nurl = \"{}\"\nbatch = {{ linger = \"50ms\" }}\n\
+                 auth = {{ access_key_id = \"LTAITEST\", access_key_secret = {{ file = \"secret\" }} }}\n",
+                runtime.url("/")
+            )
+        },
+        &[("secret", PLANTED)],
+    );
+}
+
+/// Any function: a token for a name and a secret, and one event a request in binary mode.
+#[test]
+#[ignore = "end to end: ./tests/run functions"]
+fn http_with_oauth2_and_binary_mode() {
+    let tokens = Tokens::start(PLANTED);
+    check(
+        &["--kind", "google", "--require", &format!("authorization=Bearer {}", tokens.token())],
+        |runtime| {
+            format!(
+                "url = \"{}\"\nmode = \"binary\"\n\
+                 auth = {{ oauth2 = {{ token_url = \"{}\", client_id = \"gateway\", client_secret = {{ file = \"secret\" }} }} }}\n",
+                runtime.url("/"),
+                tokens.url()
+            )
+        },
+        &[("secret", PLANTED)],
+    );
+}
+
+/// A key that has expired while ten thousand events wait: one line says so, nothing is lost, and a new key is found by itself.
+#[test]
+#[ignore = "end to end: ./tests/run functions"]
+fn an_expired_key_empties_no_queue() {
+    const DEVICES: usize = 10_000;
+    let runtime = Runtime::start(&["--kind", "azure", "--require", &format!("x-functions-key={PLANTED}")]);
+    let port = port::reserve();
+    let output = format!(
+        "type = \"azure\"\nurl = \"{}\"\nbatch = {{}}\nauth = {{ function_key = {{ file = \"key\" }} }}\n",
+        runtime.url("/api/ingest")
+    );
+    let mut daemon = Daemon::prepare(&configuration(port, &output));
+    std::fs::write(daemon.file("key"), "expired").unwrap();
+    daemon.launch();
+    // Found out before there is anything to send.
+    daemon.wait_for("a problem", |status| status.problems().contains("answered 401"));
+    let mut client = Client::connect(port, "many");
+    let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let messages: Vec<(String, String)> = (0..DEVICES)
+        .map(|n| {
+            (format!("sensors/d{n}/temperature"), format!("{{\"value\": {n}, \"ts\": {at}, \"seq\": 1}}"))
+        })
+        .collect();
+    for chunk in messages.chunks(50) {
+        let chunk: Vec<(&[u8], &[u8])> =
+            chunk.iter().map(|(topic, payload)| (topic.as_bytes(), payload.as_bytes())).collect();
+        client.publish_all(&chunk);
+    }
+    let all = DEVICES as u64;
+    let status = daemon.wait_for("a long queue", |status| status.output("function", "queued") == all);
+    assert!(status.problems().contains("outputs.function"));
+    let before = daemon.log();
+    let retried =
+        |status: &tidegate_tests::status::Status| status.0["outputs"]["function"]["requests"].as_u64();
+    let first = retried(&status);
+    daemon.wait_for("more attempts", |status| retried(status) > first);
+    let lines = daemon.log().lines().filter(|line| line.contains("answered 401")).count();
+    assert_eq!(lines, 1, "{before}");
+    std::fs::write(daemon.file("key"), PLANTED).unwrap();
+    let status = wait::until("an empty queue", PATIENCE, || {
+        let status = daemon.try_status()?;
+        if status.output("function", "queued") == 0 {
+            Ok(status)
+        } else {
+            Err(status.0["outputs"].to_string())
+        }
+    });
+    assert_eq!(status.output("function", "delivered"), all);
+    assert_eq!((status.output("function", "refused"), status.ledger("dead_lettered")), (0, 0));
+    assert_eq!(runtime.rows().len(), DEVICES);
+    check_nothing_leaked(&daemon);
+}
