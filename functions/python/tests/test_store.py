@@ -1,0 +1,155 @@
+"""Each law on each store: SQLite, PostgreSQL, DynamoDB."""
+
+import random
+import threading
+
+import pytest
+from tidegate_functions import ingest, open_store
+from world import OTHER, SOURCE, disordered, expected, history, minute, summary, table
+
+
+def test_the_highest_revision_wins_in_any_order(store):
+    for revision, outcome in [(1, "stored"), (0, "stale"), (1, "stale"), (3, "stored"), (2, "stale")]:
+        result = ingest([summary(revision=revision)], store)
+        assert result == {"stored": 0, "stale": 0, "retired": 0, "ignored": 0, "failed": [], outcome: 1}
+    assert [row.revision for row in store.rows()] == [3]
+    assert store.rows()[0].data == summary(revision=3)["data"]
+
+
+def test_a_retired_key_stays_retired_whenever_it_comes(store):
+    merged = summary(minute(0).replace("60s", "120s"), replaces=[minute(0), minute(1)])
+    assert ingest([summary(minute(0), 2)], store)["stored"] == 1
+    assert ingest([merged], store) == {"stored": 1, "stale": 0, "retired": 2, "ignored": 0, "failed": []}
+    # The other part comes only now, the first one again, and a revision of it that nobody has seen.
+    late = [summary(minute(1)), summary(minute(0), 2), summary(minute(0), 9)]
+    assert ingest(late, store) == {"stored": 0, "stale": 3, "retired": 0, "ignored": 0, "failed": []}
+    assert list(table(store)) == [(SOURCE, merged["data"]["key"])]
+
+
+def test_what_a_stale_event_replaces_is_retired_all_the_same(store):
+    key = minute(0).replace("60s", "120s")
+    ingest([summary(minute(0)), summary(key, 5)], store)
+    assert ingest([summary(key, 4, [minute(0)])], store)["retired"] == 1
+    assert list(table(store)) == [(SOURCE, key)]
+
+
+def test_an_event_and_what_retires_it_in_one_batch(store):
+    key = minute(0).replace("60s", "120s")
+    result = ingest([summary(key, 0, [minute(0)]), summary(minute(0), 7), summary(minute(0), 7)], store)
+    assert (result["stored"] + result["stale"], result["retired"]) == (3, 1)
+    assert list(table(store)) == [(SOURCE, key)]
+
+
+def test_gateways_do_not_touch_each_other(store):
+    ingest([summary(minute(0)), summary(minute(0), 1, source=OTHER)], store)
+    ingest([summary(minute(5), 0, [minute(0)], source=OTHER)], store)
+    assert list(table(store)) == [(SOURCE, minute(0)), (OTHER, minute(5))]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_order_any_batches_any_repetition_give_the_same_table(store, seed):
+    events = history(seed)
+    for batch in disordered(events, random.Random(seed)):
+        ingest(batch, store)
+    assert table(store) == expected(events)
+
+
+def test_concurrent_invocations(store_url):
+    """Four instances take the same batches in different orders, as after time-outs that had succeeded."""
+    events, problems = history(77), []
+    open_store(store_url).close()
+
+    def instance(number):
+        own = open_store(store_url)
+        try:
+            for batch in disordered(events, random.Random(number)):
+                failed = ingest(batch, own)["failed"]
+                assert not failed, failed
+        except BaseException as problem:
+            problems.append(problem)
+        finally:
+            own.close()
+
+    threads = [threading.Thread(target=instance, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    opened = open_store(store_url)
+    assert table(opened) == expected(events)
+    opened.close()
+
+
+def test_a_batch_that_broke_off_comes_again(store, monkeypatch):
+    """The store dies at every possible write of a batch; then the gateway sends it again."""
+    events = history(3)[:12] + [summary(minute(0).replace("60s", "120s"), 0, [minute(0), minute(1)])]
+    for writes in range(1, 16):
+        break_after(store, writes, monkeypatch)
+        try:
+            ingest(events, store)
+        except Exception:
+            pass
+        monkeypatch.undo()
+    ingest(events, store)
+    assert table(store) == expected(events)
+
+
+def break_after(store, writes, monkeypatch):
+    """The store is gone after so many writes."""
+    if not hasattr(store, "client"):
+        monkeypatch.setattr(store, "attempt", lambda work, write: broken(store, work, writes))
+        return
+    left, update = [writes], store.update
+
+    def limited(*arguments, **named):
+        left[0] -= 1
+        if left[0] < 0:
+            raise ConnectionError("the connection is gone")
+        return update(*arguments, **named)
+
+    monkeypatch.setattr(store, "update", limited)
+
+
+def broken(store, work, writes):
+    """Runs `work` on a connection of which only so many statements succeed."""
+    if store.connection is None:
+        store.connection = store.connect()
+    real, left = store.connection, [writes]
+
+    class Connection:
+        def execute(self, *arguments):
+            left[0] -= 1
+            if left[0] < 0:
+                raise ConnectionError("the connection is gone")
+            return real.execute(*arguments)
+
+    if hasattr(real, "in_transaction"):
+        real.execute("BEGIN IMMEDIATE")
+    result = work(Connection())
+    real.commit()
+    return result
+
+
+def test_a_dead_connection_is_opened_anew(store):
+    if hasattr(store, "client"):
+        pytest.skip("DynamoDB has no connection to lose")
+    ingest([summary(minute(0))], store)
+    store.connection.close()
+    assert ingest([summary(minute(1))], store)["stored"] == 1
+    assert len(store.rows()) == 2
+
+
+def test_what_is_pending_is_settled_unless_it_changed(store):
+    event = summary(state="AQ==")
+    ingest([event], store)
+    assert store.pending() == ["minute/2026-11-22T19"]
+    read = store.bucket("minute/2026-11-22T19")
+    ingest([summary(revision=1, state="AQ==")], store)
+    store.settle(read)
+    assert store.pending() == ["minute/2026-11-22T19"], "the new revision was not read"
+    store.settle(store.bucket("minute/2026-11-22T19"))
+    assert store.pending() == []
+    ingest([summary(minute(11), 0, [event["data"]["key"]])], store)
+    assert store.pending() == ["minute/2026-11-22T19"], "a retired window changes its hour"
+    assert [row.data for row in store.bucket("minute/2026-11-22T19")] == [None]
