@@ -4,7 +4,8 @@ A vendor's handler reads the request (`request`), the events in it are checked (
 into hours and days (`rollup`) and looked through for what is unusual (`analyse`). `state` reads `data.state` (docs/state.md).
 """
 
+from . import proxy
 from .ingest import answer, ingest
 from .store import open_store
 
-__all__ = ["answer", "ingest", "open_store"]
+__all__ = ["answer", "ingest", "open_store", "proxy"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass, field
 
@@ -55,3 +56,9 @@ def open_store(url: str | None = None):
 
         return from_url(rest)
     raise ValueError("TIDEGATE_STORE is sqlite:///FILE, postgresql://USER@HOST/DATABASE or dynamodb://TABLE")
+
+
+@functools.lru_cache(maxsize=None)
+def shared_store():
+    """The store of this instance of a function, opened by its first request."""
+    return open_store()
