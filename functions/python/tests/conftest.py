@@ -1,6 +1,7 @@
 """The stores that every test of a store runs on. PostgreSQL where it is installed; DynamoDB is moto's server, in a process of its own thread."""
 
 import contextlib
+import logging
 import os
 import pathlib
 import shutil
@@ -15,6 +16,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from tidegate_functions import open_store  # noqa: E402
 
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="eu-west-1")
 
 
@@ -81,5 +83,12 @@ def store_url(request, tmp_path):
 @pytest.fixture
 def store(store_url):
     opened = open_store(store_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sqlite_store(tmp_path):
+    opened = open_store(f"sqlite:///{tmp_path}/summaries.db")
     yield opened
     opened.close()

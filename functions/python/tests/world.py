@@ -76,3 +76,45 @@ def disordered(events, rng):
         size = rng.choice([1, 2, 5, 17])
         yield events[:size]
         events = events[size:]
+
+
+def state(start, end, readings, metric="temperature"):
+    """`data.state` of a window with count, sum, mean and extremes, written here byte by byte (docs/state.md)."""
+    import base64
+
+    from tidegate_functions.rollup import moment
+    from tidegate_functions.state.wire import Writer
+
+    writer, mean = Writer(), sum(readings) / len(readings)
+    writer.u8(1)
+    for text in (start, end):
+        writer.i64(round(moment(text).timestamp() * 1e6))
+    for count in (len(readings), 0, 0, 0, 0, 0, 0, 0):
+        writer.u32(count)
+    writer.u32(1)
+    writer.text(metric)
+    writer.u8(0)
+    writer.u32(2)
+    writer.u32(0)
+    writer.u64(len(readings))
+    for number in (sum(readings), 0.0, mean, sum((value - mean) ** 2 for value in readings)):
+        writer.f64(number)
+    writer.u32(1)
+    writer.u8(1)
+    writer.f64(min(readings))
+    writer.f64(max(readings))
+    return base64.b64encode(bytes(writer.data)).decode()
+
+
+def full(readings, n=0, revision=0, replaces=(), source=SOURCE, minutes=1, date="2026-11-22T19", **data):
+    """A summary of `minutes` minutes from minute `n`, with its state."""
+    from datetime import timedelta
+
+    from tidegate_functions.rollup import moment, rfc3339
+
+    start = f"{date}:{n:02}:00Z"
+    end = rfc3339(moment(start) + timedelta(minutes=minutes))
+    key = f"minute/temperature/dev3/{start}/{60 * minutes}s"
+    values = {"count": len(readings), "mean": sum(readings) / len(readings), "max": max(readings)}
+    data = {"values": values, "state": state(start, end, readings), "end": end, **data}
+    return summary(key, revision, replaces, source, **data)

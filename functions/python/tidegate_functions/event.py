@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 
 SUMMARY = "tidegate.summary.v1"
@@ -16,6 +17,9 @@ RETIRED = 2**53 - 1
 SOURCE_BYTES_MAX = 2048
 KEY_BYTES_MAX = 1024
 REPLACES_MAX = 10_000
+
+# As gateways write moments: UTC, as many decimals as needed.
+MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z")
 
 
 class Malformed(ValueError):
@@ -38,6 +42,8 @@ class Event:
     def bucket(self) -> str | None:
         """The summary and the hour that this window counts for; None for what has no mergeable state or no sure time."""
         if self.type != SUMMARY or "state" not in self.data or self.data.get("clock") != "synchronised":
+            return None
+        if not MOMENT.fullmatch(self.data["window"]["start"]):
             return None
         return f"{self.data['summary']}/{self.data['window']['start'][:13]}"
 

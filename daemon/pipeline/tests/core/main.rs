@@ -22,6 +22,7 @@ mod samples;
 mod script;
 mod uniqueness;
 mod uptime;
+mod vectors;
 mod verdicts;
 mod windows;
 mod world;

@@ -185,6 +185,15 @@ class DynamoStore:
         item = self.client.get_item(TableName=self.table, Key=name, ConsistentRead=True).get("Item")
         return rollup_of(item) if item else None
 
+    def history(self, level: str, series: str, start: str, end: str) -> list:
+        """Those of one series that begin from `start` to before `end`. Read from the table itself, so that nothing written is missed."""
+        items = self.pages(
+            "query", KeyConditionExpression="#source = :source AND #key BETWEEN :start AND :end", ConsistentRead=True,
+            ExpressionAttributeNames={"#source": "source", "#key": "key"},
+            ExpressionAttributeValues={":source": typed(f"rollup:{level}:{series}"), ":start": typed(start), ":end": typed(end)},
+        )  # fmt: skip
+        return [rollup_of(item) for item in items if item["key"]["S"] < end]
+
     def rollups(self, level: str, start: str, end: str) -> list:
         """Those that begin from `start` to before `end`. One query per hour or day of that time."""
         found = [rollup_of(item) for begin in starts(level, start, end) for item in self.by_bucket(f"rollup:{level}:{begin}")]

@@ -156,6 +156,12 @@ class SqlStore:
         found = self.all(text, (level, series, start))
         return rollup_of(found[0]) if found else None
 
+    def history(self, level: str, series: str, start: str, end: str) -> list:
+        """Those of one series that begin from `start` to before `end`."""
+        text = """SELECT level, series, start, version, data FROM rollups
+                  WHERE level = ? AND series = ? AND start >= ? AND start < ? ORDER BY start"""
+        return [rollup_of(row) for row in self.all(text, (level, series, start, end))]
+
     def rollups(self, level: str, start: str, end: str) -> list:
         """Those that begin from `start` to before `end`."""
         text = """SELECT level, series, start, version, data FROM rollups
