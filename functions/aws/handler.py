@@ -1,8 +1,8 @@
-"""AWS Lambda: events by a function URL or by the Invoke API."""
+"""AWS Lambda: events by a function URL or by the Invoke API, and `{"task": "run"}` by EventBridge Scheduler."""
 
 import logging
 
-from tidegate_functions import ingest, proxy
+from tidegate_functions import ingest, jobs, proxy
 from tidegate_functions.store import shared_store
 
 log = logging.getLogger("tidegate")
@@ -13,7 +13,9 @@ def handler(event, context):
         return proxy.answer(event, shared_store())
     if "events" in event:
         return invoked(event["events"])
-    raise ValueError('this is no request of a function URL, no {"events": […]}')
+    if event.get("task") == "run":
+        return jobs.run(shared_store())
+    raise ValueError('this is no request of a function URL, no {"events": […]} and no {"task": "run"}')
 
 
 def invoked(events):

@@ -44,14 +44,21 @@ def azure(source: pathlib.Path):
     import azure.functions as func
 
     app = module(source).app
-    routes = {}
+    routes, timers = {}, {}
     for built in app.get_functions():
         trigger = built.get_trigger().get_dict_repr()
         if trigger["type"] == "httpTrigger":
             routes["/api/" + trigger["route"]] = built.get_user_function()
+        else:
+            # How the host lets one run a function by hand.
+            timers["/admin/functions/" + built.get_function_name()] = built.get_user_function()
 
     def function(request: Request) -> Response:
-        found = routes.get(request.path.split("?")[0])
+        path = request.path.split("?")[0]
+        if path in timers:
+            timers[path](None)
+            return Response(202)
+        found = routes.get(path)
         if found is None:
             return Response(404)
         url = "http://localhost" + request.path
@@ -77,6 +84,16 @@ def aliyun(source: pathlib.Path):
             return Response(502, json.dumps({"errorMessage": str(problem)}).encode(), {"Content-Type": "application/json"})
 
     return function
+
+
+def signed(function, access_key: str, secret: str):
+    from .sigv4 import problem
+
+    def checked(request: Request) -> Response:
+        why = problem(request, access_key, secret)
+        return Response(403, json.dumps({"Message": why}).encode(), {"Content-Type": "application/json"}) if why else function(request)
+
+    return checked
 
 
 def module(path: pathlib.Path):
@@ -115,6 +132,7 @@ def main() -> None:
     parser.add_argument("--signature", default="http", choices=("http", "cloudevent"), help="google: what kind of function it is")
     parser.add_argument("--lose-answers", type=int, default=0, metavar="N", help="do the work of the first N requests, and lose the answers")
     parser.add_argument("--require", action="append", default=[], metavar="HEADER=VALUE", help="answer 401 to requests without it")
+    parser.add_argument("--sign", metavar="ACCESS_KEY:SECRET", help="aws: answer 403 to requests that these have not signed")
     arguments = parser.parse_args()
     os.environ["TIDEGATE_STORE"] = store_of(arguments)
     sys.path.insert(0, str(PYTHON))
@@ -122,7 +140,7 @@ def main() -> None:
     environments = None
     if arguments.kind == "aws":
         environments = Lambda(str(FUNCTIONS / "aws"), "handler.handler", {"PYTHONPATH": str(PYTHON)})
-        function = environments.front
+        function = signed(environments.front, *arguments.sign.split(":", 1)) if arguments.sign else environments.front
     elif arguments.kind == "google":
         function = google(arguments.source or FUNCTIONS / "google/main.py", arguments.target, arguments.signature)
     elif arguments.kind == "azure":

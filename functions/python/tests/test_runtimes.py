@@ -13,7 +13,7 @@ import sys
 import pytest
 import zstandard
 from tidegate_functions import open_store
-from world import disordered, expected, history, minute, summary, table
+from world import disordered, expected, full, history, minute, summary, table
 
 PYTHON = pathlib.Path(__file__).resolve().parents[1]
 KINDS = ["google", "aws", "aws-invoke", "azure", "aliyun"]
@@ -145,3 +145,49 @@ def test_an_invocation_that_is_none_of_ours(tmp_path):
         assert (status, headers["X-Amz-Function-Error"]) == (200, "Unhandled")
         assert json.loads(answer)["errorType"] == "ValueError"
         assert function.post(b"{", {})[0] == 400
+
+
+def test_signatures(tmp_path):
+    """Signed by botocore; and the same with anything about it changed."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    body = json.dumps({"events": [summary()]}).encode()
+
+    def headers(port, secret="secret", service="lambda", data=body):
+        request = AWSRequest("POST", f"http://127.0.0.1:{port}/", headers={"Host": f"127.0.0.1:{port}"}, data=data)
+        SigV4Auth(Credentials("AKID", secret), service, "eu-west-1").add_auth(request)
+        return {**dict(request.headers), "Content-Type": "application/json"}
+
+    with served("aws", "--database", str(tmp_path / "summaries.db"), "--sign", "AKID:secret") as function:
+        port = function.port
+        assert function.post(body, headers(port))[0] == 200
+        wrong = [{}, headers(port, secret="other"), headers(port, service="s3"), headers(port, data=b"{}"),
+                 {**headers(port), "X-Amz-Date": "20200101T000000Z"}, {**headers(port), "X-Amz-Security-Token": "x"}]  # fmt: skip
+        assert [function.post(body, found)[0] for found in wrong] == [403] * len(wrong)
+
+
+@pytest.mark.parametrize("kind", ["google", "aws-invoke", "azure", "aliyun"])
+def test_the_timer_rolls_up(kind, tmp_path, monkeypatch):
+    file = tmp_path / "summaries.db"
+    with served(kind, "--database", str(file)) as function:
+        function.send([full([1.0, 2.0], 0), full([3.0], 1)])
+        if kind == "aws-invoke":
+            assert json.loads(function.post(b'{"task": "run"}', {})[2])["windows"] == 2
+        elif kind == "azure":
+            function.connection.request("POST", "/admin/functions/hourly", b"{}")
+            assert function.connection.getresponse().status == 202
+    if kind == "google":
+        with served(kind, "--database", str(file), "--target", "timer") as function:
+            assert json.loads(function.post(b"", {})[2])["windows"] == 2
+    if kind == "aliyun":
+        # What the service hands to it: "Time trigger", Function Compute 3.0 user guide.
+        command = "import index; print(index.timer(b'{\"triggerTime\":\"2026-11-22T20:05:00Z\",\"triggerName\":\"hourly\",\"payload\":\"\"}', None))"
+        environment = {**os.environ, "TIDEGATE_STORE": f"sqlite:///{file}", "PYTHONPATH": str(PYTHON)}
+        said = subprocess.run([sys.executable, "-c", command], cwd=PYTHON.parent / "aliyun", env=environment, check=True, capture_output=True)
+        assert json.loads(said.stdout)["windows"] == 2
+    store = open_store(f"sqlite:///{file}")
+    (found,) = store.rollups("hour", "2026-11-22T19:00:00Z", "2026-11-22T20:00:00Z")
+    assert found.data["values"] == {"count": 3, "mean": 2.0, "max": 3.0}
+    store.close()

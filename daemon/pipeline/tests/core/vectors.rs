@@ -48,7 +48,12 @@ impl Part {
     fn encode(&self) -> String {
         let received = u32::try_from(self.lanes.len() + 4).unwrap();
         let completeness = Completeness { received, gaps: 2, ..Completeness::default() };
-        Partial::encode(time(self.start), time(self.end), completeness, self.lanes.iter().map(|(n, l)| (*n, l)))
+        Partial::encode(
+            time(self.start),
+            time(self.end),
+            completeness,
+            self.lanes.iter().map(|(n, l)| (*n, l)),
+        )
     }
 }
 
@@ -73,7 +78,12 @@ fn minutes(numbers: &mut Numbers, readings: u64, samples_max: u32) -> Vec<Part> 
 }
 
 /// One minute, of which each gateway got some readings.
-fn gateways(numbers: &mut Numbers, readings: i64, samples_max: u32, value: fn(&mut Numbers) -> f64) -> Vec<Part> {
+fn gateways(
+    numbers: &mut Numbers,
+    readings: i64,
+    samples_max: u32,
+    value: fn(&mut Numbers) -> f64,
+) -> Vec<Part> {
     let mut lanes = [Lane::new(&all(), samples_max), Lane::new(&all(), samples_max)];
     lanes[1].opening = Some((time(-400), 0.5));
     for number in 0..readings {
@@ -135,7 +145,10 @@ fn the_vectors_are_as_written() {
     add("gateways, many readings, one of few", gateways(&mut numbers, 140, 8, Numbers::tenths));
     add("gateways, the whole scale", gateways(&mut numbers, 700, 4, Numbers::any));
     add("unlike", unlike());
-    add("nothing", vec![Part::new(0, 60_000, Lane::new(&all(), 10)), Part::new(0, 60_000, Lane::new(&all(), 10))]);
+    add(
+        "nothing",
+        vec![Part::new(0, 60_000, Lane::new(&all(), 10)), Part::new(0, 60_000, Lane::new(&all(), 10))],
+    );
     if std::env::var_os("WRITE_VECTORS").is_some() {
         std::fs::create_dir_all(Path::new(FILE).parent().unwrap()).unwrap();
         std::fs::write(FILE, &lines).unwrap();
