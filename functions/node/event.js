@@ -57,7 +57,7 @@ function check(item) {
   need(Array.isArray(replaces) && replaces.length <= 10_000, 'data.replaces is a list');
   need(replaces.every((key) => isText(key, 1024)), 'data.replaces holds keys');
   if (item.type === SUMMARY) {
-    need(typeof data.summary === 'string', 'data.summary is a text');
+    need(isText(data.summary, 1024), 'data.summary is a text');
     need(['start', 'end'].every((edge) => isText(data.window?.[edge], 64)), 'data.window has a start and an end');
   }
   const retires = [...new Set(replaces)].filter((key) => key !== data.key);
@@ -66,7 +66,7 @@ function check(item) {
 
 /** The summary and the hour that a window counts for; undefined for what cannot be rolled up. */
 function bucketOf({ type, data }) {
-  const fits = type === SUMMARY && data.state !== undefined && data.clock === 'synchronised' && MOMENT.test(data.window.start);
+  const fits = type === SUMMARY && data.state !== undefined && data.clock === 'synchronised' && MOMENT.test(data.window.start) && !Number.isNaN(Date.parse(data.window.start));
   return fits ? `${data.summary}/${data.window.start.slice(0, 13)}` : undefined;
 }
 
@@ -75,7 +75,7 @@ function isObject(value) {
 }
 
 function isText(value, longest) {
-  return typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= longest && !value.includes('\0');
+  return typeof value === 'string' && value !== '' && value.isWellFormed() && Buffer.byteLength(value) <= longest && !value.includes('\0');
 }
 
 function need(holds, what) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 
 SUMMARY = "tidegate.summary.v1"
 KNOWN_TYPES = (SUMMARY, "tidegate.alert.v1", "tidegate.capture.v1", "tidegate.heartbeat.v1")
@@ -37,19 +38,16 @@ class Event:
     revision: int
     replaces: tuple
     data: dict
+    # The data as JSON, the same for the same data.
+    text: str
 
     @property
     def bucket(self) -> str | None:
         """The summary and the hour that this window counts for; None for what has no mergeable state or no sure time."""
         if self.type != SUMMARY or "state" not in self.data or self.data.get("clock") != "synchronised":
             return None
-        if not MOMENT.fullmatch(self.data["window"]["start"]):
-            return None
-        return f"{self.data['summary']}/{self.data['window']['start'][:13]}"
-
-    def text(self) -> str:
-        """Its data as JSON, the same for the same data."""
-        return json.dumps(self.data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        start = self.data["window"]["start"]
+        return f"{self.data['summary']}/{start[:13]}" if is_moment(start) else None
 
 
 @dataclass
@@ -100,20 +98,40 @@ def check(item: object) -> Event | None:
     if kind == SUMMARY:
         check_summary(data)
     retires = tuple(dict.fromkeys(key for key in replaces if key != data["key"]))
-    return Event(name, source, kind, data["key"], revision, retires, data)
+    return Event(name, source, kind, data["key"], revision, retires, data, text_of(data))
+
+
+def text_of(data: dict) -> str:
+    try:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+        text.encode("utf-8")
+    except (ValueError, RecursionError):
+        # 1e999, half of a surrogate pair, a thousand brackets: no store could give it back.
+        raise Malformed("data holds what JSON in UTF-8 cannot") from None
+    return text
 
 
 def check_summary(data: dict) -> None:
-    need(isinstance(data.get("summary"), str), "data.summary is a text")
+    need(is_text(data.get("summary"), KEY_BYTES_MAX), "data.summary is a text")
     window = data.get("window")
     need(isinstance(window, dict), "data.window is an object")
     for edge in ("start", "end"):
-        need(isinstance(window.get(edge), str) and len(window[edge]) >= 20, f"data.window.{edge} is a time")
+        need(is_text(window.get(edge), 64), f"data.window.{edge} is a time")
     need(isinstance(data.get("values", {}), dict), "data.values is an object")
 
 
 def is_text(value: object, longest: int) -> bool:
-    return isinstance(value, str) and 0 < len(value.encode("utf-8", "surrogatepass")) <= longest and "\0" not in value
+    try:
+        return isinstance(value, str) and 0 < len(value.encode("utf-8")) <= longest and "\0" not in value
+    except UnicodeEncodeError:
+        return False
+
+
+def is_moment(text: str) -> bool:
+    try:
+        return bool(MOMENT.fullmatch(text) and datetime.fromisoformat(text[:19]))
+    except ValueError:
+        return False
 
 
 def need(holds: object, what: str) -> None:

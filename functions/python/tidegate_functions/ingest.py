@@ -39,4 +39,4 @@ def answer(raw: bytes, headers, store) -> tuple[int, dict]:
 
 
 def text(outcome: dict) -> str:
-    return json.dumps(outcome, ensure_ascii=False)
+    return json.dumps(outcome)

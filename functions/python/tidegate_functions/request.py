@@ -24,12 +24,17 @@ def items_of(raw: bytes, headers) -> list:
     headers = {str(name).lower(): str(value) for name, value in dict(headers).items()}
     body = unpacked(raw, headers.get("content-encoding", "").strip().lower())
     try:
-        content = json.loads(body.decode("utf-8"))
+        content = json.loads(body.decode("utf-8"), parse_constant=refuse)
     except (ValueError, RecursionError):
         raise Unreadable(400, "the body is no JSON in UTF-8") from None
     if "ce-id" in headers:
         return [from_binary(headers, content)]
     return from_json(content, headers.get("content-type", "").split(";")[0].strip().lower())
+
+
+def refuse(constant: str):
+    """Python reads NaN and Infinity, which are no JSON."""
+    raise ValueError(constant)
 
 
 def from_json(content: object, content_type: str = "") -> list:

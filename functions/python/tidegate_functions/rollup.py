@@ -23,6 +23,10 @@ LEVELS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 # Per something in the gateway's configuration, per second here: events do not say what.
 PER_SECOND = {"rate": "rate_per_s", "derivative": "derivative_per_s", "slope": "slope_per_s", "integral": "integral_s"}
 ATTEMPTS = 10
+# With "rollup:hour:" before it a partition key of DynamoDB.
+SERIES_BYTES_MAX = 2_000
+# The year 10000, in microseconds.
+END_OF_TIME = 253_402_300_800_000_000
 
 
 class Sites:
@@ -91,15 +95,18 @@ def of_windows(rows: list, start: str, sites: Sites) -> tuple[dict, int]:
     for row in rows:
         if row.data is None:
             continue
+        data = row.data
         try:
-            part = Partial.decode(row.data["state"])
+            part = read(data)
         except Unreadable:
             # Of a newer version, for one: not guessed at, but told.
             unreadable += 1
             continue
-        data = row.data
-        series = [sites.of(row.source), data["summary"], data.get("stream"), data.get("metric"), data.get("tags", {})]
-        groups[compact(series)].append((data["window"]["start"], row.source, row.key, part, data))
+        series = compact([sites.of(row.source), data["summary"], data.get("stream"), data.get("metric"), data.get("tags", {})])
+        if len(series.encode()) > SERIES_BYTES_MAX:
+            unreadable += 1
+            continue
+        groups[series].append((data["window"]["start"], row.source, row.key, part, data))
     hours = {}
     for series, windows in groups.items():
         windows.sort(key=lambda window: window[:3])
@@ -109,6 +116,24 @@ def of_windows(rows: list, start: str, sites: Sites) -> tuple[dict, int]:
         hours[series]["sources"] = sorted({source for _, source, *_ in windows})
         hours[series]["windows"] = len(windows)
     return hours, unreadable
+
+
+def read(data: dict) -> Partial:
+    """The state of a window, and that everything about it is as docs/events.md has it: one that is not must not stop all others."""
+    part = Partial.decode(data["state"])
+    due = data.setdefault("completeness", {})
+    values = data.setdefault("values", {})
+    wide = data.get("metric") is None
+    if not (
+        part.lanes
+        and 0 <= part.start <= part.end < END_OF_TIME
+        and isinstance(due, dict)
+        and type(due.get("expected", 0)) is int
+        and isinstance(values, dict)
+        and (not wide or all(isinstance(inner, dict) for inner in values.values()))
+    ):
+        raise Unreadable("a window that no gateway makes")
+    return part
 
 
 def of_hours(hours: list, start: str) -> dict:

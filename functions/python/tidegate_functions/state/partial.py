@@ -94,7 +94,7 @@ class Partial:
         """Raises `Unreadable`."""
         try:
             data = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
+        except (binascii.Error, ValueError, TypeError):
             raise Unreadable("the state is not base64") from None
         if data[:1] != bytes([VERSION]):
             raise Unreadable(f"the state is of version {data[0] if data else None}, and only {VERSION} is known here")

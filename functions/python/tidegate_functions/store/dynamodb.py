@@ -95,7 +95,7 @@ class DynamoStore:
             return problem
 
     def keep(self, event: Event) -> bool:
-        values = {"revision": event.revision, "type": event.type, "data": event.text(), "bucket": event.bucket, "pending": event.bucket}
+        values = {"revision": event.revision, "type": event.type, "data": event.text, "bucket": event.bucket, "pending": event.bucket}
         return self.update(event.source, event.key, values, "attribute_not_exists(revision) OR revision < :revision")
 
     def retire(self, source: str, key: str) -> bool:

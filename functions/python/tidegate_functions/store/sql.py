@@ -11,7 +11,7 @@ import json
 import sqlite3
 import threading
 
-from ..event import RETIRED, Event
+from ..event import KEY_BYTES_MAX, RETIRED, Event, is_text
 from . import Outcome, Rollup, Row
 
 SCHEMA = (
@@ -48,10 +48,15 @@ KEEP_ANOMALY = """INSERT INTO anomalies (series, start, name, data) VALUES (?, ?
 
 def row_of(event: Event) -> tuple:
     data = event.data
-    window = data.get("window") or {}
+    window = data.get("window") if isinstance(data.get("window"), dict) else {}
     tags = json.dumps(data.get("tags", {}), ensure_ascii=False, sort_keys=True)
-    return (event.source, event.key, event.revision, event.type, data.get("stream"), data.get("metric"), tags,
-            window.get("start"), window.get("end"), event.bucket, int(event.bucket is not None), event.text())  # fmt: skip
+    return (event.source, event.key, event.revision, event.type, column(data.get("stream")), column(data.get("metric")), tags,
+            column(window.get("start")), column(window.get("end")), event.bucket, int(event.bucket is not None), event.text)  # fmt: skip
+
+
+def column(value) -> str | None:
+    """These columns are for reading only; `data` has everything."""
+    return value if is_text(value, KEY_BYTES_MAX) else None
 
 
 def tombstone(source: str, key: str) -> tuple:
