@@ -48,7 +48,7 @@ def postgresql(tmp_path_factory):
     # PostgreSQL does not run as root.
     user = ["setpriv", "--reuid=nobody", "--clear-groups"] if os.getuid() == 0 else []
     if user:
-        for place in (folder, *folder.parents[:3]):
+        for place in (folder, *list(folder.parents)[:3]):
             place.chmod(0o755)
         shutil.chown(folder, "nobody")
     run = [*user, str(programs / "initdb"), "-D", str(folder / "db"), "-A", "trust", "-U", "test", "--no-sync"]

@@ -12,7 +12,7 @@ import sys
 import yaml
 from tidegate_functions.store.dynamodb import create_table
 from test_runtimes import Gone, Served
-from world import SOURCE, expected, history, minute, summary
+from world import SOURCE, expected, full, history, minute, summary
 
 FUNCTIONS = pathlib.Path(__file__).resolve().parents[2]
 README = (FUNCTIONS / "README.md").read_text()
@@ -95,7 +95,7 @@ def test_a_package_is_complete(tmp_path):
 
 
 def test_the_command_line(tmp_path):
-    store, events = f"sqlite:///{tmp_path}/summaries.db", [summary(minute(0)), summary(minute(1))]
+    store, events = f"sqlite:///{tmp_path}/summaries.db", [summary(minute(0)), summary(minute(1)), full([1.0, 2.0], 2)]
 
     def run(*arguments):
         command = [sys.executable, "-m", "tidegate_functions", "--store", store, *arguments]
@@ -108,7 +108,9 @@ def test_the_command_line(tmp_path):
     opened = open_store(store)
     ingest(events, opened)
     opened.close()
-    assert [(row["source"], row["key"]) for row in run("rows")] == [(SOURCE, minute(0)), (SOURCE, minute(1))]
-    assert run("run") == [{"windows": 0, "hours": 0, "days": 0, "unreadable": 0, "anomalies": 0}]
+    assert [(row["source"], row["key"]) for row in run("rows")] == [(SOURCE, minute(n)) for n in range(3)]
+    assert run("run") == [{"windows": 1, "hours": 1, "days": 1, "unreadable": 0, "anomalies": 0}]
     assert run("anomalies") == []
-    assert run("totals", "--start", "2026-11-22T00:00:00Z", "--end", "2026-11-23T00:00:00Z") == [{}]
+    span = ("--start", "2026-11-22T00:00:00Z", "--end", "2026-11-23T00:00:00Z")
+    assert [found["values"] for found in run("rollups", *span)] == [{"count": 2, "mean": 1.5, "max": 2.0}]
+    assert run("totals", *span) == [{"greenhouse-7": {"minute": {"temperature": {"series": 1, "received": 2, "expected": 0}}}}]

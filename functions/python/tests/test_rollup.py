@@ -48,6 +48,20 @@ def test_an_hour_is_what_the_gateway_would_have_said(sqlite_store, vector):
         assert found["values"] == pytest.approx(known)
 
 
+def test_a_wide_layout(sqlite_store):
+    """All metrics of a device in one event; of one that only one of the windows has, the hour has that."""
+    (vector,) = [vector for vector in VECTORS if vector["name"] == "unlike"]
+    for n, part in enumerate(vector["parts"]):
+        values = {"power": {"mean": 1.0, "max": 1.0}, **({"humidity": {"max": 40.0}} if n else {})}
+        event = summary(f"minute/*/dev3/2026-11-22T10:{n:02}:00Z/60s", values=values, state=part)
+        del event["data"]["metric"], event["data"]["unit"]
+        ingest([event], sqlite_store)
+    run(sqlite_store)
+    for level, start in (("hour", "2026-11-22T10:00:00Z"), ("day", "2026-11-22T00:00:00Z")):
+        (found,) = hours(sqlite_store, start, level)
+        assert (found["metric"], found["values"]) == (None, {"power": {"mean": 2.0}, "humidity": {"max": 40.0}})
+
+
 def test_gateways_of_different_sites_do_not_merge(store):
     ingest([full([1.0, 2.0]), full([5.0], source=OTHER)], store)
     run(store)

@@ -1,4 +1,4 @@
-"""The command line: `tidegate-functions --store URL run|rows|totals|anomalies`. Prints JSON."""
+"""The command line: `tidegate-functions --store URL run|rows|rollups|totals|anomalies`. Prints JSON."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ def main() -> None:
     commands.add_parser("run", help="roll up hours and days, and look for what is unusual")
     commands.add_parser("rows", help="every event that counts, one a line")
     commands.add_parser("anomalies", help="hours that are unlike the same hour of the weeks before, one a line")
-    totals = commands.add_parser("totals", help="by site")
-    totals.add_argument("--level", choices=("hour", "day"), default="day")
-    totals.add_argument("--start", required=True, help="2026-11-22T00:00:00Z")
-    totals.add_argument("--end", required=True, help="the first moment that does not belong to it")
+    for name, what in (("rollups", "hours or days of each series, one a line"), ("totals", "what they come to by site")):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("--level", choices=("hour", "day"), default="day")
+        command.add_argument("--start", required=True, help="2026-11-22T00:00:00Z")
+        command.add_argument("--end", required=True, help="the first moment that does not belong to it")
     arguments = parser.parse_args()
     store = open_store(arguments.store)
     if arguments.command == "run":
@@ -29,6 +30,10 @@ def main() -> None:
     elif arguments.command == "anomalies":
         for found in store.anomalies():
             show(found)
+    elif arguments.command == "rollups":
+        for rollup in store.rollups(arguments.level, arguments.start, arguments.end):
+            if rollup.data:
+                show(rollup.data)
     else:
         show(analyse.totals(store, arguments.level, arguments.start, arguments.end))
     store.close()
