@@ -52,7 +52,7 @@ class Front:
                 else:
                     self.answer(response)
 
-            do_GET = do_PUT = do_POST
+            do_GET = do_PUT = do_HEAD = do_POST
 
             def answer(self, response):
                 self.send_response(response.status)
@@ -61,7 +61,7 @@ class Front:
                 if response.status not in (204, 304):
                     self.send_header("Content-Length", str(len(response.body)))
                 self.end_headers()
-                if response.status not in (204, 304):
+                if response.status not in (204, 304) and self.command != "HEAD":
                     self.wfile.write(response.body)
                 self.wfile.flush()
 
@@ -82,6 +82,8 @@ class Front:
         if any(request.headers.get(name.lower()) != value for name, value in self.required.items()):
             return Response(401, b"unauthorized", {"Content-Type": "text/plain"})
         response = self.function(request)
+        if request.method != "POST":
+            return response
         with self.lock:
             lost = self.to_lose > 0
             self.to_lose -= lost

@@ -105,6 +105,8 @@ class Lambda:
         return url_response(json.loads(invocation.result))
 
     def invoke_api(self, request: Request) -> Response:
+        if request.headers.get("x-amz-invocation-type") == "DryRun":
+            return Response(204)
         try:
             json.loads(request.body or b"null")
         except ValueError:
