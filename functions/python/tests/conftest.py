@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 
 import pytest
@@ -38,18 +39,17 @@ def initdb():
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory):
+def postgresql():
     if initdb() is None:
         if os.environ.get("CI"):
             pytest.fail("PostgreSQL is missing: apt-get install postgresql")
         pytest.skip("PostgreSQL is not installed")
-    folder = tmp_path_factory.mktemp("pg")
+    # Not pytest's folder, of which only the last three are kept: other runs at this time would take it away. Its name is short, as that of a socket must be.
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pg"))
     programs = pathlib.Path(os.path.realpath(initdb())).parent
     # PostgreSQL does not run as root.
     user = ["setpriv", "--reuid=nobody", "--clear-groups"] if os.getuid() == 0 else []
     if user:
-        for place in (folder, *list(folder.parents)[:3]):
-            place.chmod(0o755)
         shutil.chown(folder, "nobody")
     run = [*user, str(programs / "initdb"), "-D", str(folder / "db"), "-A", "trust", "-U", "test", "--no-sync"]
     subprocess.run(run, check=True, capture_output=True, cwd="/")
@@ -58,6 +58,7 @@ def postgresql(tmp_path_factory):
     subprocess.run([*control, "-o", options, "-l", str(folder / "log"), "start"], check=True, capture_output=True, cwd="/")
     yield f"postgresql://test@/postgres?host={folder}"
     subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd="/")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "dynamodb"])

@@ -1,6 +1,8 @@
 """Each law on each store: SQLite, PostgreSQL, DynamoDB."""
 
+import functools
 import random
+import sqlite3
 import threading
 
 import pytest
@@ -81,54 +83,83 @@ def test_concurrent_invocations(store_url):
     opened.close()
 
 
+def test_batches_in_opposite_orders_do_not_dead_lock(store_url):
+    """PostgreSQL would end one of two transactions that wait for each other, and its connection would be given up."""
+    events = [[summary(f"minute/t/dev{n}/2026-11-22T19:00:00Z/60s", revision) for n in range(200)] for revision in range(8)]
+    lost, together = [], threading.Barrier(2)
+
+    def instance(turn):
+        own = open_store(store_url)
+        own.rows()
+        if hasattr(own, "drop"):
+            own.drop = lambda: lost.append("a connection")
+        for batch in events:
+            together.wait(timeout=60)
+            lost.extend(ingest(batch[::turn], own)["failed"])
+        own.__class__.close(own)
+
+    threads = [threading.Thread(target=instance, args=(turn,)) for turn in (1, -1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # Each gives up its connection once, which is when it is closed.
+    assert lost in ([], ["a connection"] * 2)
+    opened = open_store(store_url)
+    assert {row.revision for row in opened.rows()} == {7}
+    opened.close()
+
+
 def test_a_batch_that_broke_off_comes_again(store, monkeypatch):
-    """The store dies at every possible write of a batch; then the gateway sends it again."""
+    """The store dies at every possible write of a batch; then the gateway sends it again. In SQL all of a batch is there, or nothing."""
     events = history(3)[:12] + [summary(minute(0).replace("60s", "120s"), 0, [minute(0), minute(1)])]
+    died = 0
     for writes in range(1, 16):
-        break_after(store, writes, monkeypatch)
-        try:
-            ingest(events, store)
-        except Exception:
-            pass
-        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            break_after(store, writes, patch)
+            try:
+                ingest(events, store)
+            except ConnectionError:
+                died += 1
+                if not hasattr(store, "client"):
+                    patch.undo()
+                    store.drop()
+                    assert table(store) == {}
+    assert died >= 5 or hasattr(store, "client")
     ingest(events, store)
     assert table(store) == expected(events)
 
 
-def break_after(store, writes, monkeypatch):
+def break_after(store, writes, patch):
     """The store is gone after so many writes."""
-    if not hasattr(store, "client"):
-        monkeypatch.setattr(store, "attempt", lambda work, write: broken(store, work, writes))
-        return
-    left, update = [writes], store.update
+    left = [writes]
 
-    def limited(*arguments, **named):
-        left[0] -= 1
-        if left[0] < 0:
-            raise ConnectionError("the connection is gone")
-        return update(*arguments, **named)
-
-    monkeypatch.setattr(store, "update", limited)
-
-
-def broken(store, work, writes):
-    """Runs `work` on a connection of which only so many statements succeed."""
-    if store.connection is None:
-        store.connection = store.connect()
-    real, left = store.connection, [writes]
-
-    class Connection:
-        def execute(self, *arguments):
+    def dying(write):
+        def limited(*arguments, **named):
             left[0] -= 1
             if left[0] < 0:
                 raise ConnectionError("the connection is gone")
-            return real.execute(*arguments)
+            return write(*arguments, **named)
 
-    if hasattr(real, "in_transaction"):
-        real.execute("BEGIN IMMEDIATE")
-    result = work(Connection())
-    real.commit()
-    return result
+        return limited
+
+    if hasattr(store, "client"):
+        patch.setattr(store, "update", dying(store.update))
+        return
+
+    class Connection(sqlite3.Connection):
+        """Unlike its parent it can have a method of its own."""
+
+    real = store.connect
+    patch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Connection))
+
+    def connect():
+        connection = real()
+        connection.execute = dying(connection.execute)
+        return connection
+
+    store.drop()
+    patch.setattr(store, "connect", connect)
 
 
 def test_a_dead_connection_is_opened_anew(store):
