@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -27,10 +28,11 @@ class Response:
 
 class Front:
     """`function` takes a `Request` and gives a `Response`. Of the first `lose_answers` requests the answers are lost when the function
-    has done its work; that is what a time-out looks like that had succeeded. `required`: headers without which the answer is 401."""
+    has done its work, after `hold` seconds; that is what a time-out looks like that had succeeded. `required`: headers without which
+    the answer is 401."""
 
-    def __init__(self, function, lose_answers: int = 0, required: dict | None = None, port: int = 0):
-        self.function, self.to_lose, self.required = function, lose_answers, required or {}
+    def __init__(self, function, lose_answers: int = 0, hold: float = 0.0, required: dict | None = None, port: int = 0):
+        self.function, self.to_lose, self.hold, self.required = function, lose_answers, hold, required or {}
         self.lock = threading.Lock()
         front = self
 
@@ -87,7 +89,10 @@ class Front:
         with self.lock:
             lost = self.to_lose > 0
             self.to_lose -= lost
-        return None if lost else response
+        if lost:
+            time.sleep(self.hold)
+            return None
+        return response
 
     def start(self) -> Front:
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()

@@ -131,6 +131,7 @@ def main() -> None:
     parser.add_argument("--target", default="ingest", help="google: the function's name in it")
     parser.add_argument("--signature", default="http", choices=("http", "cloudevent"), help="google: what kind of function it is")
     parser.add_argument("--lose-answers", type=int, default=0, metavar="N", help="do the work of the first N requests, and lose the answers")
+    parser.add_argument("--hold", type=float, default=0.0, metavar="SECONDS", help="keep the sender of those waiting before the connection ends")
     parser.add_argument("--require", action="append", default=[], metavar="HEADER=VALUE", help="answer 401 to requests without it")
     parser.add_argument("--sign", metavar="ACCESS_KEY:SECRET", help="aws: answer 403 to requests that these have not signed")
     arguments = parser.parse_args()
@@ -148,7 +149,7 @@ def main() -> None:
     else:
         function = aliyun(FUNCTIONS / "aliyun/index.py")
     try:
-        Front(function, arguments.lose_answers, required, arguments.port).serve_until_terminated()
+        Front(function, arguments.lose_answers, arguments.hold, required, arguments.port).serve_until_terminated()
     finally:
         if environments:
             environments.stop()

@@ -159,6 +159,21 @@ def test_an_hour_that_is_not_over_stays_pending(store):
     run(store, now=datetime(2026, 11, 22, 19, 30, tzinfo=timezone.utc))
     assert hours(store)[0]["values"]["count"] == 1
     assert store.pending() == ["minute/2026-11-22T19"]
+    run(store)
+    (found,) = store.rollups("hour", HOUR, "2026-11-22T20:00:00Z")
+    assert (found.version, store.pending()) == (1, []), "it was the same"
+
+
+def test_an_index_that_is_behind(store):
+    """DynamoDB's indexes are eventually consistent: what a run does not see there it must not write over."""
+    ingest([full([1.0], 0)], store)
+    run(store)
+    ingest([full([2.0], 1)], store)
+    now, store.rollups = store.rollups, lambda *_: []
+    run(store)
+    store.rollups = now
+    (found,) = store.rollups("hour", HOUR, "2026-11-22T20:00:00Z")
+    assert (found.version, found.data["values"]["count"]) == (2, 2)
 
 
 def test_what_cannot_be_rolled_up_is_left_or_told(store):
@@ -177,6 +192,18 @@ def test_expected_readings_are_not_doubled_by_a_second_gateway(store):
     ingest([full([1.0], 0, completeness=due), full([2.0], 0, source=OTHER, completeness=due), full([2.0], 1, completeness=due)], store)
     run(store, {"farm": ["greenhouse-*"]})
     assert hours(store)[0]["completeness"] == {"received": 3, "expected": 12}
+
+
+def test_the_end_of_a_span_does_not_belong_to_it(store):
+    starts = ["2026-11-21T23:00:00Z", "2026-11-22T00:00:00Z", "2026-11-22T23:00:00Z", "2026-11-23T00:00:00Z"]
+    series = '["a","minute","s","m",{}]'
+    for start in starts:
+        assert store.put_rollup(Rollup("hour", series, start, 1, {"x": 1})) and store.put_rollup(Rollup("hour", '["b","",0,0,0]', start, 1, {}))
+    span = ("2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z")
+    assert [found.start for found in store.history("hour", series, *span)] == starts[1:3]
+    assert [(found.series, found.start) for found in store.rollups("hour", *span)][:2] == [(series, start) for start in starts[1:3]]
+    assert len(store.rollups("hour", *span)) == 4
+    assert store.rollups("day", *span) == store.history("day", series, *span) == []
 
 
 def test_put_rollup_writes_over_the_version_it_knows_only(store):

@@ -178,7 +178,7 @@ class SqlStore:
         text = """INSERT INTO rollups (level, series, start, version, data) VALUES (?, ?, ?, ?, ?)
                   ON CONFLICT (level, series, start) DO UPDATE SET version = excluded.version, data = excluded.data
                   WHERE rollups.version = excluded.version - 1"""
-        row = (new.level, new.series, new.start, new.version, new.data and json.dumps(new.data, ensure_ascii=False))
+        row = (new.level, new.series, new.start, new.version, None if new.data is None else json.dumps(new.data, ensure_ascii=False))
         return self.transaction(lambda connection: connection.execute(self.sql(text), row).rowcount) == 1
 
     def put_anomalies(self, series: str, start: str, found: dict) -> None:
