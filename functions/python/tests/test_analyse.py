@@ -40,8 +40,11 @@ def test_an_hour_unlike_the_weeks_before(store):
     (found,) = store.anomalies()
     assert (found["site"], found["name"], found["value"], found["median"], found["weeks"]) == ("greenhouse-7", "mean", 35.0, 21.0, 8)
     assert found["score"] == pytest.approx(0.6745 * 14)
+    ingest([full([5.0], date=week(0), revision=1)], store)
+    assert run(store) == 1
+    assert store.anomalies()[0]["score"] == pytest.approx(-0.6745 * 16)
     # A late reading puts it right.
-    ingest([full([35.0, 8.0], date=week(0), revision=1)], store)
+    ingest([full([35.0, 8.0], date=week(0), revision=2)], store)
     assert run(store) == 0
     assert store.anomalies() == []
 

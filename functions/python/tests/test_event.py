@@ -85,11 +85,17 @@ def test_an_event_that_cannot_be_named_refuses_the_request(store, nameless):
     assert store.rows() == [], "nothing is kept of what is refused as a whole"
 
 
-def test_a_failing_store_asks_for_everything_again(tmp_path):
+def test_an_event_does_not_retire_itself(store):
+    assert send(store, summary(minute(0), replaces=[minute(0), minute(1), minute(1)]), STRUCTURED) == good(stored=1, retired=1)
+    assert [row.key for row in store.rows()] == [minute(0)]
+
+
+def test_a_failing_store_asks_for_everything_again(tmp_path, caplog):
     store = open_store(f"sqlite:///{tmp_path}/no/such/folder/summaries.db")
     status, result = send(store, summary(), STRUCTURED)
     assert status == 503
     assert str(tmp_path) not in json.dumps(result), "where the data is kept is nobody's business"
+    assert "unable to open database file" in caplog.text
 
 
 def test_alerts_and_heartbeats_are_kept_like_summaries(store):

@@ -27,6 +27,12 @@ impl Numbers {
         self.below(3_000) as f64 / 10.0 - 30.0
     }
 
+    /// Often the same.
+    #[expect(clippy::cast_precision_loss, reason = "small")]
+    fn one_of_three(&mut self) -> f64 {
+        self.below(3) as f64
+    }
+
     /// Any finite number.
     fn any(&mut self) -> f64 {
         let exponent = 1 + self.below(2_046);
@@ -93,6 +99,13 @@ fn gateways(
     lanes.map(|lane| Part::new(0, 60_000, lane)).into()
 }
 
+/// A window of `values` that all have one time.
+fn at_one_time(values: impl Iterator<Item = f64>, samples_max: u32) -> Part {
+    let mut lane = Lane::new(&all(), samples_max);
+    values.for_each(|value| lane.fold(time(5_000), value));
+    Part::new(0, 60_000, lane)
+}
+
 /// A metric and a state that only one of the parts has.
 fn unlike() -> Vec<Part> {
     let mut one = Lane::new(&[Aggregate::Mean, Aggregate::Histogram([1.0].into())], 10);
@@ -144,6 +157,17 @@ fn the_vectors_are_as_written() {
     add("gateways, many readings, few samples", gateways(&mut numbers, 300, 16, Numbers::tenths));
     add("gateways, many readings, one of few", gateways(&mut numbers, 140, 8, Numbers::tenths));
     add("gateways, the whole scale", gateways(&mut numbers, 700, 4, Numbers::any));
+    add("gateways, few values", gateways(&mut numbers, 50, 1_000, Numbers::one_of_three));
+    add("minutes backwards", minutes(&mut numbers, 12, 1_000).into_iter().rev().collect());
+    add("minutes backwards, few samples", minutes(&mut numbers, 40, 4).into_iter().rev().collect());
+    let crowd = |numbers: &mut Numbers| at_one_time((0..9).map(|_| numbers.tenths()), 4);
+    add("at one time", vec![crowd(&mut numbers), crowd(&mut numbers)]);
+    for turned in [false, true] {
+        let narrow = at_one_time((0..80).map(|_| numbers.tenths()), 4);
+        let wide = at_one_time((0..500).map(|_| numbers.any()), 4);
+        let parts = if turned { vec![wide, narrow] } else { vec![narrow, wide] };
+        add(&format!("sketches of two levels, turned: {turned}"), parts);
+    }
     add("unlike", unlike());
     add(
         "nothing",
