@@ -160,7 +160,7 @@ fn the_vectors_are_as_written() {
     add("gateways, few values", gateways(&mut numbers, 50, 1_000, Numbers::one_of_three));
     add("minutes backwards", minutes(&mut numbers, 12, 1_000).into_iter().rev().collect());
     add("minutes backwards, few samples", minutes(&mut numbers, 40, 4).into_iter().rev().collect());
-    let crowd = |numbers: &mut Numbers| at_one_time((0..9).map(|_| numbers.tenths()), 4);
+    let crowd = |numbers: &mut Numbers| at_one_time((0..3).map(|_| numbers.tenths()), 4);
     add("at one time", vec![crowd(&mut numbers), crowd(&mut numbers)]);
     for turned in [false, true] {
         let narrow = at_one_time((0..80).map(|_| numbers.tenths()), 4);
