@@ -108,15 +108,15 @@ def store_of(arguments) -> str:
         return arguments.store
     if arguments.database:
         return f"sqlite:///{os.path.abspath(arguments.database)}"
-    import boto3
+    from tidegate_functions import open_store
     from tidegate_functions.store.dynamodb import create_table
 
-    for name, value in (("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local"), ("AWS_DEFAULT_REGION", "eu-west-1")):
-        os.environ.setdefault(name, value)
-    client = boto3.client("dynamodb", endpoint_url=arguments.dynamodb)
-    if "tidegate" not in client.list_tables()["TableNames"]:
-        create_table(client, "tidegate")
-    return f"dynamodb://tidegate?endpoint={arguments.dynamodb}"
+    url = f"dynamodb://tidegate?endpoint={arguments.dynamodb}"
+    store = open_store(url)
+    if "tidegate" not in store.client.list_tables()["TableNames"]:
+        create_table(store.client, "tidegate")
+    store.close()
+    return url
 
 
 def main() -> None:
@@ -135,8 +135,8 @@ def main() -> None:
     parser.add_argument("--require", action="append", default=[], metavar="HEADER=VALUE", help="answer 401 to requests without it")
     parser.add_argument("--sign", metavar="ACCESS_KEY:SECRET", help="aws: answer 403 to requests that these have not signed")
     arguments = parser.parse_args()
-    os.environ["TIDEGATE_STORE"] = store_of(arguments)
     sys.path.insert(0, str(PYTHON))
+    os.environ["TIDEGATE_STORE"] = store_of(arguments)
     required = dict(pair.split("=", 1) for pair in arguments.require)
     environments = None
     if arguments.kind == "aws":

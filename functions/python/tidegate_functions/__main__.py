@@ -21,7 +21,10 @@ def main() -> None:
         command.add_argument("--start", required=True, help="2026-11-22T00:00:00Z")
         command.add_argument("--end", required=True, help="the first moment that does not belong to it")
     arguments = parser.parse_args()
-    store = open_store(arguments.store)
+    try:
+        store = open_store(arguments.store)
+    except ValueError as problem:
+        parser.error(str(problem))
     if arguments.command == "run":
         show(jobs.run(store))
     elif arguments.command == "rows":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from ..event import RETIRED, Event
 from . import Outcome, Rollup, Row
@@ -20,14 +20,18 @@ ATTEMPTS = 20
 
 
 def from_url(rest: str) -> DynamoStore:
-    """`TABLE?endpoint=http://127.0.0.1:8000&region=eu-west-1`; both can be left to the environment."""
+    """`TABLE?endpoint=http://127.0.0.1:8000&region=eu-west-1`; both can be left to the environment. A server on this machine asks for no
+    credentials, but the library does."""
     import boto3
     from botocore.config import Config
 
     table, _, query = rest.partition("?")
     options = {name: values[-1] for name, values in parse_qs(query).items()}
     config = Config(max_pool_connections=PARALLEL, retries={"mode": "adaptive", "max_attempts": 5}, connect_timeout=5, read_timeout=10)
-    client = boto3.client("dynamodb", endpoint_url=options.get("endpoint"), region_name=options.get("region"), config=config)
+    endpoint, region, known = options.get("endpoint"), options.get("region"), {}
+    if endpoint and urlsplit(endpoint).hostname in ("127.0.0.1", "::1", "localhost"):
+        known, region = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}, region or "eu-west-1"
+    client = boto3.client("dynamodb", endpoint_url=endpoint, region_name=region, config=config, **known)
     return DynamoStore(client, table)
 
 
