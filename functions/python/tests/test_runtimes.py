@@ -1,6 +1,7 @@
 """Each handler in its runtime, over HTTP, against a table that is computed independently."""
 
 import contextlib
+import copy
 import gzip
 import http.client
 import json
@@ -9,6 +10,7 @@ import pathlib
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import zstandard
@@ -57,6 +59,12 @@ class Served:
         assert not said.get("Content-Type", "").startswith("text/html"), "a captive portal answers so"
         return status, json.loads(answer)
 
+    def again(self):
+        """Another connection to it."""
+        other = copy.copy(self)
+        other.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        return other
+
     def stop(self):
         self.connection.close()
         self.process.terminate()
@@ -103,6 +111,27 @@ def test_dynamodb_behind_it(kind, dynamodb):
     store = open_store(f"dynamodb://tidegate?endpoint={dynamodb}")
     assert table(store).keys() >= expected(events).keys()
     assert [row.key for row in store.rows(f"/gateways/{kind}/a")] == sorted(event["data"]["key"] for event in events)
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("kind", KINDS)
+def test_requests_at_one_time(kind, store_url):
+    """Four senders, as after time-outs that had succeeded, before PostgreSQL."""
+    events = history(f"at one time {kind}")
+    with served(kind, "--store", store_url) as function:
+
+        def sender(number):
+            own = function.again()
+            for batch in disordered(events, random.Random(number)):
+                status, answer = own.send(batch)
+                assert (status, answer["failed"]) == (200, [])
+            own.connection.close()
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(sender, range(4)))
+    store = open_store(store_url)
+    assert table(store) == expected(events)
+    store.close()
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "aws-invoke"])

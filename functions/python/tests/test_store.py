@@ -183,3 +183,24 @@ def test_what_is_pending_is_settled_unless_it_changed(store):
     ingest([summary(minute(11), 0, [event["data"]["key"]])], store)
     assert store.pending() == ["minute/2026-11-22T19"], "a retired window changes its hour"
     assert [row.data for row in store.bucket("minute/2026-11-22T19")] == [None]
+
+
+@pytest.mark.parametrize("store_url", ["dynamodb"], indirect=True)
+def test_what_dynamodb_would_not_take_is_named(store, monkeypatch):
+    """Throttled: again. Greater than 400 KB: never. The others are kept."""
+    large = summary(minute(2), values={"x": "y" * 420_000})
+    real = store.update
+
+    def throttled(source, key, *arguments, **named):
+        if key in (minute(1), minute(9)):
+            raise store.errors.ProvisionedThroughputExceededException({"Error": {"Code": "Throttled"}}, "UpdateItem")
+        return real(source, key, *arguments, **named)
+
+    monkeypatch.setattr(store, "update", throttled)
+    replacing = summary(minute(3), replaces=[minute(9)])
+    result = ingest([summary(minute(0)), summary(minute(1)), large, replacing], store)
+    failed = {failed["id"]: failed["retry"] for failed in result["failed"]}
+    assert failed == {f"{minute(1)}/r0": True, large["id"]: False, replacing["id"]: True}
+    assert [row.key for row in store.rows()] == [minute(0), minute(3)]
+    with pytest.raises(store.errors.ProvisionedThroughputExceededException):
+        ingest([summary(minute(1))], store)

@@ -67,36 +67,26 @@ class DynamoStore:
 
     def put(self, events: list) -> Outcome:
         """Stores events and retires what they replace. What DynamoDB would not take now is named in `failed`."""
-        outcome = Outcome()
+        outcome, problems = Outcome(), {}
         with ThreadPoolExecutor(PARALLEL) as pool:
-            problems = {}
-            for event, result in zip(events, pool.map(self.attempt, [lambda event=event: self.keep(event) for event in events])):
-                if isinstance(result, Exception):
-                    problems[id(event)] = result
+            for n, (kept, problem) in enumerate(pool.map(attempt(self.keep), events)):
+                if problem:
+                    problems[n] = problem
                 else:
-                    outcome.stored += result
-                    outcome.stale += not result
-            keys = [(event, key) for event in events if id(event) not in problems for key in event.replaces]
-            for (event, _), result in zip(keys, pool.map(self.attempt, [lambda e=e, key=key: self.retire(e.source, key) for e, key in keys])):
-                if isinstance(result, Exception):
-                    # The event is there, its key is not retired yet: it has to come again.
-                    problems[id(event)] = result
+                    outcome.stored += kept
+                    outcome.stale += not kept
+            # What is not there must not retire anything: it comes again, and does so then.
+            keys = [(n, event.source, key) for n, event in enumerate(events) if n not in problems for key in event.replaces]
+            for (n, *_), (retired, problem) in zip(keys, pool.map(attempt(lambda key: self.retire(*key[1:])), keys)):
+                if problem:
+                    problems[n] = problem
                 else:
-                    outcome.retired += result
-        if problems and len(problems) == len(events) and not any(isinstance(p, Refused) for p in problems.values()):
-            raise next(iter(problems.values()))
-        for event in events:
-            if id(event) in problems:
-                refused = isinstance(problems[id(event)], Refused)
-                outcome.failed.append({"id": event.id, "retry": not refused})
+                    outcome.retired += retired
+        refused = {n for n, problem in problems.items() if isinstance(problem, Refused)}
+        if events and len(problems) == len(events) and not refused:
+            raise problems[0]
+        outcome.failed = [{"id": events[n].id, "retry": n not in refused} for n in sorted(problems)]
         return outcome
-
-    @staticmethod
-    def attempt(work):
-        try:
-            return work()
-        except Exception as problem:  # Named in the answer, one by one.
-            return problem
 
     def keep(self, event: Event) -> bool:
         values = {"revision": event.revision, "type": event.type, "data": event.text, "bucket": event.bucket, "pending": event.bucket}
@@ -224,6 +214,18 @@ class DynamoStore:
     def anomalies(self) -> list:
         said = sorted((item["key"]["S"], item["source"]["S"], item["data"]["S"]) for item in self.by_bucket("anomalies"))
         return [data for _, _, found in said for _, data in sorted(json.loads(found).items())]
+
+
+def attempt(work):
+    """`work`, as one that gives its result and what it raised, so that one item does not stop the others."""
+
+    def attempted(item):
+        try:
+            return work(item), None
+        except Exception as problem:
+            return None, problem
+
+    return attempted
 
 
 def starts(level: str, start: str, end: str):
