@@ -23,6 +23,7 @@ pub struct Runtime {
     dir: TempDir,
     port: u16,
     options: Vec<String>,
+    environment: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -32,9 +33,18 @@ impl Runtime {
     /// # Panics
     /// When it does not.
     pub fn start(options: &[&str]) -> Runtime {
+        Runtime::start_with(options, &[])
+    }
+
+    /// The same, with these environment variables.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn start_with(options: &[&str], environment: &[(&str, &str)]) -> Runtime {
+        let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let dir = tempfile::tempdir().expect("a folder for a table");
-        let mut runtime = Runtime { dir, port: port::reserve(), options, child: None };
+        let mut runtime = Runtime { dir, port: port::reserve(), options, environment, child: None };
         runtime.launch();
         runtime
     }
@@ -46,7 +56,11 @@ impl Runtime {
     pub fn launch(&mut self) {
         let mut command = Command::new(script());
         command.arg("serve").arg("--database").arg(self.database()).args(["--port", &self.port.to_string()]);
-        command.args(&self.options).stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+            .args(&self.options)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().expect("functions/run");
         let mut line = String::new();
         let out = child.stdout.take().expect("what it prints");

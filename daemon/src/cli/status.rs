@@ -172,6 +172,9 @@ fn outputs(outputs: &Value) -> Vec<Vec<String>> {
         row.push(grouped(entries(&output["dropped"]).map(|(_, value)| count(value)).sum()));
         row.push(match output["configured"] == false {
             true => "not in the configuration".into(),
+            false if count(&output["queued"]) > 0 && output["budget"]["until"].is_string() => {
+                format!("waits for its budget until {}", word(&output["budget"]["until"]))
+            }
             false if count(&output["queued"]) > 0 => word(&output["last_error"]),
             false => String::new(),
         });

@@ -152,7 +152,7 @@ fn report_syntax(cx: &Context<'_>, errors: &[toml::de::Error]) -> Option<usize> 
 fn read(root: Section<'_>) -> Config {
     let gateway = gateway::read(&root);
     let sources = sources::read(&root, &gateway.id);
-    let outputs = outputs::read(&root);
+    let outputs = outputs::read(&root, &gateway.timezone);
     let streams = streams::read(&root, &sources, &gateway.timezone);
     let summaries = summaries::read(&root, &streams, &outputs, &gateway.timezone);
     let alerts = alerts::read(&root, &sources, &streams, &outputs);

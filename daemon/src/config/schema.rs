@@ -163,22 +163,40 @@ pub(super) static ALERT: Schema = at(
 pub(super) static OUTPUT_HTTP: Schema = of_type(
     "outputs.NAME",
     "http",
-    &["type", "url", "auth", "mode", "batch", "compression", "timeout", "ca", "cert", "key"],
+    &["type", "url", "auth", "mode", "batch", "budget", "compression", "timeout", "ca", "cert", "key"],
 );
 pub(super) static OUTPUT_AWS: Schema = of_type(
     "outputs.NAME",
     "aws-lambda",
-    &["type", "url", "function", "region", "endpoint", "auth", "batch", "compression", "timeout", "ca"],
+    &[
+        "type",
+        "url",
+        "function",
+        "region",
+        "endpoint",
+        "auth",
+        "batch",
+        "budget",
+        "compression",
+        "timeout",
+        "ca",
+    ],
 );
 pub(super) static OUTPUT_GOOGLE: Schema = of_type(
     "outputs.NAME",
     "google",
-    &["type", "url", "audience", "auth", "batch", "compression", "timeout", "ca"],
+    &["type", "url", "audience", "auth", "batch", "budget", "compression", "timeout", "ca"],
 );
-pub(super) static OUTPUT_AZURE: Schema =
-    of_type("outputs.NAME", "azure", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
-pub(super) static OUTPUT_ALIYUN: Schema =
-    of_type("outputs.NAME", "aliyun", &["type", "url", "auth", "batch", "compression", "timeout", "ca"]);
+pub(super) static OUTPUT_AZURE: Schema = of_type(
+    "outputs.NAME",
+    "azure",
+    &["type", "url", "auth", "batch", "budget", "compression", "timeout", "ca"],
+);
+pub(super) static OUTPUT_ALIYUN: Schema = of_type(
+    "outputs.NAME",
+    "aliyun",
+    &["type", "url", "auth", "batch", "budget", "compression", "timeout", "ca"],
+);
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
 pub(super) static AUTH_HTTP: Schema =
     of_type("outputs.NAME.auth", "http", &["bearer", "basic", "header", "hmac", "oauth2"]);
@@ -203,6 +221,7 @@ pub(super) static AUTH_ENTRA: Schema =
 pub(super) static AUTH_ALIYUN: Schema =
     of_type("outputs.NAME.auth", "aliyun", &["access_key_id", "access_key_secret", "security_token"]);
 pub(super) static BATCH: Schema = at("outputs.NAME.batch", &["events", "bytes", "linger"]);
+pub(super) static BUDGET: Schema = at("outputs.NAME.budget", &["bytes_per_day", "hours"]);
 pub(super) static BUFFER: Schema =
     at("buffer", &["max_size", "when_full", "commit_interval", "flash_budget", "history"]);
 pub(super) static HEARTBEAT: Schema = at("heartbeat", &["every", "to"]);
@@ -256,6 +275,7 @@ pub(super) static ALL: &[&Schema] = &[
     &AUTH_ENTRA,
     &AUTH_ALIYUN,
     &BATCH,
+    &BUDGET,
     &HEARTBEAT,
     &BUFFER,
     &CLOCK,

@@ -73,7 +73,7 @@ pub fn classify(reply: &Reply<'_>, sent: &[Queued]) -> Answer {
     let status = reply.status;
     match status {
         // 204 and 205 have no content (RFC 9110 §15.3.5 and 6), so a type that a framework adds means nothing.
-        200..=299 if !matches!(status, 204 | 205) && is_web_page(reply.content_type) => {
+        200..=299 if !matches!(status, 204 | 205) && is_web_page(reply) => {
             Answer::DestinationProblem { why: web_page(status) }
         }
         200..=299 => confirmed(reply, sent),
@@ -107,9 +107,13 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()
 }
 
-fn is_web_page(content_type: Option<&str>) -> bool {
-    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("text/html") || essence.eq_ignore_ascii_case("application/xhtml+xml")
+/// Pages are markup. Frameworks that say `text/html` of everything answer `OK`: functions-framework of a `@cloud_event` function.
+fn is_web_page(reply: &Reply<'_>) -> bool {
+    let essence = reply.content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let html =
+        essence.eq_ignore_ascii_case("text/html") || essence.eq_ignore_ascii_case("application/xhtml+xml");
+    let body = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(reply.body).trim_ascii_start();
+    html && (body.is_empty() || body.starts_with(b"<"))
 }
 
 /// The body of a 2xx. Everything in it is optional and whatever else it holds is ignored: only what names an event that

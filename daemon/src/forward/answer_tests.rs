@@ -44,19 +44,23 @@ fn every_status_means_what_the_design_says() {
 
 #[test]
 fn a_web_page_confirms_nothing() {
-    let check = |status, content_type, expected| {
-        let reply = Reply { status, content_type: Some(content_type), body: b"OK", ..Reply::default() };
+    let check = |status, content_type, body: &str, expected| {
+        let reply =
+            Reply { status, content_type: Some(content_type), body: body.as_bytes(), ..Reply::default() };
         assert_eq!(brief(&classify(&reply, &sent(&["a"]))), expected, "{status} {content_type}");
     };
-    check(200, "text/html", "destination");
-    check(200, "Text/HTML ; charset=utf-8", "destination");
-    check(202, "application/xhtml+xml", "destination");
-    check(204, "text/html; charset=utf-8", "confirmed");
-    check(200, "text/plain", "confirmed");
-    check(200, "application/json", "confirmed");
-    check(200, "", "confirmed");
-    check(500, "text/html", "later, perhaps fewer");
-    check(422, "text/html", "refused");
+    check(200, "text/html", "<!DOCTYPE html>", "destination");
+    check(200, "Text/HTML ; charset=utf-8", "\u{feff}\r\n<html>", "destination");
+    check(200, "text/html", "", "destination");
+    check(202, "application/xhtml+xml", "<?xml", "destination");
+    // What a `@cloud_event` function of functions-framework answers.
+    check(200, "text/html; charset=utf-8", "OK", "confirmed");
+    check(204, "text/html; charset=utf-8", "", "confirmed");
+    check(200, "text/plain", "<", "confirmed");
+    check(200, "application/json", "{}", "confirmed");
+    check(200, "", "", "confirmed");
+    check(500, "text/html", "<", "later, perhaps fewer");
+    check(422, "text/html", "<", "refused");
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn whatever_a_function_does_nothing_is_lost_or_given_up_without_reason() {
         let only_bad_left = left == 0
             || bench
                 .queue
-                .next(&BTreeSet::new(), 999, 1 << 20)
+                .next(&BTreeSet::new(), 999, 1 << 20, false)
                 .unwrap()
                 .iter()
                 .all(|q| function.bad.contains(&q.id));

@@ -36,7 +36,7 @@ impl Bench {
                     continue;
                 }
             };
-            let batch = self.queue.next(self.courier.set_aside(), events, bytes).unwrap();
+            let batch = self.queue.next(self.courier.set_aside(), events, bytes, false).unwrap();
             match self.courier.offer(&batch, self.now) {
                 Offer::Send => return Some(batch),
                 Offer::Again => {}

@@ -2,7 +2,9 @@
 
 use super::Destination;
 use super::answer::Answer;
+use super::budget::{BudgetReport, Scope};
 use super::courier::{Change, Courier, Effects, Offer, Policy, Ready};
+use super::link::Link;
 use super::outbox::{Outbox, Outcome};
 use super::retry::Moment;
 use super::state::{OutputState, Report};
@@ -16,10 +18,11 @@ use tidegate_pipeline::time::{Span, Time};
 use tokio::sync::watch;
 
 /// Sends what `outbox` holds to `destination` until `shutdown` turns true or its sender is gone.
-pub async fn drive<O: Outbox, D: Destination>(
+pub(super) async fn drive<O: Outbox, D: Destination>(
     outbox: O,
     mut destination: D,
     policy: Policy,
+    mut link: Link,
     report: Reporter,
     mut shutdown: watch::Receiver<bool>,
 ) {
@@ -27,7 +30,17 @@ pub async fn drive<O: Outbox, D: Destination>(
     // Whether nothing was heard of the destination yet: what is wrong with it is found out before the first event waits.
     let mut untried = true;
     while !*shutdown.borrow() {
-        report.progress(&courier);
+        let scope = link.look(&outbox);
+        report.progress(&courier, link.report());
+        if let Scope::Nothing(_) = scope {
+            let at = scope.look_again();
+            report.pulse().sleeps("waits until its budget allows more", at.unwrap_or_else(Instant::now));
+            tokio::select! {
+                () = until(at) => {}
+                () = told_to_leave(&mut shutdown) => break,
+            }
+            continue;
+        }
         let (events, bytes) = match courier.ready(Instant::now()) {
             Ready::Take { events, bytes } => (events, bytes),
             Ready::At(at) => {
@@ -39,7 +52,7 @@ pub async fn drive<O: Outbox, D: Destination>(
                 continue;
             }
         };
-        let (batch, answer) = match outbox.next(courier.set_aside(), events, bytes) {
+        let (batch, answer) = match outbox.next(courier.set_aside(), events, bytes, scope.is_for_alerts()) {
             Err(error) => (Vec::new(), unreadable(&error)),
             Ok(batch) => match courier.offer(&batch, Instant::now()) {
                 Offer::Again => continue,
@@ -53,6 +66,7 @@ pub async fn drive<O: Outbox, D: Destination>(
                     (Vec::new(), problem.unwrap_or(Answer::Confirmed { failed: Vec::new() }))
                 }
                 Offer::Wait(at) => {
+                    let at = at.into_iter().chain(scope.look_again()).min();
                     match at {
                         Some(at) => report.pulse().sleeps("waits for more events", at),
                         None => report.pulse().waits("waits for events"),
@@ -75,6 +89,7 @@ pub async fn drive<O: Outbox, D: Destination>(
                 }
             },
         };
+        link.spent(report.wire(), batch.len(), &answer, &outbox);
         let moment = Moment { now: Instant::now(), chance: fastrand::f64() };
         let effects = courier.answered(&batch, answer, moment);
         report.effects(&effects);
@@ -136,7 +151,12 @@ impl Reporter {
         &self.state.pulse
     }
 
-    fn progress(&self, courier: &Courier) {
+    /// Bytes sent and received so far.
+    fn wire(&self) -> u64 {
+        self.state.wire()
+    }
+
+    fn progress(&self, courier: &Courier, budget: Option<BudgetReport>) {
         let now = Instant::now();
         let retry_at = courier.retry_at().filter(|at| *at > now).map(|at| {
             let wait = i64::try_from((at - now).as_micros()).unwrap_or(i64::MAX);
@@ -147,6 +167,7 @@ impl Reporter {
             retry_at,
             set_aside: courier.suspects(),
             note: courier.note(),
+            budget,
         });
     }
 

@@ -1,9 +1,11 @@
 //! An outbox in memory, for tests. Checks what it is told.
 
+use super::budget::Spent;
 use super::outbox::{Outbox, Outcome, Position, Queued, Settled};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
@@ -17,6 +19,8 @@ struct Inner {
     queue: Mutex<BTreeMap<Position, Queued>>,
     changed: Notify,
     settled: watch::Sender<Vec<Settled>>,
+    spent: Mutex<Spent>,
+    thinned: AtomicU64,
 }
 
 /// The event number `n`: an alert when `priority` is 0.
@@ -43,6 +47,11 @@ impl Memory {
     pub(super) fn remove(&self, n: u64) {
         self.0.queue.lock().unwrap().remove(&event(1, n).position);
         self.0.changed.notify_one();
+    }
+
+    /// How often it was asked to make less of what waits.
+    pub(super) fn thinned(&self) -> u64 {
+        self.0.thinned.load(Ordering::Relaxed)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -80,12 +89,17 @@ impl Outbox for Memory {
         except: &BTreeSet<Position>,
         events: usize,
         bytes: usize,
+        alerts_only: bool,
     ) -> Result<Vec<Queued>, Infallible> {
         assert!(except.len() <= crate::limits::SUSPECTS_MAX && events > 0);
         let queue = self.0.queue.lock().unwrap();
         let mut room = bytes;
         let mut batch = Vec::new();
-        for queued in queue.values().filter(|queued| !except.contains(&queued.position)).take(events) {
+        let wanted = |queued: &&Queued| {
+            let alert = queued.position.priority == Position::ALERT;
+            !except.contains(&queued.position) && (alert || !alerts_only)
+        };
+        for queued in queue.values().filter(wanted).take(events) {
             match room.checked_sub(queued.event.len()) {
                 Some(rest) => room = rest,
                 None if batch.is_empty() => room = 0,
@@ -104,6 +118,22 @@ impl Outbox for Memory {
         }
         drop(queue);
         self.0.settled.send_modify(|settled| settled.extend(outcomes));
+    }
+
+    fn spent(&self) -> Spent {
+        *self.0.spent.lock().unwrap()
+    }
+
+    fn spend(&self, spent: Spent) {
+        *self.0.spent.lock().unwrap() = spent;
+    }
+
+    fn backlog(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn thin(&self) {
+        self.0.thinned.fetch_add(1, Ordering::Relaxed);
     }
 
     fn changed(&self) -> impl Future<Output = ()> + Send {

@@ -9,10 +9,12 @@
 //! and nothing else changes, because order is promised per series only.
 
 pub mod answer;
+pub mod budget;
 pub mod courier;
 pub mod driver;
 pub mod file;
 pub mod http;
+mod link;
 pub mod outbox;
 mod pace;
 pub mod retry;
@@ -27,7 +29,9 @@ use crate::config::model::{Output, OutputKind};
 use crate::health::Health;
 use crate::limits;
 use answer::Answer;
+use budget::Purse;
 use courier::Policy;
+use link::Link;
 use outbox::{Outbox, Queued};
 use retry::Retry;
 use state::OutputState;
@@ -69,12 +73,14 @@ pub async fn run_output<O: Outbox>(
                 None => (1, 0, Duration::ZERO),
             };
             let policy = Policy { events, bytes, linger, retry };
-            driver::drive(outbox, http::Function::new(*cfg, state), policy, report, shutdown).await;
+            let link = Link::new(cfg.budget.clone().map(|budget| Purse::new(budget, outbox.spent())));
+            driver::drive(outbox, http::Function::new(*cfg, state), policy, link, report, shutdown).await;
         }
         OutputKind::File(path) => {
             let (events, bytes) = (limits::FILE_EVENTS_MAX, limits::FILE_BYTES_MAX);
             let policy = Policy { events, bytes, linger: Duration::ZERO, retry };
-            driver::drive(outbox, file::Lines::new(path, state), policy, report, shutdown).await;
+            driver::drive(outbox, file::Lines::new(path, state), policy, Link::new(None), report, shutdown)
+                .await;
         }
     }
 }

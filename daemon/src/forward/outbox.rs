@@ -1,5 +1,6 @@
 //! What the forwarder needs of the store. The store implements it; tests use one in memory.
 
+use super::budget::Spent;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Instant;
@@ -52,6 +53,7 @@ pub trait Outbox: Send + Sync + 'static {
     /// not be committed yet are never given again. A cheap read: it runs on the forwarder's own thread.
     ///
     /// `except` holds at most [`crate::limits::SUSPECTS_MAX`] positions, most of them near the head of the queue.
+    /// `alerts_only`: nothing but what has the priority of alerts.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -60,7 +62,20 @@ pub trait Outbox: Send + Sync + 'static {
         except: &BTreeSet<Position>,
         events: usize,
         bytes: usize,
+        alerts_only: bool,
     ) -> Result<Vec<Queued>, Self::Error>;
+
+    /// What was spent on the day that was spent on last, as far as it was written.
+    fn spent(&self) -> Spent;
+
+    /// So much was spent. Never waits; written with the next transaction.
+    fn spend(&self, spent: Spent);
+
+    /// How many events wait.
+    fn backlog(&self) -> u64;
+
+    /// More waits than can be carried: some of it shall be merged, where that is wanted.
+    fn thin(&self);
 
     /// Settles events at `now`; never waits. The confirmation is folded into the next transaction, or committed alone after
     /// 5 s; until it is on disk a crash brings the event back under the same id.

@@ -1,5 +1,6 @@
 //! What one output does at the moment, for `status` and `/metrics`.
 
+use super::budget::BudgetReport;
 use crate::pulse::Pulse;
 use serde::Serialize;
 use std::sync::{Mutex, PoisonError};
@@ -17,12 +18,14 @@ pub struct OutputState {
 struct Inner {
     requests: u64,
     bytes: u64,
+    wire: u64,
     last_success: Option<Time>,
     last_error: Option<String>,
     batch: usize,
     retry_at: Option<Time>,
     set_aside: usize,
     note: Option<&'static str>,
+    budget: Option<BudgetReport>,
 }
 
 /// [`OutputState`] at one moment. Counters start at 0 with the daemon.
@@ -44,6 +47,9 @@ pub struct OutputSnapshot {
     pub set_aside: usize,
     /// What a person should know about how events are sent, though nothing is wrong.
     pub note: Option<&'static str>,
+    /// How it stands with `budget`; absent where the output has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetReport>,
 }
 
 /// What the forwarder reports after each step.
@@ -53,6 +59,7 @@ pub(super) struct Report {
     pub(super) retry_at: Option<Time>,
     pub(super) set_aside: usize,
     pub(super) note: Option<&'static str>,
+    pub(super) budget: Option<BudgetReport>,
 }
 
 impl OutputState {
@@ -73,7 +80,18 @@ impl OutputState {
             retry_at: inner.retry_at.map(Time::rfc3339),
             set_aside: inner.set_aside,
             note: inner.note,
+            budget: inner.budget,
         }
+    }
+
+    /// Bytes sent and received, heads of requests and answers included.
+    pub(super) fn wire(&self) -> u64 {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).wire
+    }
+
+    /// So many bytes went over the link, one way or the other.
+    pub(super) fn moved(&self, bytes: usize) {
+        self.change(|inner| inner.wire += bytes as u64);
     }
 
     pub(super) fn sent(&self, bytes: usize) {
@@ -97,6 +115,7 @@ impl OutputState {
             inner.retry_at = report.retry_at;
             inner.set_aside = report.set_aside;
             inner.note = report.note;
+            inner.budget = report.budget;
         });
     }
 

@@ -1,7 +1,7 @@
 //! The mailbox: what forwarders and operators want written, until the writer takes it into its next transaction.
 
 use crate::ingest::intake::Intake;
-use crate::store::Settlement;
+use crate::store::{Expenses, Settlement};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,6 +41,10 @@ pub struct Mail {
     pub reach: BTreeMap<String, u64>,
     /// What operators want.
     pub orders: Vec<Order>,
+    /// What outputs have spent.
+    pub spent: Expenses,
+    /// More waits for an output with a budget than that can carry.
+    pub thin: bool,
     since: Option<Instant>,
 }
 
@@ -50,6 +54,8 @@ impl Mail {
         self.settled.append(&mut later.settled);
         self.reach.append(&mut later.reach);
         self.orders.append(&mut later.orders);
+        self.spent.append(&mut later.spent);
+        self.thin |= later.thin;
     }
 }
 
@@ -103,6 +109,17 @@ impl Mailbox {
         self.intake.wake();
     }
 
+    /// So much was spent by `output` on that day. Rides along in the next transaction.
+    pub fn spend(&self, output: &str, day: i32, bytes: u64) {
+        self.lock().mail.spent.insert(output.to_owned(), (day, bytes));
+    }
+
+    /// What waits shall become less, where that is wanted.
+    pub fn thin(&self) {
+        self.lock().mail.thin = true;
+        self.intake.wake();
+    }
+
     /// Has the writer look around.
     pub fn wake(&self) {
         self.intake.wake();
@@ -135,7 +152,11 @@ impl Mailbox {
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let inner = self.lock();
         let mail = &inner.mail;
-        if !mail.reach.is_empty() || !mail.orders.is_empty() || mail.settled.len() >= CONFIRMATIONS_MAX {
+        if !mail.reach.is_empty()
+            || !mail.orders.is_empty()
+            || mail.thin
+            || mail.settled.len() >= CONFIRMATIONS_MAX
+        {
             return Some(now);
         }
         mail.since.map(|since| since + CONFIRM_WITHIN)

@@ -154,6 +154,11 @@ fn outputs(body: &mut String, document: &Document) {
             OutputEntry { configured: false, .. } => ("warn", "removed"),
             OutputEntry { snapshot, .. } if snapshot.retry_at.is_some() => ("bad", "backing off"),
             OutputEntry { account: OutputAccount { queued: 0, .. }, .. } => ("good", "up to date"),
+            OutputEntry { snapshot, .. }
+                if snapshot.budget.as_ref().is_some_and(|b| b.waits_for.is_some()) =>
+            {
+                ("warn", "waits for its budget")
+            }
             _ => ("warn", "sending"),
         };
         let _ = write!(body, "<h3>{} <span class=\"pill {class}\">{state}</span></h3>", escaped(name));
@@ -183,6 +188,9 @@ fn outputs(body: &mut String, document: &Document) {
             row(body, &format!("dropped: {reason}"), "bad", *count);
         }
         body.push_str("</dl>");
+        if let Some(budget) = &output.snapshot.budget {
+            let _ = write!(body, "<p class=\"faint\">{}</p>", escaped(&budget.text()));
+        }
         if let Some(note) = output.snapshot.note {
             let _ = write!(body, "<p class=\"faint\">{}</p>", escaped(note));
         }

@@ -4,8 +4,8 @@ use super::closed::{FROM_THE_START, Queues};
 use super::heartbeat::Heartbeat;
 use super::row::{CHUNK, pack, pack_value};
 use super::schema::{
-    JOURNAL, LETTERS, Letter, META, META_CLOSED_BYTES, META_LETTERS, META_SUBSCRIPTIONS, OUTBOX, OUTPUTS,
-    OutputRow, Reference,
+    Expenses, JOURNAL, LETTERS, Letter, META, META_CLOSED_BYTES, META_LETTERS, META_SPENT,
+    META_SUBSCRIPTIONS, OUTBOX, OUTPUTS, OutputRow, Reference,
 };
 use super::{Doing, Store, StoreError};
 use redb::{ReadableTable, WriteTransaction};
@@ -32,6 +32,8 @@ pub struct Commit {
     pub waiting: BTreeSet<String>,
     /// Outputs whose queue is given up.
     pub drop_outputs: Vec<String>,
+    /// What outputs have spent of their budgets since.
+    pub spent: Expenses,
     /// The filters that the sources are subscribed to from now on, where that changed.
     pub subscriptions: Option<BTreeMap<String, Vec<String>>>,
     /// Now.
@@ -82,6 +84,7 @@ impl Commit {
             && self.letters.is_empty()
             && self.reach.is_empty()
             && self.drop_outputs.is_empty()
+            && self.spent.is_empty()
             && self.subscriptions.is_none()
     }
 }
@@ -142,6 +145,7 @@ impl Store {
             let row = pack_value(subscriptions);
             meta.insert(META_SUBSCRIPTIONS, row.as_slice()).doing("remember the subscriptions")?;
         }
+        let spent = self.write_expenses(&write, commit)?;
         self.write_accounts(&write, &queues, letters)?;
         let checkpoint = self.advance_checkpoint(&write, &mut queues.definitions)?;
         write.commit().doing("commit")?;
@@ -153,6 +157,7 @@ impl Store {
         }
         self.follow(queues);
         self.letters = letters;
+        self.spent = spent;
         self.heartbeat = heartbeat;
         self.collected = collected;
         if let Some(row) = checkpoint {
@@ -210,6 +215,18 @@ impl Store {
             meta.insert(META_CLOSED_BYTES, row.as_slice()).doing("write the accounts")?;
         }
         Ok(())
+    }
+
+    /// Writes what was spent, where that is new: all that was.
+    fn write_expenses(&self, write: &WriteTransaction, commit: &Commit) -> Result<Expenses, StoreError> {
+        let mut spent = self.spent.clone();
+        spent.extend(commit.spent.clone());
+        spent.retain(|name, _| !commit.drop_outputs.contains(name));
+        if spent != self.spent {
+            let mut meta = write.open_table(META).doing("write what was spent")?;
+            meta.insert(META_SPENT, pack_value(&spent).as_slice()).doing("write what was spent")?;
+        }
+        Ok(spent)
     }
 
     /// Writes the journal entry, if there is one: its bytes.

@@ -33,7 +33,7 @@ pub use open::{Opened, Store};
 pub use reserve::Reserve;
 pub use rollup::Shed;
 pub use salvage::Report;
-pub use schema::{ClosedRow, Letter, LetterCounts, OutputCounts, OutputRow};
+pub use schema::{ClosedRow, Expenses, Letter, LetterCounts, OutputCounts, OutputRow};
 pub use shared::{Shared, Waiting};
 
 use tidegate_pipeline::plan::Plan;

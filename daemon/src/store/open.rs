@@ -9,8 +9,8 @@ use super::rollup::Hand;
 use super::room::Room;
 use super::row::{unpack, unpack_value};
 use super::schema::{
-    CheckpointRow, HeartbeatRow, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_CLOSED_BYTES,
-    META_HEARTBEAT, META_LETTERS, OUTPUTS, OutputRow,
+    CheckpointRow, Expenses, HeartbeatRow, JOURNAL, LetterCounts, META, META_CHECKPOINT, META_CLOSED_BYTES,
+    META_HEARTBEAT, META_LETTERS, META_SPENT, OUTPUTS, OutputRow,
 };
 use super::shared::Shared;
 use super::{Doing, Fresh, StoreError};
@@ -39,6 +39,8 @@ pub struct Store {
     pub(super) next: u64,
     pub(super) outputs: BTreeMap<String, OutputRow>,
     pub(super) letters: LetterCounts,
+    /// What outputs have spent of their budgets.
+    pub(super) spent: Expenses,
     /// The last heartbeat.
     pub(super) heartbeat: HeartbeatRow,
     /// Bytes of all closed windows, and of the events that are none.
@@ -103,6 +105,7 @@ impl Store {
             next: 1,
             outputs: BTreeMap::new(),
             letters: LetterCounts::default(),
+            spent: Expenses::new(),
             heartbeat: HeartbeatRow::default(),
             closed_bytes: 0,
             checkpoint: CheckpointRow::default(),
@@ -176,7 +179,7 @@ impl Store {
 
     /// Tells the readers what the last transaction left.
     pub(super) fn publish(&self) {
-        self.shared.publish(&self.outputs, self.letters, self.forgotten, self.live_bytes());
+        self.shared.publish(&self.outputs, &self.spent, self.letters, self.forgotten, self.live_bytes());
     }
 
     /// Reads everything that is remembered from the file.
@@ -191,6 +194,10 @@ impl Store {
         self.letters = match meta.get(META_LETTERS).doing("read")? {
             Some(row) => unpack_value(row.value(), "account of dead letters")?,
             None => LetterCounts::default(),
+        };
+        self.spent = match meta.get(META_SPENT).doing("read")? {
+            Some(row) => unpack_value(row.value(), "what outputs have spent")?,
+            None => Expenses::new(),
         };
         self.heartbeat = match meta.get(META_HEARTBEAT).doing("read")? {
             Some(row) => unpack_value(row.value(), "heartbeat")?,

@@ -20,8 +20,8 @@ pub use report::Report;
 use super::checkpoint::{self, Snapshot};
 use super::row::pack_value;
 use super::schema::{
-    DEFINITIONS, FORMAT, HeartbeatRow, JOURNAL, LetterCounts, META, META_CLOSED_BYTES, META_FORMAT,
-    META_HEARTBEAT, META_LETTERS, META_NAME, META_SUBSCRIPTIONS,
+    DEFINITIONS, Expenses, FORMAT, HeartbeatRow, JOURNAL, LetterCounts, META, META_CLOSED_BYTES, META_FORMAT,
+    META_HEARTBEAT, META_LETTERS, META_NAME, META_SPENT, META_SUBSCRIPTIONS,
 };
 use super::{Doing, Fresh, StoreError};
 use old::{Old, Rows};
@@ -83,6 +83,10 @@ pub(super) fn salvage(old: &dyn StorageBackend, new: &Database, fresh: &Fresh) -
         put(META_CLOSED_BYTES, &pack_value(&bytes))?;
         if let Some(heartbeat) = heartbeat {
             put(META_HEARTBEAT, &pack_value(&heartbeat))?;
+        }
+        let spent: Option<Expenses> = meta.value(META_SPENT);
+        if let Some(spent) = spent {
+            put(META_SPENT, &pack_value(&spent))?;
         }
         let subscriptions: Option<BTreeMap<String, Vec<String>>> = meta.value(META_SUBSCRIPTIONS);
         if let Some(subscriptions) = subscriptions {

@@ -50,6 +50,8 @@ pub(super) const META_CLOSED_BYTES: &str = "closed_bytes";
 pub(super) const META_LETTERS: &str = "letters";
 /// In [`META`]: the filters that each source was subscribed to last, by name, [`BTreeMap`].
 pub(super) const META_SUBSCRIPTIONS: &str = "subscriptions";
+/// What outputs have sent of their budgets: [`Expenses`].
+pub(super) const META_SPENT: &str = "spent";
 
 /// In [`META`]: [`HeartbeatRow`]. Absent until the first heartbeat.
 pub(super) const META_HEARTBEAT: &str = "heartbeat";
@@ -124,6 +126,9 @@ impl Reference {
         }
     }
 }
+
+/// By output: the day on which it was spent on last, and the bytes of that day.
+pub type Expenses = BTreeMap<String, (i32, u64)>;
 
 /// An output and its account (promise 4).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

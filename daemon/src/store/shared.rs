@@ -5,8 +5,8 @@ use super::medium::Wear;
 use super::row::unpack_value;
 use super::salvage::Report;
 use super::schema::{
-    CLOSED, EVENTS, EventRow, LETTERS, Letter, LetterCounts, META, META_SUBSCRIPTIONS, MOVED, OUTBOX,
-    OutputRow, Reference,
+    CLOSED, EVENTS, EventRow, Expenses, LETTERS, Letter, LetterCounts, META, META_SUBSCRIPTIONS, MOVED,
+    OUTBOX, OutputRow, Reference,
 };
 use super::{Doing, StoreError};
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
@@ -34,6 +34,7 @@ struct Accounts {
     name: String,
     salvaged: Option<Report>,
     outputs: BTreeMap<String, OutputRow>,
+    spent: Expenses,
     letters: LetterCounts,
     forgotten: Option<Time>,
     live_bytes: u64,
@@ -99,6 +100,16 @@ impl Shared {
         lock(&self.accounts).outputs.clone()
     }
 
+    /// How many events wait for this output, as of the last transaction.
+    pub fn queued(&self, output: &str) -> u64 {
+        lock(&self.accounts).outputs.get(output).map_or(0, |row| row.counts.queued())
+    }
+
+    /// By output: the last day on which it was spent on, and the bytes of that day, as of the last transaction.
+    pub fn spent(&self) -> Expenses {
+        lock(&self.accounts).spent.clone()
+    }
+
     /// Bytes of all that is kept, as of the last transaction. The file is up to three times as large.
     pub fn live_bytes(&self) -> u64 {
         lock(&self.accounts).live_bytes
@@ -126,15 +137,30 @@ impl Shared {
         events: usize,
         bytes: usize,
     ) -> Result<Vec<Waiting>, StoreError> {
-        self.read_waiting(output, skip, events, bytes).inspect_err(|error| self.met(error))
+        let lanes = usize::MAX;
+        self.read_waiting(output, skip, (events, bytes), lanes).inspect_err(|error| self.met(error))
+    }
+
+    /// The same, of alerts alone.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn waiting_alerts(
+        &self,
+        output: &str,
+        skip: &dyn Fn(u8, u64) -> bool,
+        events: usize,
+        bytes: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        self.read_waiting(output, skip, (events, bytes), 1).inspect_err(|error| self.met(error))
     }
 
     fn read_waiting(
         &self,
         output: &str,
         skip: &dyn Fn(u8, u64) -> bool,
-        events: usize,
-        bytes: usize,
+        (events, bytes): (usize, usize),
+        lanes: usize,
     ) -> Result<Vec<Waiting>, StoreError> {
         let Some((number, attempted)) =
             lock(&self.accounts).outputs.get(output).map(|row| (row.number, row.attempted))
@@ -145,7 +171,7 @@ impl Shared {
         let outbox = read.open_table(OUTBOX).doing("read the outbox")?;
         let mut found: Vec<Waiting> = Vec::new();
         let mut size = 0;
-        for (priority, end) in (0u8..).zip(attempted) {
+        for (priority, end) in (0u8..).zip(attempted).take(lanes) {
             let end = if mutant::active(Mutant::SendBeforeAttempted) { u64::MAX } else { end };
             for item in
                 outbox.range((number, priority, 0)..(number, priority, end)).doing("read the outbox")?
@@ -294,6 +320,7 @@ impl Shared {
     pub(super) fn publish(
         &self,
         outputs: &BTreeMap<String, OutputRow>,
+        spent: &Expenses,
         letters: LetterCounts,
         forgotten: Time,
         live_bytes: u64,
@@ -301,6 +328,7 @@ impl Shared {
         let mut accounts = lock(&self.accounts);
         accounts.live_bytes = live_bytes;
         accounts.outputs.clone_from(outputs);
+        accounts.spent.clone_from(spent);
         accounts.letters = letters;
         accounts.forgotten = Some(forgotten);
     }

@@ -1,5 +1,6 @@
 //! Between store and forwarder, which do not know each other: the queue of one output.
 
+use crate::forward::budget::Spent;
 use crate::forward::outbox::{Outbox, Outcome, Position, Queued, Settled};
 use crate::ingest::mailbox::Mailbox;
 use crate::store::{Fate, Settlement, Shared, StoreError};
@@ -34,23 +35,28 @@ impl Outbox for StoreOutbox {
         except: &BTreeSet<Position>,
         events: usize,
         bytes: usize,
+        alerts_only: bool,
     ) -> Result<Vec<Queued>, StoreError> {
         let skip = |priority, sequence| {
             except.contains(&Position { priority, sequence })
                 || self.mailbox.is_settled(&self.name, (priority, sequence))
         };
         // What is damaged the writer mends.
-        let waiting = self.store.waiting(&self.name, &skip, events, bytes);
+        let waiting = match alerts_only {
+            true => self.store.waiting_alerts(&self.name, &skip, events, bytes),
+            false => self.store.waiting(&self.name, &skip, events, bytes),
+        };
         let waiting = waiting.inspect_err(|error| {
             if error.is_damage() {
                 self.mailbox.wake()
             }
         })?;
-        if waiting.len() < events && self.store.has_unreached(&self.name) {
+        // What must wait for its budget is not about to be sent. Alerts are within reach as soon as they are there.
+        if !alerts_only && waiting.len() < events && self.store.has_unreached(&self.name) {
             self.mailbox.want_more(&self.name);
         }
         // Whoever finds nothing will send the next event as soon as it is there.
-        self.mailbox.set_waiting(&self.name, waiting.is_empty() && except.is_empty());
+        self.mailbox.set_waiting(&self.name, !alerts_only && waiting.is_empty() && except.is_empty());
         let queued = waiting.into_iter().map(|row| Queued {
             position: Position { priority: row.priority, sequence: row.sequence },
             id: row.id,
@@ -76,6 +82,23 @@ impl Outbox for StoreOutbox {
             },
         };
         self.mailbox.settle(outcomes.into_iter().map(settlement).collect(), now);
+    }
+
+    fn spent(&self) -> Spent {
+        let (day, bytes) = self.store.spent().get(&self.name).copied().unwrap_or_default();
+        Spent { day, bytes }
+    }
+
+    fn spend(&self, spent: Spent) {
+        self.mailbox.spend(&self.name, spent.day, spent.bytes);
+    }
+
+    fn backlog(&self) -> u64 {
+        self.store.queued(&self.name)
+    }
+
+    fn thin(&self) {
+        self.mailbox.thin();
     }
 
     async fn changed(&self) {

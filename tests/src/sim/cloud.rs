@@ -115,7 +115,7 @@ impl World {
                     return;
                 }
             };
-            let batch = match line.outbox.next(line.courier.set_aside(), events, bytes) {
+            let batch = match line.outbox.next(line.courier.set_aside(), events, bytes, false) {
                 Ok(batch) => batch,
                 Err(error) => {
                     let moment = Moment { now, chance: self.random.f64() };

@@ -1,6 +1,7 @@
 //! From a sensor's publish to a row in a table, by each vendor's runtime: daemon, runtime, handler, table. What is in the table in the
 //! end is compared with what the oracle computes from everything that was published.
 
+use std::process::Command;
 use std::time::Duration;
 use tidegate_tests::client::Client;
 use tidegate_tests::daemon::Daemon;
@@ -56,7 +57,7 @@ timeout = \"5s\"
 
 /// No secret is where people and backups find it.
 fn check_nothing_leaked(daemon: &Daemon) {
-    let check = std::process::Command::new(tidegate_tests::daemon::binary())
+    let check = Command::new(tidegate_tests::daemon::binary())
         .args(["check", "--config"])
         .arg(daemon.config())
         .output()
@@ -217,6 +218,38 @@ fn http_with_oauth2_and_binary_mode() {
         &[("secret", PLANTED)],
     );
 }
+
+/// The function of `functions/README.md`, unchanged: one event a request, and `OK` as `text/html`.
+#[test]
+#[ignore = "end to end: ./tests/run functions"]
+fn the_simplest_function() {
+    let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let code = readme.split("```python\n").find(|block| block.starts_with("import contextlib")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (source, table) = (dir.path().join("function.py"), dir.path().join("windows.db"));
+    std::fs::write(&source, code.split("```").next().unwrap()).unwrap();
+    let options = ["--kind", "google", "--signature", "cloudevent", "--source", source.to_str().unwrap()];
+    let runtime = Runtime::start_with(&options, &[("DATABASE", table.to_str().unwrap())]);
+    let port = port::reserve();
+    let daemon = Daemon::start(&configuration(port, &format!("url = \"{}\"\n", runtime.url("/"))));
+    let sensors = sensor("dev1").start(port);
+    daemon.wait_for("deliveries", |status| status.output("function", "delivered") >= 10);
+    let readings = sensors.finish();
+    daemon.wait_for("an empty queue", |status| {
+        status.output("function", "queued") == 0 && status.ledger("pending") == 0
+    });
+    let expected = oracle::windows(&readings, 1_000).len();
+    wait::until("every window in the table", PATIENCE, || {
+        let rows = Command::new("python3").arg("-c").arg(COUNT).arg(&table).output().unwrap();
+        let rows = String::from_utf8_lossy(&rows.stdout).trim().to_owned();
+        if rows == expected.to_string() { Ok(()) } else { Err(format!("{rows} rows of {expected}")) }
+    });
+}
+
+/// How many windows count in the table of the simplest function.
+const COUNT: &str = "import sqlite3, sys
+print(sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM windows WHERE data IS NOT NULL').fetchone()[0])";
 
 /// A key that has expired while ten thousand events wait: one line says so, nothing is lost, and a new key is found by itself.
 #[test]

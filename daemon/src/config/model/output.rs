@@ -36,6 +36,8 @@ pub struct Http {
     pub batch: Option<Batch>,
     /// `compression` of what is sent.
     pub compression: Compression,
+    /// `budget` of a metered link.
+    pub budget: Option<Budget>,
     /// `timeout` of one request.
     pub timeout: Duration,
     /// `ca`, and `cert` with `key` for functions that ask for a certificate.
@@ -192,6 +194,17 @@ pub struct Aliyun {
     pub secret: Secret,
     /// `security_token` of temporary credentials.
     pub token: Option<Secret>,
+}
+
+/// `budget`: what a metered link allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// `bytes_per_day`, both ways.
+    pub bytes_per_day: Option<u64>,
+    /// `hours`: from and until which time of day summaries are sent; over midnight where the second is before the first.
+    pub hours: Option<(jiff::civil::Time, jiff::civil::Time)>,
+    /// The name of the time zone that days and hours are of: `gateway.timezone`.
+    pub zone: String,
 }
 
 /// How many events go into one request.

@@ -1,14 +1,16 @@
 //! What all functions behind an HTTP address have in common.
 
 use crate::config::field::Field;
-use crate::config::model::{Auth, Batch, Compression, Content, Http, Tls};
+use crate::config::model::{Auth, Batch, Budget, Compression, Content, Http, Tls};
 use crate::config::reader::Section;
 use crate::config::{schema, secrets};
+use jiff::civil::Time;
 use std::time::Duration;
 
-/// `batch`, `compression` and `timeout`: a function at no address yet, that is not signed for.
+/// `batch`, `budget`, `compression` and `timeout`: a function at no address yet, that is not signed for.
 pub(super) fn read(section: &Section<'_>, content: Content, tls: Tls) -> Http {
     let batch = section.get("batch").and_then(|field| batch(&field));
+    let budget = section.get("budget").and_then(|field| budget(&field));
     let compression = section.choice(
         "compression",
         &[("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)],
@@ -19,6 +21,7 @@ pub(super) fn read(section: &Section<'_>, content: Content, tls: Tls) -> Http {
         auth: Auth::None,
         content,
         batch,
+        budget,
         compression: compression.unwrap_or(Compression::None),
         timeout: timeout.unwrap_or(Duration::from_secs(30)),
         tls,
@@ -129,4 +132,35 @@ fn batch(field: &Field<'_>) -> Option<Batch> {
         bytes: bytes.and_then(|n| usize::try_from(n).ok()).unwrap_or(256 << 10),
         linger: linger.unwrap_or(Duration::from_millis(100)),
     })
+}
+
+fn budget(field: &Field<'_>) -> Option<Budget> {
+    let section =
+        field.section(&schema::BUDGET, "budget = { bytes_per_day = \"5MB\", hours = \"01:00-05:00\" }")?;
+    // Less than this would not carry a single request and its answer for sure.
+    let bytes_per_day = section.size("bytes_per_day", 10_240..=1 << 40);
+    let hours = section.get("hours");
+    if bytes_per_day.is_none() && hours.is_none() && !section.has("bytes_per_day") && !section.has_unknown() {
+        field.bad("says nothing", "write bytes_per_day = \"5MB\", hours = \"01:00-05:00\", or both");
+    }
+    let hours = hours.and_then(|field| hours_of(&field));
+    section.finish();
+    Some(Budget { bytes_per_day, hours, zone: String::new() })
+}
+
+fn hours_of(field: &Field<'_>) -> Option<(Time, Time)> {
+    const HOW: &str = "write two times of day: \"01:00-05:00\", or over midnight \"22:00-06:00\"";
+    let text = field.filled()?;
+    let time = |text: &str| {
+        text.trim().parse::<Time>().map_err(|_| format!("`{}` is not a time of day", text.trim()))
+    };
+    let both = match text.split_once('-') {
+        Some((from, until)) => time(from).and_then(|from| Ok((from, time(until)?))),
+        None => Err("there is no `-` in it".to_owned()),
+    };
+    let both = both.and_then(|(from, until)| match from == until {
+        true => Err("both are the same".to_owned()),
+        false => Ok((from, until)),
+    });
+    field.parsed(text, both, "hours of a day", HOW)
 }

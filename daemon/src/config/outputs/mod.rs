@@ -32,8 +32,8 @@ const KINDS: [(&str, Kind); 6] = [
     ("file", Kind::File),
 ];
 
-/// All outputs in the order of the file.
-pub(super) fn read(root: &Section<'_>) -> Vec<Output> {
+/// All outputs in the order of the file. Days and hours of budgets are those of `zone`.
+pub(super) fn read(root: &Section<'_>, zone: &str) -> Vec<Output> {
     let entries = root.named("outputs");
     if entries.is_empty() && !root.has("outputs") && !root.misspelt("outputs") {
         root.cx
@@ -41,15 +41,15 @@ pub(super) fn read(root: &Section<'_>) -> Vec<Output> {
             .help("add [outputs.ingest] with url = \"https://…\" to send them to a function")
             .report();
     }
-    entries.iter().map(one).collect()
+    entries.iter().map(|entry| one(entry, zone)).collect()
 }
 
-fn one(entry: &Named<'_>) -> Output {
+fn one(entry: &Named<'_>, zone: &str) -> Output {
     // An output that could not be read keeps its name, so that what refers to it is not reported too.
-    Output { name: entry.name.to_owned(), kind: kind(entry).unwrap_or(OutputKind::File(None)) }
+    Output { name: entry.name.to_owned(), kind: kind(entry, zone).unwrap_or(OutputKind::File(None)) }
 }
 
-fn kind(entry: &Named<'_>) -> Option<OutputKind> {
+fn kind(entry: &Named<'_>, zone: &str) -> Option<OutputKind> {
     let section = entry.field.section(&schema::OUTPUT_HTTP, "[outputs.NAME]")?;
     let kind = match section.choice("type", &KINDS) {
         Some(kind) => kind,
@@ -65,7 +65,11 @@ fn kind(entry: &Named<'_>) -> Option<OutputKind> {
         Kind::Aliyun => aliyun::read(section.with_schema(&schema::OUTPUT_ALIYUN)),
         Kind::File => return file(section.with_schema(&schema::OUTPUT_FILE)),
     };
-    function.map(|http| OutputKind::Http(Box::new(http)))
+    let mut function = function?;
+    if let Some(budget) = &mut function.budget {
+        zone.clone_into(&mut budget.zone);
+    }
+    Some(OutputKind::Http(Box::new(function)))
 }
 
 fn file(section: Section<'_>) -> Option<OutputKind> {

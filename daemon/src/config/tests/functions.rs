@@ -3,7 +3,8 @@
 use super::errors::check;
 use super::{read, valid};
 use crate::config::model::{
-    Aliyun, Auth, Aws, AwsCredentials, AwsIot, Content, Google, Hmac, Http, OAuth2, OutputKind, Secret, Tls,
+    Aliyun, Auth, Aws, AwsCredentials, AwsIot, Budget, Content, Google, Hmac, Http, OAuth2, OutputKind,
+    Secret, Tls,
 };
 
 const STREAM: &str = "[streams.s]\ntopic = \"a/{metric}\"\n";
@@ -59,6 +60,20 @@ fn certificates_and_binary_mode() {
     assert_eq!(http.content, Content::Binary);
     let path = |name: &str| Some(format!("/etc/tidegate/{name}").into());
     assert_eq!(http.tls, Tls { ca: path("ca"), cert: path("c"), key: path("k") });
+}
+
+#[test]
+fn budgets() {
+    let http = function(
+        "url = \"https://f.example/\"\nbudget = { bytes_per_day = \"5MB\", hours = \"22:00-06:30\" }",
+    );
+    let time = |text: &str| text.parse().unwrap();
+    let expected = Budget {
+        bytes_per_day: Some(5_000_000),
+        hours: Some((time("22:00"), time("06:30"))),
+        zone: "Europe/Amsterdam".into(),
+    };
+    assert_eq!(http.budget, Some(expected));
 }
 
 #[test]
@@ -153,6 +168,10 @@ fn what_is_refused() {
         (format!("{https}auth = {{ header = {{ name = \"Host\", value = {{ env = \"B\" }} }} }}"), "3: `name` is a header that tidegate sets itself"),
         (format!("{https}auth = {{ function_key = {{ env = \"B\" }} }}"), "3: unknown key `function_key`: belongs to type = \"azure\""),
         (format!("{https}mode = \"binary\"\nbatch = {{}}"), "3: `mode` holds one event per request"),
+        (format!("{https}budget = {{}}"), "3: `budget` says nothing"),
+        (format!("{https}budget = {{ bytes_per_day = \"1kB\" }}"), "3: `bytes_per_day` has to be between 10KiB and 1TiB"),
+        (format!("{https}budget = {{ hours = \"1am-5am\" }}"), "3: `1am-5am` is not hours of a day: `1am` is not a time of day"),
+        (format!("{https}budget = {{ hours = \"01:00-01:00\" }}"), "3: `01:00-01:00` is not hours of a day: both are the same"),
         (format!("{https}cert = \"c\""), "3: `cert` needs `key` too"),
         (
             "[outputs.o]\ntype = \"aws-lambda\"".into(),

@@ -76,6 +76,7 @@ fn four_lines_are_enough() {
         content: Content::Structured,
         batch: None,
         compression: Compression::None,
+        budget: None,
         timeout: Duration::from_secs(30),
         tls: Tls::default(),
     };

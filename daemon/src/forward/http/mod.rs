@@ -56,8 +56,10 @@ impl Function {
     /// Signs and sends; what comes back is the response, or what to make of its absence.
     async fn exchange(&mut self, client: &Client, mut request: Request) -> Result<Response, Answer> {
         self.signer.sign(client, &mut request).await?;
+        self.state.moved(head_bytes(request.headers()) + request.url().as_str().len() + body_bytes(&request));
         let url = request.url().clone();
         let response = client.execute(request).await.map_err(|error| self.broke(&error, &url))?;
+        self.state.moved(head_bytes(response.headers()));
         if matches!(response.status().as_u16(), 401 | 403) {
             self.signer.forget();
         }
@@ -82,6 +84,7 @@ impl Function {
         let mut response = self.exchange(&client, request).await?;
         let (start, truncated) =
             start_of_body(&mut response).await.map_err(|error| self.broke(&error, &url))?;
+        self.state.moved(start.len());
         let headers = response.headers();
         let reply = Reply {
             status: response.status().as_u16(),
@@ -163,6 +166,16 @@ impl Destination for Function {
 
 fn problem(why: String) -> Answer {
     Answer::DestinationProblem { why }
+}
+
+/// The bytes of a head: first line, and headers with what stands between and behind them. A few are added later (`Host` …).
+fn head_bytes(headers: &HeaderMap) -> usize {
+    const FIRST_LINE: usize = 20;
+    FIRST_LINE + headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
+}
+
+fn body_bytes(request: &Request) -> usize {
+    request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len)
 }
 
 /// At most [`limits::ANSWER_BYTES_MAX`] of the body, and whether there was more.

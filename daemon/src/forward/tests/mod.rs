@@ -1,6 +1,7 @@
 //! The forwarder against real servers and files.
 
 mod files;
+mod budgets;
 mod functions;
 mod signing;
 mod speed;
@@ -197,6 +198,7 @@ fn http(url: String) -> Http {
         content: Content::Structured,
         batch: None,
         compression: Compression::None,
+        budget: None,
         timeout: Duration::from_secs(10),
         tls: Tls::default(),
     }

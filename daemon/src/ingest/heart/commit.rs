@@ -32,6 +32,7 @@ impl Heart {
     /// Writes what was taken, after what the clock asks for.
     fn commit(&mut self, now: Instant) {
         let (mail, waiting) = self.parts.mailbox.take();
+        self.thin(mail.thin);
         self.batch.mail.append(mail);
         self.batch.waiting = waiting;
         loop {

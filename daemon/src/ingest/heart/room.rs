@@ -23,6 +23,9 @@ const PRESS_EVERY: Duration = Duration::from_secs(1);
 /// When nothing more could be had it is tried again once this part of `max_size` has changed.
 const CHANGE: u64 = 64;
 
+/// So much is made less at a time where outputs with a budget cannot carry it all.
+const THIN_BYTES: u64 = 256 << 10;
+
 /// What is known of the room that there is.
 #[derive(Debug, Default)]
 pub(super) struct Room {
@@ -34,6 +37,8 @@ pub(super) struct Room {
     pressed: Option<Instant>,
     /// There is none: nothing is taken.
     full: bool,
+    /// More waits for an output with a budget than that can carry.
+    thin: bool,
     /// Something was given up since there was room.
     dropping: bool,
     /// Bytes written since the start, …
@@ -58,9 +63,14 @@ impl Heart {
         self.room.full
     }
 
+    /// More waits for an output with a budget than that can carry: some of it is merged in the next turn.
+    pub(super) fn thin(&mut self, wanted: bool) {
+        self.room.thin |= wanted && self.parts.when_full == WhenFull::RollUp;
+    }
+
     /// Whether there is more room to be made, at once.
     pub(super) fn is_shedding(&self) -> bool {
-        self.room.shedding && self.room.spent.is_none() && self.trouble.is_none()
+        (self.room.thin || self.room.shedding && self.room.spent.is_none()) && self.trouble.is_none()
     }
 
     /// Makes some room where that is due: one transaction, so that what comes in does not wait for long.
@@ -78,6 +88,12 @@ impl Heart {
             self.room.spent = None;
             match self.shed((used - max / 16 * LOW) / SPREAD) {
                 Ok(shed) => self.made_room(shed, used),
+                Err(error) => return self.refused(&error, None, now),
+            }
+        }
+        if std::mem::take(&mut self.room.thin) && !self.room.shedding {
+            match self.parts.store.roll_up(THIN_BYTES) {
+                Ok(shed) => self.made_room(Shed { spent: false, ..shed }, used),
                 Err(error) => return self.refused(&error, None, now),
             }
         }
