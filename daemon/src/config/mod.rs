@@ -19,6 +19,7 @@ mod field;
 mod reader;
 mod secrets;
 mod gateway;
+mod broker;
 mod sources;
 mod streams;
 mod aggregates;

@@ -6,15 +6,16 @@ mod subscribe;
 use self::dial::{Failure, FailureKind};
 use super::backoff::Backoff;
 use super::connection::{Connection, Over};
-use super::encode;
-use super::wire::{ConnAck, Packet};
-use super::{Context, reasons, stopped};
+use super::{Context, stopped};
 use crate::config::model::{Mqtt, Protocol};
 use crate::ingest::intake::{Input, Link};
 use crate::limits;
 use crate::pulse::Pulse;
+use crate::wire::decode::{ConnAck, Packet};
+use crate::wire::dial::Dialer;
+use crate::wire::frame::Fault;
+use crate::wire::{encode, reasons};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -79,8 +80,7 @@ struct Client {
     subscribed: bool,
     /// It has been said that it is tried in the older version.
     told_older: bool,
-    /// Read once: the files of the system's authorities do not change often.
-    tls: Option<Arc<rustls::ClientConfig>>,
+    dialer: Dialer,
 }
 
 /// What one connection is waiting for.
@@ -114,6 +114,7 @@ impl Client {
     fn new(cfg: Mqtt, removed: Vec<String>, context: Context) -> Client {
         let subscriptions = subscriptions(&cfg);
         let version = cfg.protocol;
+        let dialer = Dialer::new(&cfg.host, cfg.port, cfg.tls.clone());
         Client {
             cfg,
             context,
@@ -125,7 +126,7 @@ impl Client {
             closed_soon: 0,
             subscribed: false,
             told_older: false,
-            tls: None,
+            dialer,
         }
     }
 
@@ -232,7 +233,7 @@ impl Client {
             stable_at: (self.closed_soon > 0).then_some(now + limits::STABLE_AFTER),
             pinged: None,
         };
-        let too_long = |fault: super::frame::Fault| fault.to_string();
+        let too_long = |fault: Fault| fault.to_string();
         let out = &mut connection.wire.out;
         if connack.session_present {
             for filters in self.removed.chunks(limits::FILTERS_PER_PACKET_MAX) {
@@ -261,9 +262,9 @@ impl Client {
         match packet {
             Packet::SubAck { id, codes } => self.answered(id, codes, connection, progress),
             Packet::Disconnect { code, reason } => {
-                Err(reasons::disconnect(code, reason.as_deref(), &self.cfg))
+                Err(reasons::disconnect(code, reason.as_deref(), &self.cfg.client_id))
             }
-            Packet::PingResp | Packet::UnsubAck { .. } | Packet::Stray => Ok(()),
+            Packet::PingResp | Packet::UnsubAck { .. } | Packet::Stray | Packet::PubAck { .. } => Ok(()),
             _ => Err("the broker sent a packet that only a client may send".into()),
         }
     }
@@ -362,7 +363,7 @@ impl Client {
         }
         match self.closed_soon {
             times if failure.kind == FailureKind::Closed && times >= 3 => {
-                reasons::closes_again(times, &self.cfg)
+                reasons::closes_again(times, &self.cfg.client_id)
             }
             _ => failure.text.clone(),
         }

@@ -6,13 +6,14 @@
 
 use super::Context;
 use super::acks::{Acks, Owed};
-use super::frame::Fault;
 use super::reader::{Reader, Taken};
-use super::wire::Packet;
 use crate::clock::uptime;
 use crate::config::model::Protocol;
 use crate::ingest::intake::{Input, Link, Run};
 use crate::limits;
+use crate::wire::decode::Packet;
+use crate::wire::dial::Stream;
+use crate::wire::frame::Fault;
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -21,12 +22,8 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tidegate_pipeline::verdict::Reason;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep_until};
-
-/// A byte stream: TCP, or TLS over it.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Why a connection is over.
 #[derive(Debug, thiserror::Error)]

@@ -12,15 +12,11 @@ pub mod acks;
 mod backoff;
 pub mod client;
 mod connection;
-mod encode;
-mod frame;
 pub mod listener;
 mod reader;
-mod reasons;
 mod registry;
 mod session;
 pub mod state;
-mod wire;
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,11 @@
 //! From bytes to packets: a buffer that is filled by reads, and emptied of all complete packets at once.
 
 use super::acks::{Acks, Owed, Repeat};
-use super::frame::{self, Fault, Header, kind};
-use super::wire::{self, Packet};
 use crate::config::model::Protocol;
 use crate::ingest::intake::Message;
 use crate::limits;
+use crate::wire::decode::{self, Packet};
+use crate::wire::frame::{self, Fault, Header, kind};
 use bytes::{Buf, Bytes, BytesMut};
 use std::ops::Range;
 
@@ -109,7 +109,7 @@ impl Reader {
                 what: "a PUBLISH before the connection is open",
             }),
             Next::Packet(header) => {
-                let packet = wire::decode(&header, &self.buffer[..header.total], version)?;
+                let packet = decode::decode(&header, &self.buffer[..header.total], version)?;
                 self.buffer.advance(header.total);
                 Ok(Some(packet))
             }
@@ -165,7 +165,7 @@ impl Reader {
     ) -> Result<(), Fault> {
         let packet = &self.buffer[whole.clone()];
         if header.kind != kind::PUBLISH {
-            taken.packets.push(wire::decode(header, packet, Some(version))?);
+            taken.packets.push(decode::decode(header, packet, Some(version))?);
             return Ok(());
         }
         let publish = frame::publish(header.flags, &packet[header.length..], version)?;

@@ -1,16 +1,17 @@
 //! One client of the listener, from its CONNECT to its end.
 
-use super::connection::{Connection, Over, Stream, Wire};
-use super::encode::{self, Welcome};
-use super::frame::{Fault, code};
+use super::connection::{Connection, Over, Wire};
 use super::listener::House;
 use super::registry::Place;
 use super::stopped;
-use super::wire::{Connect, Packet, Will};
 use crate::config::model::Protocol;
 use crate::ingest::intake::Link;
 use crate::limits;
 use crate::secret::SecretText;
+use crate::wire::decode::{Connect, Packet, Will};
+use crate::wire::dial::Stream;
+use crate::wire::encode::{self, Welcome};
+use crate::wire::frame::{Fault, code};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -254,7 +255,7 @@ impl Client {
             // 0x04: with the will (MQTT 5 section 3.14.2.1).
             Packet::Disconnect { code: 0x04, .. } => return Ok(Some(End::Gone)),
             Packet::Disconnect { .. } => return Ok(Some(End::Left)),
-            Packet::Stray => {}
+            Packet::Stray | Packet::PubAck { .. } => {}
             Packet::Connect(_) | Packet::ConnectUnknown => {
                 return Err(Fault { code: code::PROTOCOL_ERROR, what: "a second CONNECT" });
             }

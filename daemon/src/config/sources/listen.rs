@@ -1,6 +1,6 @@
 //! `type = "listen"`: sensors connect to us.
 
-use super::login;
+use crate::config::broker::login;
 use crate::config::buffer::address;
 use crate::config::field::Field;
 use crate::config::model::{Listen, Login};

@@ -1,12 +1,11 @@
 //! `[sources.NAME]`: where messages come from.
 
-mod broker_url;
 mod listen;
 mod mqtt;
 
-use super::model::{Login, Source, SourceKind};
+use super::model::{Source, SourceKind};
 use super::reader::{Named, Section};
-use super::{schema, secrets};
+use super::schema;
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -46,16 +45,6 @@ fn kind(entry: &Named<'_>, gateway: &str) -> Option<SourceKind> {
         Kind::Mqtt => SourceKind::Mqtt(mqtt::read(section, entry.name, gateway)),
         Kind::Listen => SourceKind::Listen(listen::read(section.with_schema(&schema::SOURCE_LISTEN))),
     })
-}
-
-fn login(section: &Section<'_>) -> Option<Login> {
-    let user = section.get("username").and_then(|field| field.filled());
-    let password = section.get("password");
-    if let (Some(password), false) = (&password, section.has("username")) {
-        password.bad("has no `username`", "MQTT knows no password without a user name: add username = \"…\"");
-    }
-    let password = password.and_then(|field| secrets::read(&field));
-    Some(Login { user: user?.to_owned(), password })
 }
 
 /// Two connections with one client id throw each other out; two to one broker receive everything twice.

@@ -1,10 +1,9 @@
 //! `type = "mqtt"`: a broker that we subscribe to.
 
-use super::{broker_url, login};
+use crate::config::broker;
 use crate::config::field::Field;
 use crate::config::model::{Mqtt, Protocol};
 use crate::config::reader::Section;
-use crate::config::tls;
 use crate::config::units::duration_text;
 use crate::limits::{PACKET_BYTES_LIMIT, PACKET_BYTES_MAX, RECEIVE_MAX};
 use std::ops::RangeInclusive;
@@ -35,8 +34,10 @@ pub(super) fn default(name: &str, gateway: &str) -> Mqtt {
 
 pub(super) fn read(section: Section<'_>, name: &str, gateway: &str) -> Mqtt {
     let mut mqtt = default(name, gateway);
-    read_address(&section, &mut mqtt);
-    mqtt.login = login(&section);
+    if let Some((address, tls)) = broker::address(&section) {
+        (mqtt.host, mqtt.port, mqtt.tls) = (address.host, address.port, tls);
+    }
+    mqtt.login = broker::login(&section);
     if let Some(protocol) = section.choice("protocol", &[("5", Protocol::V5), ("3.1.1", Protocol::V4)]) {
         mqtt.protocol = protocol;
     }
@@ -44,7 +45,7 @@ pub(super) fn read(section: Section<'_>, name: &str, gateway: &str) -> Mqtt {
         mqtt.qos = qos;
     }
     mqtt.session_expiry = session(&section, mqtt.session_expiry);
-    if let Some(id) = section.get("client_id").and_then(|field| client_id(&field)) {
+    if let Some(id) = broker::client_id(&section) {
         mqtt.client_id = id;
     }
     mqtt.shared_group = section.get("shared_group").and_then(|field| shared_group(&field));
@@ -63,21 +64,6 @@ pub(super) fn read(section: Section<'_>, name: &str, gateway: &str) -> Mqtt {
     mqtt.rejects_backlog = backlog.unwrap_or_default();
     section.finish();
     mqtt
-}
-
-fn read_address(section: &Section<'_>, mqtt: &mut Mqtt) {
-    let url = section.get("url");
-    let files = tls::read(section);
-    let Some(address) = url.as_ref().and_then(broker_url::read) else { return };
-    if let (Some(url), Some(_), false) = (&url, &files, address.tls) {
-        url.bad(
-            "does not use TLS, but `ca` or `cert` is given",
-            &format!("write mqtts://{} with TLS, or remove `ca`, `cert` and `key`", address.host),
-        );
-    }
-    mqtt.tls = address.tls.then(|| files.unwrap_or_default());
-    mqtt.host = address.host;
-    mqtt.port = address.port;
 }
 
 fn qos(field: &Field<'_>) -> Option<u8> {
@@ -117,15 +103,6 @@ fn whole_seconds(field: &Field<'_>, allowed: RangeInclusive<Duration>) -> Option
         return None;
     }
     Some(span)
-}
-
-fn client_id(field: &Field<'_>) -> Option<String> {
-    let id = field.filled()?;
-    if id.len() > 256 || id.chars().any(char::is_control) {
-        field.bad("is too long or holds control characters", "write at most 256 plain characters");
-        return None;
-    }
-    Some(id.to_owned())
 }
 
 /// A ShareName holds none of `/`, `+` and `#` (\[MQTT-4.8.2-1\], \[MQTT-4.8.2-2\]).

@@ -1,20 +1,13 @@
-//! From an address to a session: TCP, TLS, CONNECT, CONNACK.
+//! From an address to a session: CONNECT, CONNACK.
 
 use super::Client;
-use crate::config::model::Tls;
-use crate::limits;
-use crate::mqtt::connection::{Stream, Wire};
-use crate::mqtt::encode::{self, Hello};
-use crate::mqtt::reasons;
-use crate::mqtt::wire::{ConnAck, Packet};
-use crate::secret::{self, SecretText};
-use crate::tls;
-use std::sync::Arc;
+use crate::mqtt::connection::Wire;
+use crate::secret::SecretText;
+use crate::wire::decode::{ConnAck, Packet};
+use crate::wire::dial::password;
+use crate::wire::encode::{self, Hello};
+use crate::wire::reasons;
 use std::time::Duration;
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 /// Why there is no connection (any more).
 pub(super) struct Failure {
@@ -45,9 +38,9 @@ impl Failure {
 impl Client {
     /// From nothing to CONNACK.
     pub(super) async fn open(&mut self) -> Result<(Wire, ConnAck), Failure> {
-        let stream = self.dial().await?;
+        let stream = self.dialer.dial().await.map_err(Failure::before)?;
         let mut wire = Wire::new(stream, self.cfg.packet_bytes_max);
-        let password = self.password().await?;
+        let password = password(self.cfg.login.as_ref()).await.map_err(Failure::before)?;
         let login = self
             .cfg
             .login
@@ -74,12 +67,12 @@ impl Client {
                 ..Failure::before(reasons::connack(
                     connack.code,
                     connack.reason.as_deref(),
-                    &self.cfg,
+                    reasons::Who::new(&self.cfg.client_id, self.cfg.login.as_ref()),
                     self.version,
                 ))
             }),
             Ok(Packet::Disconnect { code, reason }) => {
-                Err(Failure::before(reasons::disconnect(code, reason.as_deref(), &self.cfg)))
+                Err(Failure::before(reasons::disconnect(code, reason.as_deref(), &self.cfg.client_id)))
             }
             Ok(_) => Err(Failure::before(
                 "what answers there is not an MQTT broker: it answered CONNECT with another packet",
@@ -92,74 +85,5 @@ impl Client {
             }),
             Err(over) => Err(Failure::before(format!("no session with the broker: {over}"))),
         }
-    }
-
-    async fn dial(&mut self) -> Result<Box<dyn Stream>, Failure> {
-        let (host, port) = (self.cfg.host.clone(), self.cfg.port);
-        let found = timeout(limits::LOOKUP_TIMEOUT, lookup_host((host.as_str(), port))).await;
-        let addresses: Vec<_> = match found.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
-            Ok(addresses) => addresses.collect(),
-            Err(error) => {
-                // What the system says changes with its mood, and would make each attempt a new problem.
-                tracing::debug!(source = self.context.name, %error, "no address");
-                return Err(Failure::before(format!(
-                    "the name {host} cannot be resolved: check the network and its DNS, and the name in `url`"
-                )));
-            }
-        };
-        let tcp = TcpStream::connect(addresses.as_slice()).await;
-        let tcp =
-            tcp.map_err(|error| Failure::before(reasons::unreachable(&format!("{host}:{port}"), &error)))?;
-        // Without it an acknowledgement could wait for the answer to the one before.
-        let _ = tcp.set_nodelay(true);
-        match self.cfg.tls.clone() {
-            None => Ok(Box::new(tcp)),
-            // Read again after a failure: the files may have changed.
-            Some(settings) => {
-                Ok(Box::new(self.secure(tcp, settings).await.inspect_err(|_| self.tls = None)?))
-            }
-        }
-    }
-
-    async fn secure(&mut self, tcp: TcpStream, settings: Tls) -> Result<TlsStream<TcpStream>, Failure> {
-        let (host, port) = (self.cfg.host.as_str(), self.cfg.port);
-        let config = match &self.tls {
-            Some(config) => Arc::clone(config),
-            None => {
-                let config = blocking(move || tls::client_config(&settings)).await?;
-                Arc::clone(self.tls.insert(config))
-            }
-        };
-        let name = rustls::pki_types::ServerName::try_from(host.to_owned())
-            .map_err(|_| Failure::before(format!("`{host}` cannot be the name in a certificate")))?;
-        TlsConnector::from(config).connect(name, tcp).await.map_err(|error| {
-            let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            Failure::before(match cause {
-                Some(cause) => {
-                    format!("TLS with {host}:{port} failed{}", tls::why(cause, "mqtt", "mqtts"))
-                }
-                None => format!("TLS with {host}:{port} failed ({error}): check that this port speaks TLS"),
-            })
-        })
-    }
-
-    /// Read for each connection, so that a new password needs no restart.
-    async fn password(&self) -> Result<Option<SecretText>, Failure> {
-        match self.cfg.login.as_ref().and_then(|login| login.password.clone()) {
-            Some(password) => blocking(move || secret::read(&password)).await.map(Some),
-            None => Ok(None),
-        }
-    }
-}
-
-/// Runs something that touches the file system where it holds nobody up.
-async fn blocking<T, E>(job: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Failure>
-where
-    T: Send + 'static,
-    E: std::fmt::Display + Send + 'static,
-{
-    match tokio::task::spawn_blocking(job).await {
-        Ok(result) => result.map_err(|error| Failure::before(error.to_string())),
-        Err(error) => Err(Failure::before(format!("a task was cancelled: {error}"))),
     }
 }

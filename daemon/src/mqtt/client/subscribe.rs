@@ -4,7 +4,7 @@ use super::{Client, Progress};
 use crate::ingest::intake::Input;
 use crate::limits;
 use crate::mqtt::connection::Connection;
-use crate::mqtt::{encode, reasons};
+use crate::wire::{encode, reasons};
 use tokio::time::Instant;
 
 impl Client {

@@ -3,10 +3,10 @@
 use super::broker::publish;
 use crate::config::model::Protocol;
 use crate::mqtt::acks::Acks;
-use crate::mqtt::encode;
-use crate::mqtt::frame::{self, code};
 use crate::mqtt::reader::Reader;
-use crate::mqtt::wire::Packet;
+use crate::wire::decode::Packet;
+use crate::wire::encode;
+use crate::wire::frame::{self, code};
 use bytes::BytesMut;
 use proptest::prelude::*;
 
@@ -50,8 +50,15 @@ fn packets() {
     check(&[0xE0, 2, 0x8B, 0], V5, left(0x8B));
     let said = Some("bye".into());
     check(b"\xE0\x08\x8B\x06\x1F\x00\x03bye", V5, Ok(Some(Packet::Disconnect { code: 0x8B, reason: said })));
-    check(&[0x40, 2, 0, 1], V5, Ok(Some(Packet::Stray)));
-    check(&[0x40, 3, 0, 1, 0], V5, Ok(Some(Packet::Stray)));
+    let puback =
+        |code, reason: Option<&str>| Packet::PubAck { id: 1, code, reason: reason.map(str::to_owned) };
+    check(&[0x40, 2, 0, 1], V5, Ok(Some(puback(0, None))));
+    check(&[0x40, 2, 0, 1], V4, Ok(Some(puback(0, None))));
+    check(&[0x40, 3, 0, 1, 0], V5, Ok(Some(puback(0, None))));
+    check(&[0x40, 3, 0, 1, 0x87], V5, Ok(Some(puback(0x87, None))));
+    check(&[0x40, 4, 0, 1, 0x97, 0], V5, Ok(Some(puback(0x97, None))));
+    check(&[0x40, 9, 0, 1, 0x97, 5, 0x1F, 0, 2, b'n', b'o'], V5, Ok(Some(puback(0x97, Some("no")))));
+    check(&[0x50, 2, 0, 1], V5, Ok(Some(Packet::Stray)));
     check(&[0x90, 3, 0, 1, 0x99], V4, Ok(Some(Packet::SubAck { id: 1, codes: vec![0x99] })));
     check(&[0x90, 4, 0, 1, 0, 0x99], V5, Ok(Some(Packet::SubAck { id: 1, codes: vec![0x99] })));
     check(&[0xB0, 2, 0, 9], V4, Ok(Some(Packet::UnsubAck { id: 9 })));

@@ -9,65 +9,66 @@ use std::ops::Range;
 /// What a peer did that ends the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} (reason code 0x{code:02x})")]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     /// The reason code of the MQTT 5 DISCONNECT (section 3.14.2.1).
-    pub(super) code: u8,
+    pub(crate) code: u8,
     /// What happened, for the log.
-    pub(super) what: &'static str,
+    pub(crate) what: &'static str,
 }
 
 /// Reason codes that we send.
-pub(super) mod code {
-    pub(in crate::mqtt) const MALFORMED: u8 = 0x81;
-    pub(in crate::mqtt) const PROTOCOL_ERROR: u8 = 0x82;
-    pub(in crate::mqtt) const UNSUPPORTED_VERSION: u8 = 0x84;
-    pub(in crate::mqtt) const BAD_CLIENT_ID: u8 = 0x85;
-    pub(in crate::mqtt) const BAD_LOGIN: u8 = 0x86;
-    pub(in crate::mqtt) const NOT_AUTHORIZED: u8 = 0x87;
-    pub(in crate::mqtt) const SERVER_UNAVAILABLE: u8 = 0x88;
-    pub(in crate::mqtt) const SHUTTING_DOWN: u8 = 0x8B;
-    pub(in crate::mqtt) const KEEP_ALIVE_TIMEOUT: u8 = 0x8D;
-    pub(in crate::mqtt) const TAKEN_OVER: u8 = 0x8E;
-    pub(in crate::mqtt) const RECEIVE_MAX_EXCEEDED: u8 = 0x93;
-    pub(in crate::mqtt) const TOPIC_ALIAS_INVALID: u8 = 0x94;
-    pub(in crate::mqtt) const PACKET_TOO_LARGE: u8 = 0x95;
-    pub(in crate::mqtt) const QUOTA_EXCEEDED: u8 = 0x97;
-    pub(in crate::mqtt) const QOS_NOT_SUPPORTED: u8 = 0x9B;
+pub(crate) mod code {
+    pub(crate) const MALFORMED: u8 = 0x81;
+    pub(crate) const PROTOCOL_ERROR: u8 = 0x82;
+    pub(crate) const UNSUPPORTED_VERSION: u8 = 0x84;
+    pub(crate) const BAD_CLIENT_ID: u8 = 0x85;
+    pub(crate) const BAD_LOGIN: u8 = 0x86;
+    pub(crate) const NOT_AUTHORIZED: u8 = 0x87;
+    pub(crate) const SERVER_UNAVAILABLE: u8 = 0x88;
+    pub(crate) const SHUTTING_DOWN: u8 = 0x8B;
+    pub(crate) const KEEP_ALIVE_TIMEOUT: u8 = 0x8D;
+    pub(crate) const TAKEN_OVER: u8 = 0x8E;
+    pub(crate) const RECEIVE_MAX_EXCEEDED: u8 = 0x93;
+    pub(crate) const TOPIC_ALIAS_INVALID: u8 = 0x94;
+    pub(crate) const PACKET_TOO_LARGE: u8 = 0x95;
+    pub(crate) const QUOTA_EXCEEDED: u8 = 0x97;
+    pub(crate) const QOS_NOT_SUPPORTED: u8 = 0x9B;
 }
 
-pub(super) fn malformed(what: &'static str) -> Fault {
+pub(crate) fn malformed(what: &'static str) -> Fault {
     Fault { code: code::MALFORMED, what }
 }
 
 /// Packet types (MQTT 5 section 2.1.2).
-pub(super) mod kind {
-    pub(in crate::mqtt) const CONNECT: u8 = 1;
-    pub(in crate::mqtt) const CONNACK: u8 = 2;
-    pub(in crate::mqtt) const PUBLISH: u8 = 3;
-    pub(in crate::mqtt) const SUBSCRIBE: u8 = 8;
-    pub(in crate::mqtt) const SUBACK: u8 = 9;
-    pub(in crate::mqtt) const UNSUBSCRIBE: u8 = 10;
-    pub(in crate::mqtt) const UNSUBACK: u8 = 11;
-    pub(in crate::mqtt) const PINGREQ: u8 = 12;
-    pub(in crate::mqtt) const PINGRESP: u8 = 13;
-    pub(in crate::mqtt) const DISCONNECT: u8 = 14;
+pub(crate) mod kind {
+    pub(crate) const CONNECT: u8 = 1;
+    pub(crate) const CONNACK: u8 = 2;
+    pub(crate) const PUBLISH: u8 = 3;
+    pub(crate) const PUBACK: u8 = 4;
+    pub(crate) const SUBSCRIBE: u8 = 8;
+    pub(crate) const SUBACK: u8 = 9;
+    pub(crate) const UNSUBSCRIBE: u8 = 10;
+    pub(crate) const UNSUBACK: u8 = 11;
+    pub(crate) const PINGREQ: u8 = 12;
+    pub(crate) const PINGRESP: u8 = 13;
+    pub(crate) const DISCONNECT: u8 = 14;
 }
 
 /// A fixed header (MQTT 5 section 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// The packet type.
-    pub(super) kind: u8,
+    pub(crate) kind: u8,
     /// The lower four bits of the first byte.
-    pub(super) flags: u8,
+    pub(crate) flags: u8,
     /// Length of the fixed header itself, in bytes.
-    pub(super) length: usize,
+    pub(crate) length: usize,
     /// Bytes of the packet with its fixed header.
-    pub(super) total: usize,
+    pub(crate) total: usize,
 }
 
 /// Reads the fixed header at the beginning of `bytes`; `None` when more bytes are needed.
-pub(super) fn header(bytes: &[u8]) -> Result<Option<Header>, Fault> {
+pub(crate) fn header(bytes: &[u8]) -> Result<Option<Header>, Fault> {
     let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
     let Some((remaining, digits)) = varint(rest)? else { return Ok(None) };
     let length = 1 + digits;
@@ -75,7 +76,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Option<Header>, Fault> {
 }
 
 /// Reads a variable byte integer (section 1.5.5): its value and its length; `None` when more bytes are needed.
-pub(super) fn varint(bytes: &[u8]) -> Result<Option<(usize, usize)>, Fault> {
+pub(crate) fn varint(bytes: &[u8]) -> Result<Option<(usize, usize)>, Fault> {
     let mut value = 0;
     for (index, &byte) in bytes.iter().take(4).enumerate() {
         value |= usize::from(byte & 0x7F) << (7 * index);
@@ -87,23 +88,23 @@ pub(super) fn varint(bytes: &[u8]) -> Result<Option<(usize, usize)>, Fault> {
 }
 
 /// Reads a big-endian number at the beginning of `bytes`.
-pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]))
 }
 
 /// What a PUBLISH holds, as ranges of its body (what follows the fixed header).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Publish {
-    pub(super) topic: Range<usize>,
-    pub(super) payload: Range<usize>,
+pub(crate) struct Publish {
+    pub(crate) topic: Range<usize>,
+    pub(crate) payload: Range<usize>,
     /// `None` at QoS 0.
-    pub(super) packet_id: Option<u16>,
-    pub(super) dup: bool,
-    pub(super) retain: bool,
+    pub(crate) packet_id: Option<u16>,
+    pub(crate) dup: bool,
+    pub(crate) retain: bool,
 }
 
 /// Parses the body of a PUBLISH (section 3.3). The topic is not looked at.
-pub(super) fn publish(flags: u8, body: &[u8], version: Protocol) -> Result<Publish, Fault> {
+pub(crate) fn publish(flags: u8, body: &[u8], version: Protocol) -> Result<Publish, Fault> {
     let (packet_id, topic, mut at) = publish_head(flags, body)?;
     if version == Protocol::V5 {
         let (length, digits) = varint(&body[at..])?.ok_or(malformed("a PUBLISH ends in its properties"))?;
@@ -124,7 +125,7 @@ pub(super) fn publish(flags: u8, body: &[u8], version: Protocol) -> Result<Publi
 
 /// Parses what stands before the properties: packet identifier, topic, and where the rest begins. `body` may be cut
 /// anywhere behind that.
-pub(super) fn publish_head(flags: u8, body: &[u8]) -> Result<(Option<u16>, Range<usize>, usize), Fault> {
+pub(crate) fn publish_head(flags: u8, body: &[u8]) -> Result<(Option<u16>, Range<usize>, usize), Fault> {
     let length = u16_at(body, 0).ok_or(malformed("a PUBLISH without a topic"))?;
     let topic = 2..2 + usize::from(length);
     if topic.end > body.len() {

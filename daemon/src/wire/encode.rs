@@ -9,32 +9,32 @@ use rumqttc::v5::mqttbytes::{self as mqttbytes5, QoS as QoS5};
 
 /// CONNECT, as our client sends it.
 #[derive(Clone, Debug)]
-pub(super) struct Hello<'a> {
-    pub(super) version: Protocol,
-    pub(super) client_id: &'a str,
-    pub(super) clean: bool,
+pub(crate) struct Hello<'a> {
+    pub(crate) version: Protocol,
+    pub(crate) client_id: &'a str,
+    pub(crate) clean: bool,
     /// Seconds.
-    pub(super) keep_alive: u16,
-    pub(super) login: Option<(&'a str, &'a str)>,
+    pub(crate) keep_alive: u16,
+    pub(crate) login: Option<(&'a str, &'a str)>,
     /// Seconds.
-    pub(super) session_expiry: u32,
-    pub(super) receive_max: u16,
-    pub(super) packet_bytes_max: u32,
+    pub(crate) session_expiry: u32,
+    pub(crate) receive_max: u16,
+    pub(crate) packet_bytes_max: u32,
 }
 
 /// CONNACK, as the listener sends it on success.
 #[derive(Clone, Debug)]
-pub(super) struct Welcome {
-    pub(super) receive_max: u16,
-    pub(super) packet_bytes_max: u32,
-    pub(super) assigned_client_id: Option<String>,
+pub(crate) struct Welcome {
+    pub(crate) receive_max: u16,
+    pub(crate) packet_bytes_max: u32,
+    pub(crate) assigned_client_id: Option<String>,
 }
 
 /// Appends a CONNECT.
 ///
 /// # Errors
 /// When a string is longer than MQTT allows (65,535 bytes).
-pub(super) fn connect(hello: &Hello<'_>, out: &mut BytesMut) -> Result<(), Fault> {
+pub(crate) fn connect(hello: &Hello<'_>, out: &mut BytesMut) -> Result<(), Fault> {
     let (user, password) = hello.login.unwrap_or_default();
     fits([hello.client_id, user, password])?;
     match hello.version {
@@ -70,7 +70,7 @@ pub(super) fn connect(hello: &Hello<'_>, out: &mut BytesMut) -> Result<(), Fault
 ///
 /// # Errors
 /// When a filter is longer than MQTT allows.
-pub(super) fn subscribe(
+pub(crate) fn subscribe(
     version: Protocol,
     id: u16,
     filters: &[String],
@@ -104,7 +104,7 @@ pub(super) fn subscribe(
 ///
 /// # Errors
 /// When a filter is longer than MQTT allows.
-pub(super) fn unsubscribe(
+pub(crate) fn unsubscribe(
     version: Protocol,
     id: u16,
     filters: &[String],
@@ -126,7 +126,7 @@ pub(super) fn unsubscribe(
 ///
 /// # Errors
 /// When the assigned client id is longer than MQTT allows.
-pub(super) fn welcome(version: Protocol, welcome: &Welcome, out: &mut BytesMut) -> Result<(), Fault> {
+pub(crate) fn welcome(version: Protocol, welcome: &Welcome, out: &mut BytesMut) -> Result<(), Fault> {
     match version {
         Protocol::V4 => {
             v4::ConnAck::new(v4::ConnectReturnCode::Success, false).write(out).map_err(unwritable4)
@@ -161,7 +161,7 @@ pub(super) fn welcome(version: Protocol, welcome: &Welcome, out: &mut BytesMut) 
 }
 
 /// Appends a CONNACK that turns the client away, with a reason code of MQTT 5 or what comes nearest in 3.1.1.
-pub(super) fn refusal(version: Protocol, code: u8, out: &mut BytesMut) {
+pub(crate) fn refusal(version: Protocol, code: u8, out: &mut BytesMut) {
     match version {
         Protocol::V4 => out.put_slice(&[0x20, 2, 0, to_code4(code) as u8]),
         Protocol::V5 => out.put_slice(&[0x20, 3, 0, code, 0]),
@@ -169,12 +169,12 @@ pub(super) fn refusal(version: Protocol, code: u8, out: &mut BytesMut) {
 }
 
 /// Appends a SUBACK with these codes. `codes` comes from a packet that fitted, and is not larger.
-pub(super) fn suback(version: Protocol, id: u16, codes: &[u8], out: &mut BytesMut) {
+pub(crate) fn suback(version: Protocol, id: u16, codes: &[u8], out: &mut BytesMut) {
     answer(0x90, version, id, codes, out);
 }
 
 /// Appends an UNSUBACK for so many filters: nothing was subscribed (0x11), which is no error.
-pub(super) fn unsuback(version: Protocol, id: u16, filters: usize, out: &mut BytesMut) {
+pub(crate) fn unsuback(version: Protocol, id: u16, filters: usize, out: &mut BytesMut) {
     match version {
         Protocol::V4 => answer(0xB0, version, id, &[], out),
         Protocol::V5 => answer(0xB0, version, id, &vec![0x11; filters], out),
@@ -190,6 +190,55 @@ fn answer(first: u8, version: Protocol, id: u16, codes: &[u8], out: &mut BytesMu
     out.put_slice(codes);
 }
 
+/// PUBLISH, as our outputs send it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Publish<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) payload: &'a [u8],
+    /// The packet identifier at QoS 1; `None` at QoS 0.
+    pub(crate) id: Option<u16>,
+    pub(crate) retain: bool,
+}
+
+impl Publish<'_> {
+    /// Bytes of the packet.
+    pub(crate) fn length(&self, version: Protocol) -> usize {
+        let remaining = self.remaining(version);
+        // Seven bits of the length in each byte (MQTT 5 section 1.5.5).
+        let digits = [0x80, 0x4000, 0x20_0000].iter().filter(|first| remaining >= **first).count() + 1;
+        1 + digits + remaining
+    }
+
+    fn remaining(&self, version: Protocol) -> usize {
+        let (id, properties) = (2 * usize::from(self.id.is_some()), usize::from(version == Protocol::V5));
+        2 + self.topic.len() + id + properties + self.payload.len()
+    }
+}
+
+/// Appends a PUBLISH.
+///
+/// # Errors
+/// When the topic, or the whole, is longer than MQTT allows.
+pub(crate) fn publish(version: Protocol, publish: &Publish<'_>, out: &mut BytesMut) -> Result<(), Fault> {
+    const REMAINING_MAX: usize = (1 << 28) - 1;
+    let too_long = Fault { code: code::PACKET_TOO_LARGE, what: "a PUBLISH is longer than MQTT allows" };
+    let topic = u16::try_from(publish.topic.len()).map_err(|_| too_long)?;
+    let remaining = publish.remaining(version);
+    if remaining > REMAINING_MAX {
+        return Err(too_long);
+    }
+    out.put_u8(0x30 | u8::from(publish.id.is_some()) << 1 | u8::from(publish.retain));
+    put_varint(remaining, out);
+    out.put_u16(topic);
+    out.put_slice(publish.topic.as_bytes());
+    if let Some(id) = publish.id {
+        out.put_u16(id);
+    }
+    out.put_bytes(0, usize::from(version == Protocol::V5));
+    out.put_slice(publish.payload);
+    Ok(())
+}
+
 fn put_varint(mut value: usize, out: &mut BytesMut) {
     while value > 0x7F {
         out.put_u8((value & 0x7F) as u8 | 0x80);
@@ -199,17 +248,17 @@ fn put_varint(mut value: usize, out: &mut BytesMut) {
 }
 
 /// Appends a PINGREQ.
-pub(super) fn pingreq(out: &mut BytesMut) {
+pub(crate) fn pingreq(out: &mut BytesMut) {
     out.put_slice(&[0xC0, 0]);
 }
 
 /// Appends a PINGRESP.
-pub(super) fn pingresp(out: &mut BytesMut) {
+pub(crate) fn pingresp(out: &mut BytesMut) {
     out.put_slice(&[0xD0, 0]);
 }
 
 /// Appends a DISCONNECT; 3.1.1 has no reason codes, and a server of 3.1.1 just closes.
-pub(super) fn disconnect(version: Protocol, code: u8, out: &mut BytesMut) {
+pub(crate) fn disconnect(version: Protocol, code: u8, out: &mut BytesMut) {
     match (version, code) {
         (_, 0) => out.put_slice(&[0xE0, 0]),
         (Protocol::V5, code) => out.put_slice(&[0xE0, 1, code]),

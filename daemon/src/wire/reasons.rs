@@ -1,10 +1,24 @@
 //! What the codes of a broker mean, and what to do next, in words.
 
-use crate::config::model::{Mqtt, Protocol};
+use crate::config::model::{Login, Protocol};
 use std::io;
 
+/// As whom we connect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who<'a> {
+    client_id: &'a str,
+    /// Empty where there is none.
+    user: &'a str,
+}
+
+impl<'a> Who<'a> {
+    pub(crate) fn new(client_id: &'a str, login: Option<&'a Login>) -> Who<'a> {
+        Who { client_id, user: login.map_or("", |login| login.user.as_str()) }
+    }
+}
+
 /// Why there is no connection.
-pub(super) fn unreachable(place: &str, error: &io::Error) -> String {
+pub(crate) fn unreachable(place: &str, error: &io::Error) -> String {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
     match error.kind() {
         ConnectionRefused => {
@@ -19,17 +33,16 @@ pub(super) fn unreachable(place: &str, error: &io::Error) -> String {
 }
 
 /// Why a broker refused the connection (CONNACK, MQTT 5 section 3.2.2.2).
-pub(super) fn connack(code: u8, said: Option<&str>, cfg: &Mqtt, version: Protocol) -> String {
-    let user = cfg.login.as_ref().map_or("", |login| login.user.as_str());
+pub(crate) fn connack(code: u8, said: Option<&str>, who: Who<'_>, version: Protocol) -> String {
+    let Who { client_id, user } = who;
     let what = match code {
         0x84 => format!(
             "the broker does not speak MQTT {}: set `protocol` to a version that it speaks",
             if version == Protocol::V5 { "5" } else { "3.1.1" }
         ),
-        0x85 => format!(
-            "the broker refused the client id `{}`: set `client_id` to one that it accepts",
-            cfg.client_id
-        ),
+        0x85 => {
+            format!("the broker refused the client id `{client_id}`: set `client_id` to one that it accepts")
+        }
         0x86 => match user {
             "" => "the broker wants a user name and password: set `username` and `password`".into(),
             user => {
@@ -61,7 +74,7 @@ pub(super) fn connack(code: u8, said: Option<&str>, cfg: &Mqtt, version: Protoco
 }
 
 /// Why a broker refused a subscription (SUBACK, MQTT 5 section 3.9.3).
-pub(super) fn suback(code: u8, filter: &str) -> String {
+pub(crate) fn suback(code: u8, filter: &str) -> String {
     let why = match code {
         0x87 => "this client may not read it: allow it in the broker's access list",
         0x8F => "the broker does not accept such a filter: change the stream's `topic`",
@@ -75,8 +88,27 @@ pub(super) fn suback(code: u8, filter: &str) -> String {
     )
 }
 
+/// Why a broker refused what we published (PUBACK, MQTT 5 section 3.4.2.1).
+pub(crate) fn puback(code: u8, said: Option<&str>, topic: &str, who: Who<'_>) -> String {
+    let user = match who.user {
+        "" => "this client".to_owned(),
+        user => format!("user `{user}`"),
+    };
+    let what = match code {
+        0x87 => format!("the broker does not let {user} publish to `{topic}`: allow it in its access list"),
+        0x90 => format!("the broker does not accept the topic `{topic}`"),
+        0x95 => format!("the broker finds the message to `{topic}` too large"),
+        0x97 => "the broker's quota for us is used up: raise its limits, or publish less".to_owned(),
+        0x99 => format!("the broker does not accept the payload of a message to `{topic}`"),
+        code => {
+            format!("the broker refused a message to `{topic}` with code 0x{code:02x}: look into its log")
+        }
+    };
+    with(what, said)
+}
+
 /// Why a broker ended the connection (DISCONNECT, MQTT 5 section 3.14.2.1).
-pub(super) fn disconnect(code: u8, said: Option<&str>, cfg: &Mqtt) -> String {
+pub(crate) fn disconnect(code: u8, said: Option<&str>, client_id: &str) -> String {
     let what = match code {
         0x00 => "the broker ended the connection".into(),
         0x87 => "the broker withdrew our permission: look into its access list".into(),
@@ -84,9 +116,8 @@ pub(super) fn disconnect(code: u8, said: Option<&str>, cfg: &Mqtt) -> String {
         0x8B => "the broker is shutting down; tidegate keeps trying".into(),
         0x8D => "the broker heard nothing from us for too long: the network lost our pings".into(),
         0x8E => format!(
-            "another client connected with our client id `{}` and took the session over: \
-             give each client its own `client_id`",
-            cfg.client_id
+            "another client connected with our client id `{client_id}` and took the session over: \
+             give each client its own `client_id`"
         ),
         0x93 => "the broker finds too many messages in flight: lower `receive_maximum`".into(),
         0x95 => "the broker finds a packet too large".into(),
@@ -99,12 +130,11 @@ pub(super) fn disconnect(code: u8, said: Option<&str>, cfg: &Mqtt) -> String {
 }
 
 /// What it looks like when a broker accepts us again and again and closes each time without a word.
-pub(super) fn closes_again(times: u32, cfg: &Mqtt) -> String {
+pub(crate) fn closes_again(times: u32, client_id: &str) -> String {
     format!(
         "the broker accepted the connection and closed it again, {times} times in a row. It looks as if another client \
-         uses the client id `{}` too (each ends the other's connection), or as if the broker cannot deliver what is \
-         queued for us: give each client its own `client_id`, and look into the broker's log",
-        cfg.client_id
+         uses the client id `{client_id}` too (each ends the other's connection), or as if the broker cannot deliver what is \
+         queued for us: give each client its own `client_id`, and look into the broker's log"
     )
 }
 

@@ -1,5 +1,5 @@
-//! What comes in: one set of packets for both versions, over rumqttc's codecs; PUBLISH and PUBACK are not here, they never become values
-//! (see [`frame`](super::frame) and [`acks`](super::acks)).
+//! What comes in: one set of packets for both versions, over rumqttc's codecs. PUBLISH is not here, it never becomes a value
+//! (see [`frame`](super::frame)).
 //!
 //! What the codecs of rumqttc 0.25.1 cannot do is done here: a DISCONNECT of two or three bytes (its v5 codec fails), a
 //! CONNACK in the 3.1.1 form as the answer to a CONNECT of version 5 (the same), SUBACK with codes that it does not know.
@@ -13,7 +13,7 @@ use rumqttc::v5::mqttbytes::v5;
 
 /// A packet that came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Packet {
+pub(crate) enum Packet {
     Connect(Box<Connect>),
     /// A CONNECT of a version that nobody here speaks.
     ConnectUnknown,
@@ -40,45 +40,59 @@ pub(super) enum Packet {
         code: u8,
         reason: Option<String>,
     },
-    /// An answer to something that we never sent (PUBACK, PUBREC, PUBREL, PUBCOMP).
+    /// The answer to a PUBLISH of ours at QoS 1, with a reason code of MQTT 5.
+    PubAck {
+        id: u16,
+        code: u8,
+        reason: Option<String>,
+    },
+    /// An answer to something that we never send (PUBREC, PUBREL, PUBCOMP).
     Stray,
 }
 
 /// CONNECT, as the listener sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Connect {
-    pub(super) version: Protocol,
-    pub(super) client_id: String,
-    pub(super) clean: bool,
+pub(crate) struct Connect {
+    pub(crate) version: Protocol,
+    pub(crate) client_id: String,
+    pub(crate) clean: bool,
     /// Seconds; 0 is never.
-    pub(super) keep_alive: u16,
-    pub(super) user: String,
-    pub(super) password: String,
-    pub(super) will: Option<Will>,
+    pub(crate) keep_alive: u16,
+    pub(crate) user: String,
+    pub(crate) password: String,
+    pub(crate) will: Option<Will>,
 }
 
 /// The message that a client leaves behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Will {
-    pub(super) topic: Bytes,
-    pub(super) payload: Bytes,
-    pub(super) qos: u8,
+pub(crate) struct Will {
+    pub(crate) topic: Bytes,
+    pub(crate) payload: Bytes,
+    pub(crate) qos: u8,
 }
 
 /// CONNACK, as the client sees it; refusals have the codes of MQTT 5.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ConnAck {
-    pub(super) session_present: bool,
-    pub(super) code: u8,
-    pub(super) reason: Option<String>,
+pub(crate) struct ConnAck {
+    pub(crate) session_present: bool,
+    pub(crate) code: u8,
+    pub(crate) reason: Option<String>,
     /// Seconds; what the broker wants instead of what we asked for.
-    pub(super) keep_alive: Option<u16>,
+    pub(crate) keep_alive: Option<u16>,
     /// Seconds; how long the broker keeps the session, if not as long as we asked.
-    pub(super) session_expiry: Option<u32>,
+    pub(crate) session_expiry: Option<u32>,
+    /// Our publishes at QoS 1 that the broker takes before it acknowledges the first.
+    pub(crate) receive_max: Option<u16>,
+    /// Bytes of the largest packet that it takes.
+    pub(crate) packet_bytes_max: Option<u32>,
+    /// The highest QoS that it takes, if not all of them.
+    pub(crate) qos_max: Option<u8>,
+    /// It keeps no messages for later subscribers.
+    pub(crate) retains_nothing: bool,
 }
 
 /// Decodes a whole packet, fixed header included. `version` is known but for CONNECT.
-pub(super) fn decode(header: &Header, packet: &[u8], version: Option<Protocol>) -> Result<Packet, Fault> {
+pub(crate) fn decode(header: &Header, packet: &[u8], version: Option<Protocol>) -> Result<Packet, Fault> {
     let body = &packet[header.length..];
     let v5 = version == Some(Protocol::V5);
     match header.kind {
@@ -112,7 +126,13 @@ pub(super) fn decode(header: &Header, packet: &[u8], version: Option<Protocol>) 
         kind::PINGREQ => Ok(Packet::PingReq),
         kind::PINGRESP => Ok(Packet::PingResp),
         kind::DISCONNECT => Ok(decode_disconnect(body)),
-        4..=7 => Ok(Packet::Stray),
+        kind::PUBACK => {
+            let id = u16_at(body, 0).ok_or(malformed("a PUBACK without its packet identifier"))?;
+            // Success may be left out, and so may the properties (MQTT 5 section 3.4.2.1).
+            let (code, reason) = (body.get(2).copied().unwrap_or(0), body.get(3..).and_then(reason_string));
+            Ok(Packet::PubAck { id, code, reason })
+        }
+        5..=7 => Ok(Packet::Stray),
         _ => Err(malformed("a packet of a type that does not exist, or AUTH")),
     }
 }
@@ -185,10 +205,17 @@ fn decode_connack(body: &[u8], packet: &[u8], v5: bool) -> Result<Packet, Fault>
         Err(fault) if code == 0 => return Err(fault),
         _ => None,
     };
-    let (reason, keep_alive, session_expiry) = properties
-        .map(|p| (p.reason_string, p.server_keep_alive, p.session_expiry_interval))
-        .unwrap_or_default();
-    Ok(Packet::ConnAck(ConnAck { session_present, code, reason, keep_alive, session_expiry }))
+    let mut connack = ConnAck { session_present, code, ..ConnAck::default() };
+    if let Some(told) = properties {
+        connack.reason = told.reason_string;
+        connack.keep_alive = told.server_keep_alive;
+        connack.session_expiry = told.session_expiry_interval;
+        connack.receive_max = told.receive_max;
+        connack.packet_bytes_max = told.max_packet_size;
+        connack.qos_max = told.max_qos;
+        connack.retains_nothing = told.retain_available == Some(0);
+    }
+    Ok(Packet::ConnAck(connack))
 }
 
 /// The return codes of 3.1.1 (section 3.2.2.3) as reason codes of 5.

@@ -1,7 +1,9 @@
-//! `mqtt://host:port`.
+//! What names a broker, for sources and outputs: `url`, `ca`, `cert`, `key`, `username`, `password`, `client_id`.
 
-use crate::config::field::Field;
-use crate::config::schema;
+use super::field::Field;
+use super::model::{Login, Tls};
+use super::reader::Section;
+use super::{schema, secrets, tls};
 use std::net::Ipv6Addr;
 
 /// Where a broker is. An IPv6 address has no brackets here.
@@ -12,7 +14,44 @@ pub(super) struct BrokerUrl {
     pub(super) tls: bool,
 }
 
-pub(super) fn read(field: &Field<'_>) -> Option<BrokerUrl> {
+/// `url`, with `ca`, `cert` and `key` where it is `mqtts://`.
+pub(super) fn address(section: &Section<'_>) -> Option<(BrokerUrl, Option<Tls>)> {
+    let url = section.get("url");
+    let files = tls::read(section);
+    let address = url.as_ref().and_then(read)?;
+    if let (Some(url), Some(_), false) = (&url, &files, address.tls) {
+        url.bad(
+            "does not use TLS, but `ca` or `cert` is given",
+            &format!("write mqtts://{} with TLS, or remove `ca`, `cert` and `key`", address.host),
+        );
+    }
+    let tls = address.tls.then(|| files.unwrap_or_default());
+    Some((address, tls))
+}
+
+/// `username` and `password`.
+pub(super) fn login(section: &Section<'_>) -> Option<Login> {
+    let user = section.get("username").and_then(|field| field.filled());
+    let password = section.get("password");
+    if let (Some(password), false) = (&password, section.has("username")) {
+        password.bad("has no `username`", "MQTT knows no password without a user name: add username = \"…\"");
+    }
+    let password = password.and_then(|field| secrets::read(&field));
+    Some(Login { user: user?.to_owned(), password })
+}
+
+/// `client_id`.
+pub(super) fn client_id(section: &Section<'_>) -> Option<String> {
+    let field = section.get("client_id")?;
+    let id = field.filled()?;
+    if id.len() > 256 || id.chars().any(char::is_control) {
+        field.bad("is too long or holds control characters", "write at most 256 plain characters");
+        return None;
+    }
+    Some(id.to_owned())
+}
+
+fn read(field: &Field<'_>) -> Option<BrokerUrl> {
     let text = field.text()?;
     let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
     if schema::is_later("sources.NAME.url", scheme) {
