@@ -125,6 +125,32 @@ pub const SINGLES_MAX: u32 = 10_240;
 pub const FILE_EVENTS_MAX: usize = 500;
 /// Bytes that a file output appends with one sync; a single event may be larger.
 pub const FILE_BYTES_MAX: usize = 256 << 10;
+/// Events that an MQTT output publishes in one attempt.
+pub const PUBLISH_EVENTS_MAX: usize = 100;
+/// Bytes of them; a single event may be larger.
+pub const PUBLISH_BYTES_MAX: usize = 256 << 10;
+/// Messages that an MQTT output has published and not seen acknowledged, or fewer where the broker says so.
+pub const PUBLISHES_IN_FLIGHT_MAX: u16 = 100;
+/// An MQTT output that has nothing to publish says so often that it is there, unless the broker wants it otherwise.
+pub const PUBLISH_KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Bytes of the largest packet that an MQTT output takes from its broker, which has little to say.
+pub const PUBLISH_ANSWER_BYTES_MAX: usize = 64 << 10;
+/// Series of which an MQTT output remembers the newest that was retained; of others an amendment may replace it.
+pub const RETAINED_SERIES_MAX: usize = 10_000;
+/// Values that an MQTT output announces for discovery on one connection; more are published without.
+pub const DISCOVERED_MAX: usize = 10_000;
+/// Values of one event that it announces.
+pub const DISCOVERED_PER_EVENT_MAX: usize = 64;
+/// Commands in one answer of a function; those behind them are refused.
+pub const COMMANDS_PER_ANSWER_MAX: usize = 20;
+/// Bytes of a command's payload, and of its topic; a larger one is refused.
+pub const COMMAND_BYTES_MAX: usize = 16 << 10;
+/// Commands of one function that wait to be published; more are refused.
+pub const COMMANDS_WAITING_MAX: usize = 100;
+/// A command that has waited for so long is not published any more: it was meant for another moment.
+pub const COMMAND_AGE_MAX: Duration = Duration::from_secs(30);
+/// How long a broker may take to acknowledge a command.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a configuration file.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// Errors and warnings about a configuration that are shown; all are counted.

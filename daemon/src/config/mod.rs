@@ -153,7 +153,7 @@ fn report_syntax(cx: &Context<'_>, errors: &[toml::de::Error]) -> Option<usize> 
 fn read(root: Section<'_>) -> Config {
     let gateway = gateway::read(&root);
     let sources = sources::read(&root, &gateway.id);
-    let outputs = outputs::read(&root, &gateway.timezone);
+    let outputs = outputs::read(&root, &gateway, &sources);
     let streams = streams::read(&root, &sources, &gateway.timezone);
     let summaries = summaries::read(&root, &streams, &outputs, &gateway.timezone);
     let alerts = alerts::read(&root, &sources, &streams, &outputs);
@@ -179,6 +179,8 @@ fn read(root: Section<'_>) -> Config {
     let (gateway, data_dir) = (gateway.id, gateway.data_dir);
     let mut config = Config { gateway, data_dir, sources, plan, outputs, heartbeat, buffer, status };
     subscriptions::assign(&mut config);
+    outputs::loops::refuse(&root, &config);
+    outputs::tags::refuse_unknown(&root, &config);
     if !root.cx.has_errors() {
         warn_of_unused(&root, &config);
     }

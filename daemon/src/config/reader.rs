@@ -120,6 +120,11 @@ impl<'a> Section<'a> {
         entries
     }
 
+    /// The same tables, when what is wrong with them has been said.
+    pub(super) fn named_again(&self, key: &'static str) -> Vec<Named<'a>> {
+        self.get(key).and_then(|field| field.entries_quietly()).unwrap_or_default()
+    }
+
     /// Names become parts of keys, file names and metrics, so that a narrow alphabet spares surprises later.
     fn check_name(&self, entry: &Named<'_>) {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';

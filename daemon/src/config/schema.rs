@@ -163,7 +163,20 @@ pub(super) static ALERT: Schema = at(
 pub(super) static OUTPUT_HTTP: Schema = of_type(
     "outputs.NAME",
     "http",
-    &["type", "url", "auth", "mode", "batch", "budget", "compression", "timeout", "ca", "cert", "key"],
+    &[
+        "type",
+        "url",
+        "auth",
+        "mode",
+        "batch",
+        "budget",
+        "compression",
+        "timeout",
+        "ca",
+        "cert",
+        "key",
+        "commands",
+    ],
 );
 pub(super) static OUTPUT_AWS: Schema = of_type(
     "outputs.NAME",
@@ -180,23 +193,46 @@ pub(super) static OUTPUT_AWS: Schema = of_type(
         "compression",
         "timeout",
         "ca",
+        "commands",
     ],
 );
 pub(super) static OUTPUT_GOOGLE: Schema = of_type(
     "outputs.NAME",
     "google",
-    &["type", "url", "audience", "auth", "batch", "budget", "compression", "timeout", "ca"],
+    &["type", "url", "audience", "auth", "batch", "budget", "compression", "timeout", "ca", "commands"],
 );
 pub(super) static OUTPUT_AZURE: Schema = of_type(
     "outputs.NAME",
     "azure",
-    &["type", "url", "auth", "batch", "budget", "compression", "timeout", "ca"],
+    &["type", "url", "auth", "batch", "budget", "compression", "timeout", "ca", "commands"],
 );
 pub(super) static OUTPUT_ALIYUN: Schema = of_type(
     "outputs.NAME",
     "aliyun",
-    &["type", "url", "auth", "batch", "budget", "compression", "timeout", "ca"],
+    &["type", "url", "auth", "batch", "budget", "compression", "timeout", "ca", "commands"],
 );
+pub(super) static OUTPUT_MQTT: Schema = of_type(
+    "outputs.NAME",
+    "mqtt",
+    &[
+        "type",
+        "url",
+        "username",
+        "password",
+        "client_id",
+        "protocol",
+        "topic",
+        "payload",
+        "qos",
+        "retain",
+        "discovery",
+        "timeout",
+        "ca",
+        "cert",
+        "key",
+    ],
+);
+pub(super) static COMMANDS: Schema = at("outputs.NAME.commands", &["to", "topics"]);
 pub(super) static OUTPUT_FILE: Schema = of_type("outputs.NAME", "file", &["type", "path"]);
 pub(super) static AUTH_HTTP: Schema =
     of_type("outputs.NAME.auth", "http", &["bearer", "basic", "header", "hmac", "oauth2"]);
@@ -262,7 +298,9 @@ pub(super) static ALL: &[&Schema] = &[
     &OUTPUT_GOOGLE,
     &OUTPUT_AZURE,
     &OUTPUT_ALIYUN,
+    &OUTPUT_MQTT,
     &OUTPUT_FILE,
+    &COMMANDS,
     &AUTH_HTTP,
     &AUTH_BASIC,
     &AUTH_HEADER,
@@ -283,11 +321,8 @@ pub(super) static ALL: &[&Schema] = &[
 ];
 
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
-static LATER: &[(&str, &[&str])] = &[
-    ("sources.NAME.type", &["http", "websocket", "kafka"]),
-    ("sources.NAME.url", &["ws", "wss"]),
-    ("outputs.NAME.type", &["mqtt"]),
-];
+static LATER: &[(&str, &[&str])] =
+    &[("sources.NAME.type", &["http", "websocket", "kafka"]), ("sources.NAME.url", &["ws", "wss"])];
 
 /// Whether `word` is planned as a key or value at `place`.
 pub(super) fn is_later(place: &str, word: &str) -> bool {

@@ -34,6 +34,11 @@ pub fn reduce(filters: impl IntoIterator<Item = String>) -> Vec<String> {
     texts
 }
 
+/// Whether some topic matches both filters.
+pub(super) fn overlap(one: &str, other: &str) -> bool {
+    Filter::parse(one).overlaps(&Filter::parse(other))
+}
+
 /// A filter as levels, of which `None` is `+`, and whether more levels may follow.
 ///
 /// `#` also matches the level above it (\[MQTT-4.7.1-2\]), so `a/#` is `a` and perhaps more. A topic has at least one
@@ -120,6 +125,21 @@ mod tests {
         // Joining the first two makes a filter that meets the third.
         check(&["a/+/c", "a/d/e", "a/b/+"], &["a/+/+"]);
         check(&["/a", "a"], &["/a", "a"]);
+    }
+
+    #[test]
+    fn overlaps() {
+        let check = |one: &str, other: &str, expected: bool| {
+            assert_eq!((overlap(one, other), overlap(other, one)), (expected, expected), "{one} {other}");
+        };
+        check("a/b", "a/b", true);
+        check("a/b", "a/c", false);
+        check("tidegate/pi/+/+/+/#", "sensors/+/+", false);
+        check("tidegate/pi/+/+/+/#", "+/+/+", false);
+        check("tidegate/pi/+/+/+/#", "+/+/+/+/+", true);
+        check("tidegate/pi/+", "#", true);
+        check("a/#", "a", true);
+        check("$a/+", "+/+", false);
     }
 
     fn filter() -> impl Strategy<Value = String> {

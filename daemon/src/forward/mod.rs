@@ -1,6 +1,6 @@
 //! Forwarding: from the outbox on disk to functions, whenever there is a connection.
 //!
-//! [`outbox`] is what the store gives, [`courier`] decides, [`driver`] does, and [`http`] and [`mod@file`] are the
+//! [`outbox`] is what the store gives, [`courier`] decides, [`driver`] does, and [`http`], [`mqtt`] and [`mod@file`] are the
 //! destinations; an [`answer::Answer`] is all that a destination says. A new kind of output is a new [`Destination`] and
 //! an arm in [`run_output`].
 //!
@@ -10,11 +10,13 @@
 
 pub mod answer;
 pub mod budget;
+pub mod commands;
 pub mod courier;
 pub mod driver;
 pub mod file;
 pub mod http;
 mod link;
+pub mod mqtt;
 pub mod outbox;
 mod pace;
 pub mod retry;
@@ -75,6 +77,19 @@ pub async fn run_output<O: Outbox>(
             let policy = Policy { events, bytes, linger, retry };
             let link = Link::new(cfg.budget.clone().map(|budget| Purse::new(budget, outbox.spent())));
             driver::drive(outbox, http::Function::new(*cfg, state), policy, link, report, shutdown).await;
+        }
+        OutputKind::Mqtt(cfg) => {
+            let (events, bytes) = (limits::PUBLISH_EVENTS_MAX, limits::PUBLISH_BYTES_MAX);
+            let policy = Policy { events, bytes, linger: Duration::ZERO, retry };
+            driver::drive(
+                outbox,
+                mqtt::Republisher::new(*cfg, state),
+                policy,
+                Link::new(None),
+                report,
+                shutdown,
+            )
+            .await;
         }
         OutputKind::File(path) => {
             let (events, bytes) = (limits::FILE_EVENTS_MAX, limits::FILE_BYTES_MAX);

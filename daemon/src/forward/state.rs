@@ -12,6 +12,8 @@ pub struct OutputState {
     inner: Mutex<Inner>,
     /// Of its forwarder.
     pub(crate) pulse: Pulse,
+    /// Of what publishes the commands of its answers.
+    pub(crate) commands_pulse: Pulse,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -26,6 +28,26 @@ struct Inner {
     set_aside: usize,
     note: Option<&'static str>,
     budget: Option<BudgetReport>,
+    commands: Option<Commands>,
+}
+
+/// What became of the commands that a function's answers held, since the daemon started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Commands {
+    /// The broker has acknowledged them.
+    pub published: u64,
+    /// Not allowed, not readable, too large or too many.
+    pub refused: u64,
+    /// The broker was away, did not answer, or said no.
+    pub failed: u64,
+}
+
+/// Which of [`Commands`].
+#[derive(Clone, Copy, Debug)]
+pub(super) enum CommandCount {
+    Published,
+    Refused,
+    Failed,
 }
 
 /// [`OutputState`] at one moment. Counters start at 0 with the daemon.
@@ -50,6 +72,9 @@ pub struct OutputSnapshot {
     /// How it stands with `budget`; absent where the output has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetReport>,
+    /// Commands of its answers; none where its answers may not command anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commands: Option<Commands>,
 }
 
 /// What the forwarder reports after each step.
@@ -81,6 +106,7 @@ impl OutputState {
             set_aside: inner.set_aside,
             note: inner.note,
             budget: inner.budget,
+            commands: inner.commands,
         }
     }
 
@@ -92,6 +118,22 @@ impl OutputState {
     /// So many bytes went over the link, one way or the other.
     pub(super) fn moved(&self, bytes: usize) {
         self.change(|inner| inner.wire += bytes as u64);
+    }
+
+    /// Its answers may hold commands, which are counted from here on.
+    pub(super) fn counts_commands(&self) {
+        self.change(|inner| inner.commands = Some(inner.commands.unwrap_or_default()));
+    }
+
+    pub(super) fn command(&self, what: CommandCount) {
+        self.change(|inner| {
+            let commands = inner.commands.get_or_insert_default();
+            match what {
+                CommandCount::Published => commands.published += 1,
+                CommandCount::Refused => commands.refused += 1,
+                CommandCount::Failed => commands.failed += 1,
+            }
+        });
     }
 
     pub(super) fn sent(&self, bytes: usize) {

@@ -114,6 +114,16 @@ fn outputs(text: &mut Text, document: &Document) {
     gauge(text, "tidegate_output_refused_events", "Events refused and not retried.", &|output| {
         output.account.refused
     });
+    const COMMANDS: &str = "tidegate_output_commands_total";
+    text.head(COMMANDS, "counter", "Commands in the answers of a function, by what became of them.");
+    for (name, output) in &document.outputs {
+        let Some(commands) = output.snapshot.commands else { continue };
+        for (result, count) in
+            [("published", commands.published), ("refused", commands.refused), ("failed", commands.failed)]
+        {
+            text.sample(COMMANDS, &[("output", name), ("result", result)], count);
+        }
+    }
     for (name, help, of) in [
         ("tidegate_output_requests_total", "Requests, or appends to the file.", true),
         ("tidegate_output_sent_bytes_total", "Bytes of their bodies as sent.", false),

@@ -6,7 +6,7 @@ mod status;
 
 use crate::clock::{System, Timekeeper};
 use crate::config::Config;
-use crate::config::model::{Output, Source, SourceKind};
+use crate::config::model::{Output, OutputKind, Source, SourceKind};
 use crate::forward::retry::Retry;
 use crate::forward::run_output;
 use crate::forward::state::OutputState;
@@ -277,7 +277,11 @@ impl Daemon {
 
     fn start_output(&mut self, at: usize) {
         let output = self.config.outputs[at].clone();
-        let state = Arc::new(OutputState::watched(self.pulses.part(format!("the output {}", output.name))));
+        let mut state = OutputState::watched(self.pulses.part(format!("the output {}", output.name)));
+        if matches!(&output.kind, OutputKind::Http(http) if http.commands.is_some()) {
+            state.commands_pulse = self.pulses.part(format!("the commands of {}", output.name));
+        }
+        let state = Arc::new(state);
         let outbox = StoreOutbox::new(&output.name, Arc::clone(&self.store), Arc::clone(&self.mailbox));
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(run_output(

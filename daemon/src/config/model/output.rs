@@ -1,6 +1,6 @@
 //! Where events go.
 
-use super::{Secret, Tls};
+use super::{Login, Protocol, Secret, Tls};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub enum OutputKind {
     /// `type = "http"`, `"aws-lambda"`, `"google"`, `"azure"` or `"aliyun"`: a cloud function. They differ in what a request holds and
     /// in how it is signed.
     Http(Box<Http>),
+    /// `type = "mqtt"`: events are published on a broker.
+    Mqtt(Box<Republish>),
     /// `type = "file"`: JSON lines; `None` is standard output (`path = "-"`).
     File(Option<PathBuf>),
 }
@@ -42,6 +44,8 @@ pub struct Http {
     pub timeout: Duration,
     /// `ca`, and `cert` with `key` for functions that ask for a certificate.
     pub tls: Tls,
+    /// `commands`: what its answers may publish; `None`: nothing.
+    pub commands: Option<Commands>,
 }
 
 /// How events stand in a request.
@@ -216,4 +220,81 @@ pub struct Batch {
     pub bytes: usize,
     /// How long to wait for more.
     pub linger: Duration,
+}
+
+/// A broker to publish at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Broker {
+    /// Host name or address; an IPv6 address without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// `mqtts://`: TLS with these settings.
+    pub tls: Option<Tls>,
+    /// `protocol`: 5 falls back to 3.1.1 when the broker refuses it.
+    pub protocol: Protocol,
+    /// `client_id`.
+    pub client_id: String,
+    /// `username` and `password`.
+    pub login: Option<Login>,
+}
+
+/// Events republished on a broker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Republish {
+    /// Where.
+    pub broker: Broker,
+    /// `gateway.id`.
+    pub gateway: String,
+    /// `topic`.
+    pub topic: TopicTemplate,
+    /// `payload`.
+    pub payload: Payload,
+    /// `qos`: 0 or 1.
+    pub qos: u8,
+    /// `retain`: the broker keeps the newest of each series.
+    pub retain: bool,
+    /// `discovery`: the prefix under which Home Assistant looks for what there is.
+    pub discovery: Option<String>,
+    /// `timeout` of one attempt.
+    pub timeout: Duration,
+}
+
+/// What a published message holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// `"values"`: of a summary its window and values, of everything else the event's `data`.
+    Values,
+    /// `"event"`: the whole CloudEvent.
+    Event,
+}
+
+/// A topic with places for what an event says; by level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicTemplate(pub Vec<Vec<Piece>>);
+
+/// A part of a level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// As it stands.
+    Text(String),
+    /// `{kind}`: `summary`, `alert`, …
+    Kind,
+    /// `{name}`: of the summary or alert.
+    Name,
+    /// `{metric}`.
+    Metric,
+    /// `{tags}`: the values of all tags, a level each.
+    Tags,
+    /// `{NAME}`: the value of this tag.
+    Tag(String),
+}
+
+/// `commands`: what the answers of a function may publish, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Commands {
+    /// The broker of the source or output that `to` names, with a client id of its own.
+    pub broker: Broker,
+    /// `topics`: filters of the topics that are allowed.
+    pub topics: Vec<String>,
 }

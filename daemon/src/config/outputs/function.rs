@@ -7,8 +7,11 @@ use crate::config::{schema, secrets};
 use jiff::civil::Time;
 use std::time::Duration;
 
-/// `batch`, `budget`, `compression` and `timeout`: a function at no address yet, that is not signed for.
+/// `batch`, `budget`, `compression` and `timeout`: a function at no address yet, that is not signed for, and whose answers
+/// command nothing.
 pub(super) fn read(section: &Section<'_>, content: Content, tls: Tls) -> Http {
+    // It names sources and outputs, so it is read when all of them are known.
+    section.get("commands");
     let batch = section.get("batch").and_then(|field| batch(&field));
     let budget = section.get("budget").and_then(|field| budget(&field));
     let compression = section.choice(
@@ -25,6 +28,7 @@ pub(super) fn read(section: &Section<'_>, content: Content, tls: Tls) -> Http {
         compression: compression.unwrap_or(Compression::None),
         timeout: timeout.unwrap_or(Duration::from_secs(30)),
         tls,
+        commands: None,
     }
 }
 
@@ -66,7 +70,7 @@ pub(super) fn address(field: &Field<'_>) -> Option<String> {
     const HOW: &str = "write https://HOST/PATH, or http:// for a function on this machine or network";
     let text = field.text()?;
     if text.starts_with("mqtt://") || text.starts_with("mqtts://") {
-        field.cx.not_yet(field.span.clone(), "mqtt");
+        field.bad("is the address of a broker", "write type = \"mqtt\" to publish there");
         return None;
     }
     // Before anything else, because the messages below show the text.

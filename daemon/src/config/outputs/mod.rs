@@ -5,11 +5,17 @@ mod aliyun;
 mod auth;
 mod aws;
 mod azure;
+mod commands;
 mod function;
 mod google;
 mod http;
+pub(super) mod loops;
+mod mqtt;
+pub(super) mod tags;
+mod topic;
 
-use super::model::{Output, OutputKind};
+use super::gateway::Gateway;
+use super::model::{Output, OutputKind, Source};
 use super::reader::{Named, Section};
 use super::schema;
 
@@ -20,20 +26,22 @@ enum Kind {
     Google,
     Azure,
     Aliyun,
+    Mqtt,
     File,
 }
 
-const KINDS: [(&str, Kind); 6] = [
+const KINDS: [(&str, Kind); 7] = [
     ("http", Kind::Http),
     ("aws-lambda", Kind::Aws),
     ("google", Kind::Google),
     ("azure", Kind::Azure),
     ("aliyun", Kind::Aliyun),
+    ("mqtt", Kind::Mqtt),
     ("file", Kind::File),
 ];
 
-/// All outputs in the order of the file. Days and hours of budgets are those of `zone`.
-pub(super) fn read(root: &Section<'_>, zone: &str) -> Vec<Output> {
+/// All outputs in the order of the file. Days and hours of budgets are those of the gateway's time zone.
+pub(super) fn read(root: &Section<'_>, gateway: &Gateway, sources: &[Source]) -> Vec<Output> {
     let entries = root.named("outputs");
     if entries.is_empty() && !root.has("outputs") && !root.misspelt("outputs") {
         root.cx
@@ -41,20 +49,23 @@ pub(super) fn read(root: &Section<'_>, zone: &str) -> Vec<Output> {
             .help("add [outputs.ingest] with url = \"https://…\" to send them to a function")
             .report();
     }
-    entries.iter().map(|entry| one(entry, zone)).collect()
+    let mut outputs: Vec<Output> = entries.iter().map(|entry| one(entry, gateway)).collect();
+    commands::read(&entries, &mut outputs, sources, &gateway.id);
+    outputs
 }
 
-fn one(entry: &Named<'_>, zone: &str) -> Output {
+fn one(entry: &Named<'_>, gateway: &Gateway) -> Output {
     // An output that could not be read keeps its name, so that what refers to it is not reported too.
-    Output { name: entry.name.to_owned(), kind: kind(entry, zone).unwrap_or(OutputKind::File(None)) }
+    Output { name: entry.name.to_owned(), kind: kind(entry, gateway).unwrap_or(OutputKind::File(None)) }
 }
 
-fn kind(entry: &Named<'_>, zone: &str) -> Option<OutputKind> {
+fn kind(entry: &Named<'_>, gateway: &Gateway) -> Option<OutputKind> {
     let section = entry.field.section(&schema::OUTPUT_HTTP, "[outputs.NAME]")?;
     let kind = match section.choice("type", &KINDS) {
         Some(kind) => kind,
         None if section.has("type") => return None,
         None if section.has("path") && !section.has("url") => Kind::File,
+        None if mqtt::is_meant(&entry.field) => Kind::Mqtt,
         None => Kind::Http,
     };
     let function = match kind {
@@ -63,11 +74,15 @@ fn kind(entry: &Named<'_>, zone: &str) -> Option<OutputKind> {
         Kind::Google => google::read(section.with_schema(&schema::OUTPUT_GOOGLE)),
         Kind::Azure => azure::read(section.with_schema(&schema::OUTPUT_AZURE)),
         Kind::Aliyun => aliyun::read(section.with_schema(&schema::OUTPUT_ALIYUN)),
+        Kind::Mqtt => {
+            let section = section.with_schema(&schema::OUTPUT_MQTT);
+            return mqtt::read(section, entry.name, &gateway.id).map(|mqtt| OutputKind::Mqtt(Box::new(mqtt)));
+        }
         Kind::File => return file(section.with_schema(&schema::OUTPUT_FILE)),
     };
     let mut function = function?;
     if let Some(budget) = &mut function.budget {
-        zone.clone_into(&mut budget.zone);
+        gateway.timezone.clone_into(&mut budget.zone);
     }
     Some(OutputKind::Http(Box::new(function)))
 }

@@ -258,8 +258,6 @@ fn what_later_versions_bring() {
     for (text, line, what) in [
         ("[sources.b]\ntype = \"kafka\"\nbrokers = 1\n", 2, "kafka"),
         ("[sources.b]\nurl = \"wss://h\"\n", 2, "wss://"),
-        ("[outputs.s]\ntype = \"mqtt\"\n", 2, "mqtt"),
-        ("[outputs.s]\nurl = \"mqtt://h\"\n", 2, "mqtt"),
     ] {
         check(text, &[&format!("{line}: {}", later(what))]);
     }

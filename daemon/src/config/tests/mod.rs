@@ -6,6 +6,7 @@ mod documents;
 mod errors;
 mod functions;
 mod promises;
+mod republish;
 mod samples;
 mod values;
 mod warnings;

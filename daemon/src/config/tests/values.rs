@@ -79,6 +79,7 @@ fn four_lines_are_enough() {
         budget: None,
         timeout: Duration::from_secs(30),
         tls: Tls::default(),
+        commands: None,
     };
     assert_eq!(config.outputs, [Output { name: "ingest".into(), kind: OutputKind::Http(Box::new(http)) }]);
     let buffer = Buffer {

@@ -4,6 +4,7 @@ use super::super::answer::{self, Answer, Reply, classify};
 use super::super::outbox::Queued;
 use serde::Deserialize;
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// What the Invoke API says of a function that threw (Lambda, "Invoke", response body).
 #[derive(Deserialize)]
@@ -44,6 +45,15 @@ pub(super) fn invoked(reply: &Reply<'_>, thrown: bool, sent: &[Queued]) -> Answe
             classify(&Reply { status, content_type: None, body: body.as_bytes(), ..*reply }, sent)
         }
         Err(_) => classify(reply, sent),
+    }
+}
+
+/// What the function itself said in a successful answer of the Invoke API.
+pub(super) fn said<'r>(reply: &Reply<'r>) -> Cow<'r, [u8]> {
+    match serde_json::from_slice::<Wrapped>(reply.body) {
+        Ok(Wrapped { body: Value::String(text), .. }) => Cow::Owned(text.into_bytes()),
+        Ok(Wrapped { body, .. }) => Cow::Owned(body.to_string().into_bytes()),
+        Err(_) => Cow::Borrowed(reply.body),
     }
 }
 

@@ -12,6 +12,7 @@ mod lambda_tests;
 
 use super::Destination;
 use super::answer::{self, Answer, Reply};
+use super::commands::Commander;
 use super::outbox::Queued;
 use super::state::OutputState;
 use crate::config::model::{Content, Http};
@@ -19,6 +20,7 @@ use crate::limits;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Method, Request, Response, Url};
 use sign::Signer;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,12 +34,14 @@ pub struct Function {
     /// Made at the first attempt and again after TLS failed, because certificates on disk may have changed.
     client: Option<(Client, Url)>,
     signer: Signer,
+    commander: Option<Commander>,
 }
 
 impl Function {
     /// Nothing is opened or read before the first attempt.
     pub fn new(cfg: Http, state: Arc<OutputState>) -> Function {
-        Function { signer: Signer::new(&cfg.auth), cfg, state, client: None }
+        let commander = cfg.commands.clone().map(|commands| Commander::start(commands, Arc::clone(&state)));
+        Function { signer: Signer::new(&cfg.auth), cfg, state, client: None, commander }
     }
 
     /// # Errors
@@ -104,6 +108,13 @@ impl Function {
             Content::LambdaUrl => lambda::refused(&reply, events),
             Content::Structured | Content::Binary => answer::classify(&reply, events),
         };
+        if let (Answer::Confirmed { .. }, Some(commander)) = (&answer, &self.commander) {
+            let said = match self.cfg.content {
+                Content::LambdaInvoke => lambda::said(&reply),
+                _ => Cow::Borrowed(reply.body),
+            };
+            commander.take(&said, reply.truncated);
+        }
         Ok(self.with_clock(answer, reply.status, text(headers, DATE)))
     }
 

@@ -1,8 +1,11 @@
 //! The forwarder against real servers and files.
 
+mod broker;
+mod commands;
 mod files;
 mod budgets;
 mod functions;
+mod mqtt;
 mod signing;
 mod speed;
 mod transport;
@@ -201,6 +204,7 @@ fn http(url: String) -> Http {
         budget: None,
         timeout: Duration::from_secs(10),
         tls: Tls::default(),
+        commands: None,
     }
 }
 

@@ -1,0 +1,137 @@
+//! What the broker's word on each message means for the events of an attempt. Pure.
+
+use super::super::answer::{Answer, Failed};
+use super::super::outbox::Queued;
+use super::session::{Missing, Verdict};
+use std::time::Duration;
+
+/// What becomes of one event: the worst that was said of its messages, `None` where something was not said.
+pub(super) fn worst<'v>(verdicts: impl IntoIterator<Item = &'v Option<Verdict>>) -> Option<Verdict> {
+    let mut worst = Verdict::Taken;
+    let mut complete = true;
+    for verdict in verdicts {
+        match (verdict, &worst) {
+            (None, _) => complete = false,
+            (Some(denied @ Verdict::Denied(_)), Verdict::Taken | Verdict::Refused(_)) => {
+                worst = denied.clone()
+            }
+            (Some(refused @ Verdict::Refused(_)), Verdict::Taken) => worst = refused.clone(),
+            _ => {}
+        }
+    }
+    // What was said stands, whatever else would have been.
+    (complete || worst != Verdict::Taken).then_some(worst)
+}
+
+/// Events count in order. What stands behind one that was not taken, and may be later, is sent again with it, though the
+/// broker may have it: else a series would go back in time.
+pub(super) fn judge(
+    sent: &[Queued],
+    verdicts: &[Option<Verdict>],
+    missing: Option<&Missing>,
+    timeout: Duration,
+) -> Answer {
+    let good = verdicts
+        .iter()
+        .position(|verdict| matches!(verdict, None | Some(Verdict::Denied(_))))
+        .unwrap_or(verdicts.len());
+    let taken = verdicts[..good].contains(&Some(Verdict::Taken));
+    if !taken {
+        return nothing_taken(verdicts.get(good), verdicts.first(), missing, timeout);
+    }
+    let failed = sent.iter().zip(verdicts).enumerate().filter_map(|(at, (queued, verdict))| {
+        let retry = at >= good;
+        if let (Some(Verdict::Refused(words)), false) = (verdict, retry) {
+            tracing::warn!(id = queued.id, words, "refused");
+        }
+        let is_failed = retry || *verdict != Some(Verdict::Taken);
+        is_failed.then(|| Failed { id: queued.id.clone(), retry })
+    });
+    Answer::Confirmed { failed: failed.collect() }
+}
+
+/// What is wrong with the broker, or with us in its eyes.
+pub(super) fn problem(why: &str) -> Answer {
+    let stop = if why.ends_with(['?', '.']) { "" } else { "." };
+    Answer::DestinationProblem { why: format!("{why}{stop} Everything is kept") }
+}
+
+fn nothing_taken(
+    stopped_by: Option<&Option<Verdict>>,
+    first: Option<&Option<Verdict>>,
+    missing: Option<&Missing>,
+    timeout: Duration,
+) -> Answer {
+    match (stopped_by, first, missing) {
+        (Some(Some(Verdict::Denied(why))), ..) => problem(why),
+        (Some(_), _, Some(Missing::Lost(why))) => {
+            Answer::RetryLater { after: None, why: why.clone(), overload: false }
+        }
+        (Some(_), ..) => Answer::RetryLater {
+            after: None,
+            why: format!(
+                "the broker did not acknowledge within {timeout:?}; tidegate keeps trying. If this stays, look into its log, or \
+                 raise `timeout`"
+            ),
+            overload: true,
+        },
+        (None, Some(Some(Verdict::Refused(words))), _) => Answer::RefusedEvent { words: words.clone() },
+        (None, ..) => Answer::Confirmed { failed: Vec::new() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forward::memory::event;
+
+    fn taken() -> Option<Verdict> {
+        Some(Verdict::Taken)
+    }
+
+    fn refused() -> Option<Verdict> {
+        Some(Verdict::Refused("bad".into()))
+    }
+
+    fn denied() -> Option<Verdict> {
+        Some(Verdict::Denied("not you".into()))
+    }
+
+    #[test]
+    fn verdicts_of_one_event() {
+        for (verdicts, expected) in [
+            (vec![taken(), taken()], taken()),
+            (vec![taken(), None], None),
+            (vec![refused(), None], refused()),
+            (vec![refused(), denied(), taken()], denied()),
+            (vec![denied(), refused()], denied()),
+        ] {
+            assert_eq!(worst(&verdicts), expected, "{verdicts:?}");
+        }
+    }
+
+    #[test]
+    fn answers() {
+        let sent: Vec<Queued> = (0..3).map(|n| event(1, n)).collect();
+        let confirmed = |failed: &[(u64, bool)]| Answer::Confirmed {
+            failed: failed.iter().map(|(n, retry)| Failed { id: format!("e{n}"), retry: *retry }).collect(),
+        };
+        let lost = Some(Missing::Lost("gone".into()));
+        let check = |verdicts: [Option<Verdict>; 3], missing: &Option<Missing>, expected: Answer| {
+            let answer = judge(&sent, &verdicts, missing.as_ref(), Duration::from_secs(1));
+            assert_eq!(answer, expected, "{verdicts:?}");
+        };
+        check([taken(), taken(), taken()], &None, confirmed(&[]));
+        check([taken(), refused(), taken()], &None, confirmed(&[(1, false)]));
+        check([taken(), denied(), taken()], &None, confirmed(&[(1, true), (2, true)]));
+        check([taken(), None, taken()], &lost, confirmed(&[(1, true), (2, true)]));
+        check([refused(), refused(), refused()], &None, Answer::RefusedEvent { words: "bad".into() });
+        let kept = Answer::DestinationProblem { why: "not you. Everything is kept".into() };
+        check([denied(), taken(), taken()], &None, kept.clone());
+        check([refused(), denied(), taken()], &None, kept);
+        let gone = Answer::RetryLater { after: None, why: "gone".into(), overload: false };
+        check([None, taken(), None], &lost, gone);
+        let late = judge(&sent, &[None, None, None], Some(&Missing::Late), Duration::from_secs(1));
+        assert!(matches!(late, Answer::RetryLater { overload: true, .. }), "{late:?}");
+    }
+}
