@@ -4,6 +4,7 @@ use crate::function::Received;
 use crate::{port, wait};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -92,15 +93,35 @@ impl Runtime {
         self.dir.path().join("table.db")
     }
 
+    /// Merges the states of windows into hours and days, and gives the hours: of each series its values.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn hours(&self) -> BTreeMap<String, Value> {
+        let (from, until) = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z");
+        self.table(&["run"]);
+        let said = self.table(&["rollups", "--level", "hour", "--start", from, "--end", until]);
+        let row = |line: &str| {
+            let row: Value = serde_json::from_str(line).expect("an hour");
+            (format!("{} {} {}", row["window"]["start"], row["metric"], row["tags"]), row["values"].clone())
+        };
+        said.lines().map(row).collect()
+    }
+
+    fn table(&self, arguments: &[&str]) -> String {
+        let store = format!("sqlite:///{}", self.database().display());
+        let said =
+            Command::new(script()).args(["tidegate-functions", "--store", &store]).args(arguments).output();
+        let said = said.expect("functions/run");
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8(said.stdout).expect("text")
+    }
+
     /// What counts in the table, as events.
     ///
     /// # Panics
     /// When it cannot be read.
     pub fn rows(&self) -> Vec<Received> {
-        let store = format!("sqlite:///{}", self.database().display());
-        let said = Command::new(script()).args(["tidegate-functions", "--store", &store, "rows"]).output();
-        let said = said.expect("functions/run");
-        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
         let event = |line: &str| {
             let row: Value = serde_json::from_str(line).expect("a row");
             let id = format!("{}/r{}", row["key"].as_str().unwrap_or_default(), row["revision"]);
@@ -108,7 +129,7 @@ impl Runtime {
             let event = json!({"type": kind, "source": row["source"], "id": id, "data": row["data"]});
             Received { at_ms: 0, event }
         };
-        String::from_utf8(said.stdout).expect("rows").lines().map(event).collect()
+        self.table(&["rows"]).lines().map(event).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::process::Command;
 use std::time::Duration;
+use tidegate_tests::broker::Broker;
 use tidegate_tests::client::Client;
 use tidegate_tests::daemon::Daemon;
 use tidegate_tests::oracle::Reading;
@@ -250,6 +251,71 @@ fn the_simplest_function() {
 /// How many windows count in the table of the simplest function.
 const COUNT: &str = "import sqlite3, sys
 print(sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM windows WHERE data IS NOT NULL').fetchone()[0])";
+
+/// Two gateways share a subscription: each has some of the readings, and the function merges what they say to what one gateway says
+/// that hears them all.
+#[test]
+#[ignore = "end to end: ./tests/run functions"]
+fn two_gateways_are_one() {
+    const READINGS: u64 = 3_000;
+    let broker = Broker::start();
+    let gateway = |name: &str, share: &str, runtime: &Runtime| {
+        Daemon::start(&format!(
+            "[sources.field]\nurl = \"{}\"\nclient_id = \"{name}\"\n{share}\n[streams.climate]\ntopic = \"sensors/{{device}}/{{metric}}\"\nformat = \"json\"\n\
+             value = \"/value\"\ntime = {{ at = \"/ts\", format = \"ms\" }}\nunique = \"time\"\n\
+             [summaries.second]\nwindow = \"1s\"\nlateness = \"1s\"\nstate = true\n\
+             aggregates = [\"count\", \"sum\", \"mean\", \"min\", \"max\", \"stddev\", \"p50\", \"p95\", \"distinct\", \"slope\"]\n\
+             [outputs.function]\nurl = \"{}\"\nbatch = {{ linger = \"100ms\" }}\n",
+            broker.url(),
+            runtime.url("/")
+        ))
+    };
+    let (both, alone) = (Runtime::start(&["--kind", "google"]), Runtime::start(&["--kind", "google"]));
+    let shared = "shared_group = \"gateways\"";
+    let daemons =
+        [gateway("one", shared, &both), gateway("two", shared, &both), gateway("alone", "", &alone)];
+    for daemon in &daemons {
+        daemon.wait_for("a connection", |status| status.is_connected());
+    }
+    let mut client = Client::connect(broker.port(), "sensors");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    for n in 0..READINGS {
+        let (device, at) = (n % 3, now - READINGS + n);
+        let payload = format!("{{\"value\": {}, \"ts\": {at}}}", (n * 7_919 % 1_000) as f64 / 8.0);
+        client.publish(format!("sensors/dev{device}/temperature").as_bytes(), payload.as_bytes());
+    }
+    let counted = |daemon: &Daemon| daemon.status().ledger("counted");
+    wait::until("every reading", PATIENCE, || match counted(&daemons[0]) + counted(&daemons[1]) {
+        READINGS => Ok(()),
+        _ => Err(daemons.iter().map(|daemon| daemon.status().0["ledger"].to_string()).collect()),
+    });
+    wait::until_true("every reading, alone", PATIENCE, || counted(&daemons[2]) == READINGS);
+    assert!(daemons[..2].iter().all(|daemon| counted(daemon) > READINGS / 10), "the load is shared");
+    for daemon in &daemons {
+        daemon.wait_for("all windows", |status| {
+            status.output("function", "made") > 0 && status.output("function", "queued") == 0
+        });
+    }
+    // Windows close when their lateness is over: until the hours have all readings.
+    let total = |runtime: &Runtime| {
+        let hours = runtime.hours();
+        let counts: u64 = hours.values().filter_map(|values| values["count"].as_u64()).sum();
+        if counts == READINGS { Ok(hours) } else { Err(format!("{counts} readings")) }
+    };
+    let merged = wait::until("the hours of both", PATIENCE, || total(&both));
+    let single = wait::until("the hours of one", PATIENCE, || total(&alone));
+    assert_eq!(merged.keys().collect::<Vec<_>>(), single.keys().collect::<Vec<_>>());
+    for (series, values) in &single {
+        for (name, value) in values.as_object().unwrap() {
+            let (one, two) = (value.as_f64().unwrap(), merged[series][name].as_f64().unwrap());
+            // Additions in another order differ in their last digits; sketches do not depend on the order at all.
+            assert!(oracle::is_close(one, two), "{series} {name}: {one} and {two}");
+            assert!(
+                one == two || !["count", "min", "max", "p50", "p95", "distinct"].contains(&name.as_str())
+            );
+        }
+    }
+}
 
 /// A key that has expired while ten thousand events wait: one line says so, nothing is lost, and a new key is found by itself.
 #[test]
