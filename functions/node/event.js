@@ -1,7 +1,7 @@
 // What a gateway sends, checked (docs/events.md). The same rules as functions/python/tidegate_functions/event.py.
 
 const SUMMARY = 'tidegate.summary.v1';
-const KNOWN = new Set([SUMMARY, 'tidegate.alert.v1', 'tidegate.capture.v1', 'tidegate.heartbeat.v1']);
+const KNOWN = new Set([SUMMARY, 'tidegate.alert.v1', 'tidegate.capture.v1', 'tidegate.raw.v1', 'tidegate.heartbeat.v1']);
 const MOMENT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$/;
 
 // The revision of a retired key: above every real one, so that "the highest revision wins" is the only rule.

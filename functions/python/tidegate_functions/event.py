@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 SUMMARY = "tidegate.summary.v1"
-KNOWN_TYPES = (SUMMARY, "tidegate.alert.v1", "tidegate.capture.v1", "tidegate.heartbeat.v1")
+KNOWN_TYPES = (SUMMARY, "tidegate.alert.v1", "tidegate.capture.v1", "tidegate.raw.v1", "tidegate.heartbeat.v1")
 
 # The revision of a retired key: above every real one, so that "the highest revision wins" is the only rule a store needs.
 # It is the greatest whole number that JSON readers of every language keep exactly (RFC 8259, section 6).
