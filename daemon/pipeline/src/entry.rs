@@ -133,6 +133,13 @@ pub enum Event {
         /// How many.
         count: u64,
     },
+    /// Raw readings became an event.
+    Raw {
+        /// Index of their `[raw.NAME]`.
+        raw: u16,
+        /// How many, from the first that waited on.
+        readings: u32,
+    },
 }
 
 /// What one stream made of one message.

@@ -35,6 +35,7 @@ impl Step<'_> {
                 let watch = |at: &u32| &core.state.watches[*at as usize];
                 let alert = |at: &u32| &core.plan.alerts[usize::from(watch(at).alert)];
                 idle(&series.heard)
+                    && !core.state.raw.holds(crate::pipeline::number(at))
                     && series.watches.iter().all(|at| watch(at).lets_go(alert(at)))
                     && series.groups.iter().all(|at| group(at).members.len() > 1 || group(at).is_idle())
             })

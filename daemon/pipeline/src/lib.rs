@@ -34,9 +34,12 @@ pub mod definition;
 mod render;
 pub mod rollup;
 pub mod alert;
+mod listing;
+pub mod raw;
 pub mod ledger;
 
 pub mod state;
+pub mod checkpoint;
 pub mod pipeline;
 pub mod step;
 mod register;

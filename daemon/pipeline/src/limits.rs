@@ -83,5 +83,9 @@ pub const CAPTURE_PART_MAX: usize = 500;
 pub const CAPTURE_SPANS_MAX: i64 = 4;
 /// How long after its end a capture is sent: what arrived before has been read then.
 pub const CAPTURE_GRACE: Span = Span::from_secs(2);
+/// Raw readings in one event; more go into further events.
+pub const RAW_EVENT_READINGS_MAX: usize = 500;
+/// Bytes of one event of raw readings, as far as they and their series take them; more go into further events.
+pub const RAW_EVENT_BYTES_MAX: usize = 128 << 10;
 /// Times of being offline that are remembered of a sensor, for completeness.
 pub const OFFLINE_SPANS_MAX: usize = 8;

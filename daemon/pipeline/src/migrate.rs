@@ -7,6 +7,7 @@
 use crate::alert::Watch;
 use crate::pipeline::{Pipeline, number};
 use crate::plan::{Plan, SummaryPlan};
+use crate::raw::Raw;
 use crate::rejections::Worst;
 use crate::state::{Heard, KnownClock, KnownCounter, KnownSession, NumberedGroup, SourceState, State};
 use crate::time::Span;
@@ -97,6 +98,8 @@ impl Pipeline {
             forgotten: self.state.forgotten,
             clock: self.state.clock,
             held,
+            // Nothing waits: it became events under the old plan.
+            raw: Raw { made: self.state.raw.made, ..Raw::default() },
             ..State::default()
         };
         let mut pipeline = Pipeline::restore(new, state);

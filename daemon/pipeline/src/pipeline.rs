@@ -10,6 +10,7 @@ use crate::ledger::Ledger;
 use crate::limits::SESSIONS_MAX;
 use crate::message::DeadLetter;
 use crate::plan::Plan;
+use crate::raw::Buffer;
 use crate::rejections::{SeriesRejections, Worst};
 use crate::route::Routes;
 use crate::series::{Index, Numbers, Series};
@@ -99,6 +100,8 @@ pub struct Changes {
     pub alerts: Vec<Outgoing>,
     /// Readings around raised alerts, to be told in their turn.
     pub captures: Vec<Outgoing>,
+    /// Raw readings, likewise.
+    pub raw: Vec<Outgoing>,
     /// Messages to keep.
     pub dead_letters: Vec<DeadLetter>,
     /// Closed windows that end at or before this can be forgotten once they are delivered.
@@ -112,6 +115,7 @@ impl Changes {
             && self.closed.is_empty()
             && self.alerts.is_empty()
             && self.captures.is_empty()
+            && self.raw.is_empty()
             && self.dead_letters.is_empty()
     }
 }
@@ -198,6 +202,7 @@ impl Pipeline {
             taken: Vec::new(),
         };
         pipeline.state.sources.resize_with(pipeline.plan.sources.len(), SourceState::default);
+        pipeline.state.raw.buffers.resize_with(pipeline.plan.raw.len(), Buffer::default);
         pipeline.index();
         pipeline
     }
@@ -313,6 +318,7 @@ impl Pipeline {
             self.worst.note(reading.series, rejections);
         }
         self.record(reading, arrival);
+        self.wait_raw(reading, arrival);
         crate::fold::fold(self, reading, value, gap, arrival);
     }
 
@@ -364,6 +370,7 @@ impl Pipeline {
                 }
             }
             Event::Account { verdict, count } => self.state.ledger.add(*verdict, *count),
+            Event::Raw { raw, readings } => self.state.raw.cut(*raw, *readings),
         }
     }
 

@@ -20,6 +20,8 @@ pub struct GivenUp {
     pub windows: u64,
     /// Readings that were in them, or held.
     pub readings: u64,
+    /// Raw readings that waited for an event.
+    pub raw: u64,
 }
 
 impl Pipeline {
@@ -65,6 +67,9 @@ impl Pipeline {
         given.readings = counted + state.held.readings();
         state.ledger.add(Verdict::Rejected(Reason::Damaged), given.readings);
         state.held = Hold::default();
+        // Whether an event holds them is not known. They are counted all the same.
+        given.raw = state.raw.waiting();
+        state.raw.buffers.clear();
         (Pipeline::restore(Plan::clone(&plan), state), given)
     }
 

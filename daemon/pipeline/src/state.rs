@@ -6,6 +6,7 @@ use crate::decode::sparkplug::Births;
 use crate::dedupe::{Counter, content::Session};
 use crate::ledger::Ledger;
 use crate::presence::Presence;
+use crate::raw::Raw;
 use crate::series::{Group, Series};
 use crate::ticks::Clock;
 use crate::time::{Span, Time};
@@ -54,6 +55,9 @@ pub struct State {
     pub clock: ClockState,
     /// What waits until more is known of it.
     pub held: Hold,
+    /// Raw readings that are in no event yet. A checkpoint keeps it behind the rest: see [`crate::checkpoint`].
+    #[serde(skip)]
+    pub raw: Raw,
 }
 
 /// What is remembered of a source.

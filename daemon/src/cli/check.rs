@@ -24,11 +24,12 @@ pub fn check(path: &Path, json: bool) -> Exit {
     };
     let promises = config::promises(&loaded.config);
     let alerts = config::alert_promises(&loaded.config);
+    let raw = config::raw_promises(&loaded.config);
     let clock = clock(&loaded.config);
     if json {
         let warnings: Vec<_> = loaded.warnings.iter().map(config::Diagnostic::one_line).collect();
         let document = serde_json::json!({
-            "valid": true, "warnings": warnings, "streams": promises, "alerts": alerts, "clock": clock
+            "valid": true, "warnings": warnings, "streams": promises, "alerts": alerts, "raw": raw, "clock": clock
         });
         println!("{document}");
         return Exit::OK;
@@ -46,6 +47,9 @@ pub fn check(path: &Path, json: bool) -> Exit {
     }
     for alert in &alerts {
         println!("  {}", alert.text);
+    }
+    for raw in &raw {
+        println!("  {}", raw.text);
     }
     println!("\n  {clock}");
     Exit::OK

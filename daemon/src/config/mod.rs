@@ -26,6 +26,7 @@ mod aggregates;
 mod summaries;
 mod tls;
 mod alerts;
+mod raw;
 mod outputs;
 mod heartbeat;
 mod buffer;
@@ -39,7 +40,7 @@ mod tests;
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use environment::Environment;
 pub use model::Config;
-pub use promise::{AlertPromise, StreamPromise, alert_promises, promises};
+pub use promise::{AlertPromise, RawPromise, StreamPromise, alert_promises, promises, raw_promises};
 
 use self::context::Context;
 use self::model::SourceKind;
@@ -157,6 +158,7 @@ fn read(root: Section<'_>) -> Config {
     let streams = streams::read(&root, &sources, &gateway.timezone);
     let summaries = summaries::read(&root, &streams, &outputs, &gateway.timezone);
     let alerts = alerts::read(&root, &sources, &streams, &outputs);
+    let raw = raw::read(&root, &streams, &outputs);
     let clock = clock::read(&root);
     let plan = Plan {
         // The last part is a random name that is made with the store.
@@ -171,6 +173,7 @@ fn read(root: Section<'_>) -> Config {
         hold_max: clock.hold_max,
         timezone: gateway.timezone,
         series_max: SERIES_MAX,
+        raw,
     };
     aggregates::refuse_shared(&root, &sources, &plan);
     let heartbeat = heartbeat::read(&root, &outputs);
@@ -190,7 +193,7 @@ fn read(root: Section<'_>) -> Config {
 
 /// What is there and goes nowhere was probably meant to go somewhere.
 fn warn_of_unused(root: &Section<'_>, config: &Config) {
-    let Plan { streams, summaries, alerts, .. } = &config.plan;
+    let Plan { streams, summaries, alerts, raw, .. } = &config.plan;
     let warn = |key: &str, name: &str, message: String, help: &str| {
         let Some(at) = root.place_of(key, name) else { return };
         root.cx.warning(at, message).label("goes nowhere").help(help).report();
@@ -203,7 +206,8 @@ fn warn_of_unused(root: &Section<'_>, config: &Config) {
     }
     for (index, stream) in (0..).zip(streams) {
         let watched = alerts.iter().any(|alert| alert.streams.contains(&index));
-        if !watched && !summaries.iter().any(|summary| summary.streams.contains(&index)) {
+        let sent = raw.iter().any(|raw| raw.streams.contains(&index));
+        if !watched && !sent && !summaries.iter().any(|summary| summary.streams.contains(&index)) {
             let message = format!("no summary counts the stream `{}`", stream.name);
             warn("streams", &stream.name, message, "add it to the `streams` of a summary, or remove it");
         }
@@ -211,6 +215,7 @@ fn warn_of_unused(root: &Section<'_>, config: &Config) {
     for (index, output) in (0..).zip(&config.outputs) {
         let beats = config.heartbeat.iter().any(|heartbeat| heartbeat.to.contains(&output.name));
         let told = beats || alerts.iter().any(|alert| alert.to.contains(&index));
+        let told = told || raw.iter().any(|raw| raw.to.contains(&index));
         if !told && !summaries.iter().any(|summary| summary.to.contains(&index)) {
             let message = format!("no summary goes to the output `{}`", output.name);
             warn("outputs", &output.name, message, "add it to the `to` of a summary, or remove it");

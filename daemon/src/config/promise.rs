@@ -1,5 +1,9 @@
 //! What `tidegate check` promises of each stream, in plain words (promise 2 of the design).
 
+mod raw;
+
+pub use raw::{RawPromise, raw_promises};
+
 use super::model::{Config, Mqtt, Protocol, SourceKind};
 use super::units::duration_text;
 use serde::Serialize;
@@ -65,11 +69,7 @@ fn watched(config: &Config, alert: &AlertPlan) -> String {
     if let Some(silent_for) = alert.silent_for {
         reasons.push(format!("after {} of silence while its sources are connected", text(silent_for)));
     }
-    let names = |all: &[u16], of: &dyn Fn(usize) -> String| {
-        all.iter().map(|&at| of(usize::from(at))).collect::<Vec<_>>().join(", ")
-    };
-    let streams = names(&alert.streams, &|at| config.plan.streams[at].name.clone());
-    let outputs = names(&alert.to, &|at| config.plan.outputs[at].clone());
+    let (streams, to) = (streams(config, &alert.streams), outputs(config, &alert.to));
     let metrics = match &alert.metrics {
         Some(metrics) => metrics.join(", "),
         None if alert.by_metric() => "each metric".into(),
@@ -77,8 +77,18 @@ fn watched(config: &Config, alert: &AlertPlan) -> String {
     };
     let tags = alert.key_tags(&config.plan.streams);
     let per = if tags.is_empty() { "all together".to_owned() } else { format!("per {}", tags.join(" and ")) };
-    let to = if outputs.is_empty() { "nobody: there is no output".to_owned() } else { outputs };
     format!("raised {}; watches {metrics} of {streams}, {per}; tells {to}", reasons.join(", or "))
+}
+
+fn streams(config: &Config, indices: &[u16]) -> String {
+    let names: Vec<_> =
+        indices.iter().map(|&at| config.plan.streams[usize::from(at)].name.as_str()).collect();
+    names.join(", ")
+}
+
+fn outputs(config: &Config, indices: &[u16]) -> String {
+    let names: Vec<_> = indices.iter().map(|&at| config.plan.outputs[usize::from(at)].as_str()).collect();
+    if names.is_empty() { "nobody: there is no output".to_owned() } else { names.join(", ") }
 }
 
 /// One promise per stream, in the order of the file.

@@ -26,6 +26,7 @@ pub(super) static ROOT: Schema = at(
         "streams",
         "summaries",
         "alerts",
+        "raw",
         "outputs",
         "heartbeat",
         "buffer",
@@ -160,6 +161,7 @@ pub(super) static ALERT: Schema = at(
     "alerts.NAME",
     &["streams", "metric", "by", "when", "for", "clear", "cooldown", "silent_for", "capture", "to"],
 );
+pub(super) static RAW: Schema = at("raw.NAME", &["streams", "metrics", "verdicts", "every", "to"]);
 pub(super) static OUTPUT_HTTP: Schema = of_type(
     "outputs.NAME",
     "http",
@@ -293,6 +295,7 @@ pub(super) static ALL: &[&Schema] = &[
     &WINDOW,
     &AGGREGATE,
     &ALERT,
+    &RAW,
     &OUTPUT_HTTP,
     &OUTPUT_AWS,
     &OUTPUT_GOOGLE,

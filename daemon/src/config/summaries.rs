@@ -91,7 +91,7 @@ fn default_lateness(used: &[u16], streams: &[StreamPlan]) -> Span {
     if used.iter().any(stamped) { Span::from_secs(10) } else { Span::ZERO }
 }
 
-fn selected(field: &Field<'_>, used: &[&StreamPlan]) -> Vec<String> {
+pub(super) fn selected(field: &Field<'_>, used: &[&StreamPlan]) -> Vec<String> {
     let words = field.words();
     known_metrics(field.cx, &words, known(used).as_deref());
     words.into_iter().map(|(word, _)| word.to_owned()).collect()

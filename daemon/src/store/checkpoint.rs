@@ -7,9 +7,8 @@ use super::schema::{CHECKPOINT, CheckpointRow, JOURNAL, META, META_CHECKPOINT};
 use super::{Doing, Store, StoreError};
 use redb::{ReadTransaction, WriteTransaction};
 use tidegate_pipeline::Pipeline;
+use tidegate_pipeline::checkpoint::{decode, encode};
 use tidegate_pipeline::mutant::{self, Mutant};
-use tidegate_pipeline::plan::Plan;
-use tidegate_pipeline::state::State;
 
 /// A journal smaller than this is not worth a checkpoint: replaying it takes milliseconds.
 pub(super) const JOURNAL_BYTES_MIN: u64 = 4 << 20;
@@ -33,8 +32,7 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// What `pipeline` holds after the entry `journal`.
     pub(super) fn take(pipeline: &Pipeline, generation: u64, journal: u64) -> Snapshot {
-        // Serialising to memory fails only for types that postcard cannot hold, and the state has none.
-        let bytes = pack(&postcard::to_stdvec(&(pipeline.plan(), pipeline.state())).unwrap_or_default());
+        let bytes = pack(&encode(pipeline.plan(), pipeline.state()));
         let chunks = u32::try_from(bytes.len().div_ceil(CHUNK)).unwrap_or(u32::MAX);
         let row = CheckpointRow { generation, journal, chunks, bytes: bytes.len() as u64 };
         let live = pipeline.state().groups.iter().filter(|numbered| !numbered.group.is_vacant());
@@ -82,8 +80,7 @@ pub(super) fn read(read: &ReadTransaction, row: &CheckpointRow) -> Result<Pipeli
         let chunk = table.get((row.generation, at)).doing("read the checkpoint")?;
         bytes.extend_from_slice(chunk.ok_or(StoreError::Damaged("checkpoint"))?.value());
     }
-    let (plan, state): (Plan, State) = postcard::from_bytes(&unpack(&bytes, "checkpoint")?)
-        .map_err(|_| StoreError::Damaged("checkpoint"))?;
+    let (plan, state) = decode(&unpack(&bytes, "checkpoint")?).ok_or(StoreError::Damaged("checkpoint"))?;
     Ok(Pipeline::restore(plan, state))
 }
 

@@ -119,8 +119,8 @@ impl Store {
         for closed in &commit.changes.closed {
             queues.close(&write, closed, &commit.outputs, &commit.waiting)?;
         }
-        for capture in &commit.changes.captures {
-            queues.send(&write, capture, super::closed::SUMMARY, &commit.outputs, &commit.waiting)?;
+        for event in commit.changes.captures.iter().chain(&commit.changes.raw) {
+            queues.send(&write, event, super::closed::SUMMARY, &commit.outputs, &commit.waiting)?;
         }
         let mut heartbeat = self.heartbeat;
         if let Some(beat) = &commit.heartbeat {

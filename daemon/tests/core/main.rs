@@ -15,6 +15,7 @@ mod matrix;
 mod measure;
 mod recovery;
 mod outbox;
+mod raw;
 mod rig;
 mod rollup;
 mod salvage;

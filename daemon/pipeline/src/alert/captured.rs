@@ -1,12 +1,12 @@
 //! `tidegate.capture.v1`: the raw readings around a raised alert (CloudEvents 1.0, structured mode, JSON).
 
 use super::{Capture, Outgoing, Recorded, Telling, Watch};
-use crate::event::{Envelope, Tags};
+use crate::event::Envelope;
 use crate::limits::CAPTURE_PART_MAX;
+use crate::listing::Listing;
 use crate::plan::Plan;
 use crate::series::Series;
-use crate::verdict::Verdict;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// Everything that the events about a capture are made of.
 pub(crate) struct Captured<'c> {
@@ -46,14 +46,6 @@ impl Captured<'_> {
         readings: &[Recorded],
     ) -> Outgoing {
         let alert = &self.plan.alerts[usize::from(self.watch.alert)];
-        // The series of this part, in the order of their numbers.
-        let mut numbers: Vec<u32> = readings.iter().map(|reading| reading.series).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let row = |reading: &Recorded| {
-            let place = numbers.binary_search(&reading.series).unwrap_or(0);
-            Row(place, reading.time.rfc3339(), reading.value, Word(reading.verdict))
-        };
         let id = format!("{key}/r0");
         let event = Envelope {
             specversion: "1.0",
@@ -74,23 +66,11 @@ impl Captured<'_> {
                 part,
                 parts,
                 incomplete: !self.whole,
-                series: numbers.iter().map(|&at| self.member(at)).collect(),
-                readings: readings.iter().map(row).collect(),
+                listing: Listing::of(self.plan, self.series, readings),
             },
         };
         let event = event.render();
         Outgoing { id, event, to: alert.to.clone() }
-    }
-
-    fn member(&self, at: u32) -> Member<'_> {
-        let series = &self.series[at as usize];
-        let stream = &self.plan.streams[usize::from(series.stream)];
-        Member {
-            stream: &stream.name,
-            metric: &series.metric,
-            unit: stream.unit_of(&series.metric),
-            tags: Tags(&series.tags),
-        }
     }
 }
 
@@ -106,32 +86,6 @@ struct Data<'e> {
     part: usize,
     parts: usize,
     incomplete: bool,
-    series: Vec<Member<'e>>,
-    readings: Vec<Row>,
-}
-
-#[derive(Serialize)]
-struct Member<'e> {
-    stream: &'e str,
-    metric: &'e str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unit: Option<&'e str>,
-    tags: Tags<'e>,
-}
-
-/// Place in `series`, time, value, verdict.
-#[derive(Serialize)]
-struct Row(usize, String, Option<f64>, Word);
-
-/// `counted`, `duplicate`, or the reason in the ledger.
-struct Word(Verdict);
-
-impl Serialize for Word {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(match self.0 {
-            Verdict::Counted => "counted",
-            Verdict::Duplicate => "duplicate",
-            Verdict::Rejected(reason) | Verdict::DeadLettered(reason) => reason.name(),
-        })
-    }
+    #[serde(flatten)]
+    listing: Listing<'e>,
 }

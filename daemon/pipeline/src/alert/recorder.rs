@@ -30,6 +30,14 @@ pub struct Recorded {
     pub verdict: Verdict,
 }
 
+impl Recorded {
+    pub(crate) fn of(reading: &Reading, arrival: Time) -> Recorded {
+        let Reading { series, time, value, verdict } = *reading;
+        let value = Some(value).filter(|value| value.is_finite());
+        Recorded { series, arrival, time, value, verdict }
+    }
+}
+
 impl Default for Recorder {
     fn default() -> Recorder {
         Recorder { readings: VecDeque::new(), lost: Time::MIN }
@@ -48,9 +56,7 @@ impl Recorder {
             let gone = self.readings.pop_front().map_or(Time::MIN, |old| old.arrival);
             self.lost = self.lost.max(gone);
         }
-        let Reading { series, time, value, verdict } = *reading;
-        let value = Some(value).filter(|value| value.is_finite());
-        self.readings.push_back(Recorded { series, arrival, time, value, verdict });
+        self.readings.push_back(Recorded::of(reading, arrival));
     }
 
     /// What arrived between the two, both included.

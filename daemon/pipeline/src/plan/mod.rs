@@ -6,12 +6,14 @@
 mod alert;
 mod fields;
 mod format;
+mod raw;
 mod stream;
 mod summary;
 
 pub use alert::AlertPlan;
 pub use fields::{Fields, Kind, MetricPlan, Pointer, PointerPattern, Token};
 pub use format::{Csv, Format};
+pub use raw::RawPlan;
 pub use stream::{
     Availability, CleanStep, METRIC, Retained, StreamPlan, TagPlan, TickPlaces, TicksPlan, TimeFormat,
     TimePlan, Unique,
@@ -46,6 +48,9 @@ pub struct Plan {
     pub timezone: String,
     /// At this many series new ones are rejected (`series_limit`), old ones never evicted.
     pub series_max: u32,
+    /// What to send as it came. A checkpoint keeps it behind the rest: see [`crate::checkpoint`].
+    #[serde(skip)]
+    pub raw: Vec<RawPlan>,
 }
 
 impl Plan {

@@ -32,7 +32,7 @@ impl Step<'_> {
         }
     }
 
-    /// Clears what nothing could clear under the plan `new`, and sends what would never be sent. Call it before the plan comes in force.
+    /// Clears what nothing could clear under the plan `new`, and sends what would never be sent, and all raw readings. Call it before the plan comes in force.
     pub fn retire(&mut self, now: Time, new: &Plan) {
         for at in 0..self.core.state.watches.len() {
             let (raised, value) = (self.core.state.watches[at].raised(), self.core.state.watches[at].value);
@@ -43,6 +43,7 @@ impl Step<'_> {
             }
         }
         self.retire_captures(now, new);
+        self.cut_all_raw();
     }
 
     /// What a decided reading moves; call it before the reading is noted.

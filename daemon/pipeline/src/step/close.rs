@@ -32,10 +32,12 @@ impl Step<'_> {
     /// store had.
     pub fn finish(mut self, now: Time, held: &dyn Fn(u16) -> bool, loaded: &Loaded) -> Changes {
         if let Some(clock) = self.changes.entry.clock {
+            self.cut_all_raw();
             self.close_all(now, |step, group| step.closes_group(group), loaded);
             self.core.note_clock(&clock);
             return self.changes;
         }
+        self.cut_raw(now);
         let Some(now) = self.core.closing_time(now) else {
             self.changes.entry.now = now;
             return self.changes;

@@ -9,6 +9,7 @@ mod close;
 mod derive;
 mod message;
 mod number;
+mod raw;
 mod readings;
 mod record;
 mod uptime;

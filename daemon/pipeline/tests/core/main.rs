@@ -16,6 +16,7 @@ mod layout;
 mod memory;
 mod migration;
 mod products;
+mod raw;
 mod records;
 mod rollup;
 mod samples;

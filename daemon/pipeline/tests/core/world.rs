@@ -83,6 +83,7 @@ pub struct World {
     pub closed: Vec<Closed>,
     pub alerts: Vec<Outgoing>,
     pub captures: Vec<Outgoing>,
+    pub raw: Vec<Outgoing>,
     /// Since when the source is listened to.
     pub listening: Option<Time>,
     pub letters: Vec<DeadLetter>,
@@ -97,6 +98,7 @@ impl World {
             closed: vec![],
             alerts: vec![],
             captures: vec![],
+            raw: vec![],
             listening: Some(Time::MIN),
             letters: vec![],
             entries: vec![],
@@ -184,6 +186,7 @@ impl World {
         self.closed.extend(changes.closed);
         self.alerts.extend(changes.alerts);
         self.captures.extend(changes.captures);
+        self.raw.extend(changes.raw);
         self.letters.extend(changes.dead_letters);
         if !changes.entry.is_empty() {
             self.entries.push(changes.entry);

@@ -7,6 +7,7 @@ mod errors;
 mod functions;
 mod promises;
 mod republish;
+mod raw;
 mod samples;
 mod values;
 mod warnings;

@@ -92,6 +92,7 @@ impl Heart {
             || beaten
             || !(commit.changes.closed.is_empty()
                 && commit.changes.captures.is_empty()
+                && commit.changes.raw.is_empty()
                 && commit.settled.is_empty()
                 && commit.letters.is_empty()
                 && commit.reach.is_empty());

@@ -26,6 +26,7 @@ impl Heart {
             self.parts.mailbox.deadline(now),
             self.window_deadline(now),
             self.alert_deadline(now),
+            self.raw_deadline(now),
             self.beats.deadline(),
         ];
         deadlines.into_iter().flatten()
@@ -40,6 +41,11 @@ impl Heart {
     /// When the time may raise an alert.
     fn alert_deadline(&self, now: Instant) -> Option<Instant> {
         Some(now + self.until(self.parts.pipeline.next_alert()?))
+    }
+
+    /// When raw readings have waited for long enough.
+    fn raw_deadline(&self, now: Instant) -> Option<Instant> {
+        Some(now + self.until(self.parts.pipeline.next_raw()?))
     }
 
     fn until(&self, due: Time) -> Duration {

@@ -8,10 +8,8 @@ use super::report::Report;
 use super::windows::Windows;
 use redb::TableHandle;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_pipeline::plan::Plan;
-use tidegate_pipeline::state::State;
 use tidegate_pipeline::time::Time;
-use tidegate_pipeline::{Pipeline, journal};
+use tidegate_pipeline::{Pipeline, checkpoint, journal};
 
 /// What was remembered.
 pub(super) struct Memory {
@@ -107,7 +105,7 @@ fn checkpoint(
 }
 
 fn restore(bytes: &[u8]) -> Option<Pipeline> {
-    let (plan, state): (Plan, State) = postcard::from_bytes(&unpack(bytes, "checkpoint").ok()?).ok()?;
+    let (plan, state) = checkpoint::decode(&unpack(bytes, "checkpoint").ok()?)?;
     Some(Pipeline::restore(plan, state))
 }
 

@@ -65,9 +65,12 @@ impl fmt::Display for Report {
                 self.unreplayed, self.doubtful
             )?;
         }
-        let GivenUp { windows, readings } = self.given_up;
+        let GivenUp { windows, readings, raw } = self.given_up;
         if windows + readings > 0 {
             write!(f, "; {windows} open windows with {readings} readings are given up")?;
+        }
+        if raw > 0 {
+            write!(f, "; {raw} raw readings that waited for an event are given up")?;
         }
         if self.lost_events + self.nameless > 0 {
             write!(f, "; {} events are lost", self.lost_events + self.nameless)?;
