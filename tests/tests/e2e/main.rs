@@ -16,6 +16,7 @@ mod heartbeat;
 mod month;
 mod operation;
 mod outage;
+mod raw;
 mod stage;
 mod troubles;
 mod watchdog;
