@@ -291,25 +291,26 @@ fn an_event_has_one_clock() {
 /// A series keeps its number while a reading of it waits.
 #[test]
 fn what_waits_keeps_its_series() {
-    const DAY: f64 = 86_400.0;
-    let mut plan = with(vec![RawPlan { every: Span::from_secs(10 * 86_400), ..raw("a") }]);
+    let mut plan = with(vec![RawPlan {
+        metrics: Some(vec!["t".into()]),
+        every: Span::from_secs(2 * 86_400),
+        ..raw("a")
+    }]);
     plan.summaries.clear();
     let mut world = World::new(plan);
     read(&mut world, &[(1.0, 0.0, 5.0)]);
-    let others = |world: &mut World, from: f64, upto: f64| {
-        let minutes = ((upto - from) / 30.0) as u32;
-        for n in 0..minutes {
-            let secs = from + f64::from(n) * 30.0;
+    // Another sensor goes on, and days pass.
+    let mut others = (1..).map(|minute| f64::from(minute) * 60.0);
+    let mut until = |world: &mut World, days: f64| {
+        for secs in others.by_ref().take_while(|secs| *secs < days * 86_400.0) {
             world.send(secs, "s/d2/u", &payload(1.0, secs));
         }
     };
-    // The other is sent meanwhile: what is full goes.
-    others(&mut world, 2.0, 1.2 * DAY);
-    assert!(world.raw.len() > 5, "{}", world.raw.len());
-    let first = json_of(&world.raw[0]);
-    assert_eq!(first["data"]["series"][0]["metric"], "t");
-    // Nothing of it waits any more: its number is free.
-    assert_eq!(world.pipeline.series(), 1);
+    until(&mut world, 1.9);
+    assert_eq!((world.raw.len(), world.pipeline.series()), (0, 2));
+    until(&mut world, 2.1);
+    assert_eq!(json_of(&world.raw[0])["data"]["series"][0]["tags"]["device"], "d1");
+    assert_eq!(world.pipeline.series(), 1, "its number is free now");
 }
 
 /// The whole event, as docs/events.md has it.
