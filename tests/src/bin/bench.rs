@@ -4,6 +4,8 @@
 
 #[path = "bench/core.rs"]
 mod core;
+#[path = "bench/delivery.rs"]
+mod delivery;
 #[path = "bench/fold.rs"]
 mod fold;
 
@@ -53,6 +55,7 @@ fn main() {
         bench.throughput();
         bench.disk();
         bench.size_and_latency();
+        bench.delivery();
         bench.core();
         bench.folding();
     }
@@ -131,6 +134,22 @@ impl Bench {
             ("**from the window's end to the function, ms, slowest**", 0),
         ];
         self.rows(&names, latency);
+    }
+}
+
+impl Bench {
+    /// A backlog that drains.
+    fn delivery(&self) {
+        for (summaries, compression) in
+            [(200_000, "none"), (200_000, "gzip"), (200_000, "zstd"), (1_000_000, "gzip")]
+        {
+            let what = format!("**{} summaries to a function, {compression}", grouped(summaries as f64, 0));
+            let names =
+                [": summaries/s**", ": µs per summary**", ": MiB resident**", ": the plain loop, times**"]
+                    .map(|name| format!("{what}{name}"));
+            let rows: Vec<(&str, usize)> = names.iter().map(String::as_str).zip([0, 1, 1, 2]).collect();
+            self.rows(&rows, || delivery::drained(summaries, compression));
+        }
     }
 }
 
