@@ -10,7 +10,11 @@ use crate::state::State;
 /// The bytes of `plan` and `state`.
 pub fn encode(plan: &Plan, state: &State) -> Vec<u8> {
     // Serialising to memory fails only for types that postcard cannot hold, and these have none.
-    postcard::to_stdvec(&(plan, state, &plan.raw, &state.raw)).unwrap_or_default()
+    let bytes = postcard::to_stdvec(&(plan, state)).unwrap_or_default();
+    if plan.raw.is_empty() && state.raw == Raw::default() {
+        return bytes;
+    }
+    postcard::to_extend(&(&plan.raw, &state.raw), bytes).unwrap_or_default()
 }
 
 /// What [`encode`] wrote, or an older version; `None` where the bytes are damaged.

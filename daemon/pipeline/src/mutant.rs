@@ -27,6 +27,8 @@ pub enum Mutant {
     MergeLosesOne,
     /// A merged window does not say which of its parts a function may have.
     MergeReplacesNothing,
+    /// Raw readings become an event, and that is not written down.
+    RawNotInJournal,
 }
 
 /// Whether this thread runs with that bug.

@@ -68,6 +68,7 @@ impl World {
             return Err(format!("the ledger says {total}; {sure} are certain, and {given} were handed over"));
         }
         self.note_buffer();
+        self.check_raw(account.ledger.counted)?;
         for (output, name) in OUTPUTS.into_iter().enumerate() {
             let minutes = self.counted(output, 0)?;
             let fives = self.counted(output, 1)?;
@@ -103,7 +104,8 @@ impl World {
     /// The windows that are open, for whoever wonders why.
     fn open_windows(&self) -> String {
         let opener = self.gateway.disk.after_kill().opener();
-        let Ok(opened) = Store::open("disk", opener, "sim", |name| setup::plan(0, name)) else {
+        let Ok(opened) = Store::open("disk", opener, "sim", |name| setup::plan(0, self.setup.raw, name))
+        else {
             return String::new();
         };
         let state = opened.pipeline.state();
@@ -168,7 +170,7 @@ impl World {
     }
 
     /// Looks at every reading: in how many windows some are missing, where that may be.
-    fn judge_all(&mut self, output: usize, counted: &[u32], family: usize) -> Result<u64, String> {
+    pub(super) fn judge_all(&mut self, output: usize, counted: &[u32], family: usize) -> Result<u64, String> {
         let orderly = self.setup.is_orderly();
         let may_lack = self.excuse(output)? != Some(0);
         let (mut first, mut lacking) = (None, BTreeSet::new());
@@ -213,7 +215,7 @@ impl World {
     }
 
     /// Events that the output refused: they are kept as dead letters.
-    fn letters(&self, output: &str) -> Result<Vec<Vec<u8>>, String> {
+    pub(super) fn letters(&self, output: &str) -> Result<Vec<Vec<u8>>, String> {
         let Some(process) = &self.gateway.process else { return Ok(Vec::new()) };
         let letters = process.shared.letters(0, 10_000).map_err(|error| error.to_string())?;
         let of = |(_, letter)| match letter {

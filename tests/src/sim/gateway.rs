@@ -85,14 +85,14 @@ impl World {
     }
 
     fn started(&mut self) -> Result<Process, StoreError> {
-        let variant = self.gateway.variant;
+        let (variant, raw) = (self.gateway.variant, self.setup.raw);
         let opener = self.gateway.disk.opener();
         let Opened { mut store, mut pipeline } =
-            Store::open("disk", opener, "sim", |name| setup::plan(variant, name))?;
+            Store::open("disk", opener, "sim", |name| setup::plan(variant, raw, name))?;
         store.checkpoint_from(self.setup.checkpoint);
         let mut clock = Timekeeper::new(self.machine.clone(), pipeline.last_heard());
         let now = clock.look().now.now();
-        let plan = setup::plan(variant, &store.shared().name());
+        let plan = setup::plan(variant, raw, &store.shared().name());
         put_in_force(&mut store, &mut pipeline, plan, now, None)?;
         let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
         let mailbox = Mailbox::new(Arc::clone(&intake));
@@ -287,7 +287,7 @@ impl World {
         self.hang_up(true);
         let Some(process) = &mut self.gateway.process else { return };
         let (done, answer) = oneshot::channel();
-        let plan = setup::plan(variant, &process.shared.name());
+        let plan = setup::plan(variant, self.setup.raw, &process.shared.name());
         let subscriptions = [("broker".to_owned(), vec!["#".to_owned()])].into();
         if process.plans.try_send(NewPlan { plan, subscriptions, heartbeat: None, done }).is_ok() {
             process.changing = Some((answer, variant));

@@ -16,6 +16,7 @@ mod history;
 mod link;
 mod oracle;
 mod sensors;
+mod raw;
 mod setup;
 mod world;
 

@@ -188,6 +188,16 @@ impl Oracle {
         self.readings.iter_mut().for_each(|reading| reading.excused |= reading.deliveries > 0);
     }
 
+    /// The reading of a series with this time and value. One without a time stamp has whatever time it arrived at.
+    pub(super) fn known(&self, series: usize, time: i64, value: u64) -> Option<usize> {
+        let kind = self.series[series].kind;
+        let page = if kind == Kind::Text { 0 } else { self.page(time) };
+        let (place, bits) = (value.trailing_zeros(), kind.digit_bits());
+        let number = *self.digits.get(&(series, page))?.get(usize::try_from(place / bits).ok()?)?;
+        let same = self.readings[number].time.is_none_or(|stamp| stamp == time);
+        (value.is_power_of_two() && place.is_multiple_of(bits) && same).then_some(number)
+    }
+
     pub(super) fn find(&self, device: &str, metric: &str) -> Option<usize> {
         self.series.iter().position(|series| series.device == device && series.metric == metric)
     }

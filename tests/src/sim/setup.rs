@@ -23,6 +23,9 @@ pub(super) const VARIANTS: usize = 3;
 /// One seed in so many has a buffer that fills.
 const BUFFER: u64 = 3;
 
+/// One seed in so many, and which, sends raw readings, too, where its buffer does not fill: then none may be missing.
+const RAW: (u64, u64) = (7, 4);
+
 /// A buffer that has room for less than what waits in the end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Buffer {
@@ -83,6 +86,8 @@ pub(super) struct Setup {
     pub(super) faults: u32,
     /// Where it is small.
     pub(super) buffer: Option<Buffer>,
+    /// Readings are sent raw, too.
+    pub(super) raw: bool,
 }
 
 impl Setup {
@@ -106,7 +111,9 @@ impl Setup {
             away: if random.u32(..50) == 0 { secs(random.u64(3_600..3 * 86_400)) } else { 0 },
             faults: random.u32(2..12),
             buffer: Buffer::draw(seed),
+            raw: false,
         };
+        setup.raw = seed % RAW.0 == RAW.1 && setup.buffer.is_none();
         if setup.buffer.is_some() {
             // It is full soon enough.
             setup.away = 0;
@@ -126,11 +133,15 @@ impl Setup {
     }
 }
 
-/// The plan of a variant, for a store of this name.
-pub(super) fn plan(variant: usize, store: &str) -> Plan {
+/// The plan of a variant, with raw readings or without, for a store of this name.
+pub(super) fn plan(variant: usize, raw: bool, store: &str) -> Plan {
     static PLANS: OnceLock<Vec<Plan>> = OnceLock::new();
     let plans = PLANS.get_or_init(|| (0..VARIANTS).map(parsed).collect());
-    Plan { source: format!("/gateways/simulated/{store}"), ..plans[variant].clone() }
+    let mut plan = Plan { source: format!("/gateways/simulated/{store}"), ..plans[variant].clone() };
+    if !raw {
+        plan.raw.clear();
+    }
+    plan
 }
 
 /// Where the broker stands among the sources of a variant.
@@ -147,6 +158,7 @@ fn parsed(variant: usize) -> Plan {
     } else {
         ""
     };
+    let (raw, every) = if variant == RENAMED { ("every", "40s") } else { ("all", "15s") };
     let more = if variant == 2 { ", \"max\"" } else { "" };
     let text = format!(
         r#"
@@ -199,6 +211,8 @@ window = "5m"
 lateness = "10s"
 amend = "1h"
 aggregates = ["count", "sum"{more}]
+[raw.{raw}]
+every = "{every}"
 [outputs.a]
 url = "http://127.0.0.1:1/"
 batch = {{ events = 20, bytes = "64KiB", linger = "1s" }}

@@ -6,7 +6,7 @@ use tidegate_pipeline::mutant::Mutant;
 use tidegate_tests::sim;
 
 /// A bug and the seed that catches it.
-const CAUGHT: [(Mutant, u64); 11] = [
+const CAUGHT: [(Mutant, u64); 12] = [
     (Mutant::AcknowledgeBeforeCommit, 0),
     (Mutant::NoFence, 19),
     (Mutant::MarkNotInJournal, 13),
@@ -18,6 +18,7 @@ const CAUGHT: [(Mutant, u64); 11] = [
     (Mutant::CheckpointCutsTooMuch, 2),
     (Mutant::MergeLosesOne, 2),
     (Mutant::MergeReplacesNothing, 131),
+    (Mutant::RawNotInJournal, 18),
 ];
 
 #[test]

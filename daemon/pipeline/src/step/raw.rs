@@ -2,6 +2,7 @@
 
 use super::Step;
 use crate::entry::{Event, Reading};
+use crate::mutant::{self, Mutant};
 use crate::pipeline::{Pipeline, number};
 use crate::plan::RawPlan;
 use crate::raw::{Buffer, Telling};
@@ -43,7 +44,12 @@ impl Step<'_> {
             let fitting = telling.fitting();
             let event = Telling { readings: &rest[..fitting], ..telling }.render();
             self.changes.raw.push(event);
-            self.event(Event::Raw { raw: u16::try_from(at).unwrap_or(u16::MAX), readings: number(fitting) });
+            let cut = Event::Raw { raw: u16::try_from(at).unwrap_or(u16::MAX), readings: number(fitting) };
+            if mutant::active(Mutant::RawNotInJournal) {
+                self.core.note_event(&cut);
+            } else {
+                self.event(cut);
+            }
             rest = &rest[fitting..];
         }
     }
