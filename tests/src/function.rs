@@ -33,6 +33,8 @@ pub enum Mode {
     Slow(Duration),
     /// Takes events, but refuses each request that holds this text, for ever: 422.
     RefuseHolding(&'static str),
+    /// Takes events and answers 200 with this document.
+    Say(&'static str),
     /// Takes events, but its answer is 503, as when a gateway in between gives up.
     LoseAnswers,
 }
@@ -237,7 +239,7 @@ async fn take(State(seen): State<Shared>, method: Method, headers: HeaderMap, bo
         Mode::Status(code) => return StatusCode::from_u16(code).expect("a status code").into_response(),
         Mode::Html => return page(),
         Mode::Slow(delay) => tokio::time::sleep(delay).await,
-        Mode::Accept | Mode::LoseAnswers | Mode::RefuseHolding(_) => {}
+        Mode::Accept | Mode::LoseAnswers | Mode::RefuseHolding(_) | Mode::Say(_) => {}
     }
     let events = match decode(&headers, &body) {
         Ok(events) => events,
@@ -255,6 +257,7 @@ async fn take(State(seen): State<Shared>, method: Method, headers: HeaderMap, bo
     remember(&mut seen.lock().expect("what the function has seen"), events);
     match mode {
         Mode::LoseAnswers => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Mode::Say(document) => ([(header::CONTENT_TYPE, "application/json")], document).into_response(),
         _ => StatusCode::NO_CONTENT.into_response(),
     }
 }

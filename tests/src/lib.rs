@@ -36,6 +36,7 @@ pub mod publisher;
 pub mod runtime;
 pub mod sim;
 pub mod status;
+pub mod subscriber;
 pub mod systemd;
 pub mod tokens;
 pub mod toll;

@@ -17,6 +17,7 @@ mod month;
 mod operation;
 mod outage;
 mod raw;
+mod republish;
 mod stage;
 mod troubles;
 mod watchdog;
