@@ -27,16 +27,13 @@ pub fn raw_promises(config: &Config) -> Vec<RawPromise> {
 }
 
 fn sent(config: &Config, raw: &RawPlan) -> String {
-    let which =
-        if raw.refused { "each reading, also those that are refused," } else { "each counted reading" };
-    let of = match &raw.metrics {
-        Some(metrics) => format!("{} of", metrics.join(", ")),
-        None => "of".to_owned(),
-    };
+    let metrics = raw.metrics.as_ref().map_or_else(|| "all metrics".to_owned(), |metrics| metrics.join(", "));
+    let refused = if raw.refused { ", and those that are refused with their reason" } else { "" };
     let every = duration_text(Duration::from_micros(raw.every.0.unsigned_abs()));
     format!(
-        "sends {which} {of} {} to {}, once, raw: in an event after {every} or {RAW_EVENT_READINGS_MAX} readings; \
-         at some 50 bytes each, at one reading a second 4 MB a day before compression",
+        "sends {metrics} of {} as they come, each counted reading in exactly one event{refused}, to {}; an event is made \
+         after {every} or {RAW_EVENT_READINGS_MAX} readings. Some 50 bytes a reading before compression: one a second is \
+         4 MB a day",
         streams(config, &raw.streams),
         outputs(config, &raw.to),
     )

@@ -65,16 +65,18 @@ fn what_is_only_sent_raw_goes_somewhere() {
 fn in_plain_words() {
     let check = |text: &str, expected: &str| {
         let config = valid(&format!("{BASE}[raw.lab]\n{text}"));
-        let text = &raw_promises(&config)[0].text;
-        assert!(text.starts_with(expected), "{text}");
-        assert!(text.ends_with("at one reading a second 4 MB a day before compression"), "{text}");
+        let found = &raw_promises(&config)[0].text;
+        let volume = " Some 50 bytes a reading before compression: one a second is 4 MB a day";
+        assert_eq!(*found, format!("{expected}{volume}"), "{text}");
     };
     check(
         "",
-        "lab: sends each counted reading of climate to ingest, once, raw: in an event after 10s or 500 readings; ",
+        "lab: sends all metrics of climate as they come, each counted reading in exactly one event, to ingest; an event is \
+         made after 10s or 500 readings.",
     );
     check(
         "metrics = [\"t\", \"u\"]\nverdicts = \"all\"\nevery = \"1m30s\"",
-        "lab: sends each reading, also those that are refused, t, u of climate to ingest, once, raw: in an event after 1m30s or 500",
+        "lab: sends t, u of climate as they come, each counted reading in exactly one event, and those that are refused \
+         with their reason, to ingest; an event is made after 1m30s or 500 readings.",
     );
 }
