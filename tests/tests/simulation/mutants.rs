@@ -11,13 +11,13 @@ const CAUGHT: [(Mutant, u64); 12] = [
     (Mutant::NoFence, 19),
     (Mutant::MarkNotInJournal, 13),
     (Mutant::ConfirmBeforeAnswer, 1),
-    (Mutant::SendBeforeAttempted, 406),
+    (Mutant::SendBeforeAttempted, 8),
     (Mutant::ReplayUnderNewPlan, 96),
     (Mutant::OutlierMovesWatermark, 3),
     (Mutant::RetryWithoutLooking, 21),
     (Mutant::CheckpointCutsTooMuch, 2),
     (Mutant::MergeLosesOne, 2),
-    (Mutant::MergeReplacesNothing, 131),
+    (Mutant::MergeReplacesNothing, 5),
     (Mutant::RawNotInJournal, 18),
 ];
 

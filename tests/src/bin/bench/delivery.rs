@@ -101,6 +101,8 @@ pub(super) fn drained(summaries: u64, compression: &str) -> Vec<Figure> {
 /// Posts bodies one after the other: requests a second.
 fn posted(address: SocketAddr, bodies: Vec<Bytes>, compression: &str, count: u64) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    // The second time it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     runtime.block_on(async move {
         let client = reqwest::Client::builder().http1_only().no_proxy().build().expect("a client");
         let start = Instant::now();
