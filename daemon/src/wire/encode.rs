@@ -190,56 +190,7 @@ fn answer(first: u8, version: Protocol, id: u16, codes: &[u8], out: &mut BytesMu
     out.put_slice(codes);
 }
 
-/// PUBLISH, as our outputs send it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Publish<'a> {
-    pub(crate) topic: &'a str,
-    pub(crate) payload: &'a [u8],
-    /// The packet identifier at QoS 1; `None` at QoS 0.
-    pub(crate) id: Option<u16>,
-    pub(crate) retain: bool,
-}
-
-impl Publish<'_> {
-    /// Bytes of the packet.
-    pub(crate) fn length(&self, version: Protocol) -> usize {
-        let remaining = self.remaining(version);
-        // Seven bits of the length in each byte (MQTT 5 section 1.5.5).
-        let digits = [0x80, 0x4000, 0x20_0000].iter().filter(|first| remaining >= **first).count() + 1;
-        1 + digits + remaining
-    }
-
-    fn remaining(&self, version: Protocol) -> usize {
-        let (id, properties) = (2 * usize::from(self.id.is_some()), usize::from(version == Protocol::V5));
-        2 + self.topic.len() + id + properties + self.payload.len()
-    }
-}
-
-/// Appends a PUBLISH.
-///
-/// # Errors
-/// When the topic, or the whole, is longer than MQTT allows.
-pub(crate) fn publish(version: Protocol, publish: &Publish<'_>, out: &mut BytesMut) -> Result<(), Fault> {
-    const REMAINING_MAX: usize = (1 << 28) - 1;
-    let too_long = Fault { code: code::PACKET_TOO_LARGE, what: "a PUBLISH is longer than MQTT allows" };
-    let topic = u16::try_from(publish.topic.len()).map_err(|_| too_long)?;
-    let remaining = publish.remaining(version);
-    if remaining > REMAINING_MAX {
-        return Err(too_long);
-    }
-    out.put_u8(0x30 | u8::from(publish.id.is_some()) << 1 | u8::from(publish.retain));
-    put_varint(remaining, out);
-    out.put_u16(topic);
-    out.put_slice(publish.topic.as_bytes());
-    if let Some(id) = publish.id {
-        out.put_u16(id);
-    }
-    out.put_bytes(0, usize::from(version == Protocol::V5));
-    out.put_slice(publish.payload);
-    Ok(())
-}
-
-fn put_varint(mut value: usize, out: &mut BytesMut) {
+pub(super) fn put_varint(mut value: usize, out: &mut BytesMut) {
     while value > 0x7F {
         out.put_u8((value & 0x7F) as u8 | 0x80);
         value >>= 7;

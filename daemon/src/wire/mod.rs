@@ -5,4 +5,5 @@ pub(crate) mod decode;
 pub(crate) mod dial;
 pub(crate) mod encode;
 pub(crate) mod frame;
+pub(crate) mod publish;
 pub(crate) mod reasons;

@@ -4,7 +4,9 @@
 //! outputs are different clients. So a configuration in which an output could publish what a source receives is refused.
 
 use crate::config::field::Field;
-use crate::config::model::{Broker, Config, OutputKind, Piece, Republish, SourceKind, TopicTemplate};
+use crate::config::model::{
+    Broker, Config, Output, OutputKind, Piece, Republish, Source, SourceKind, TopicTemplate,
+};
 use crate::config::reader::{Named, Section};
 use crate::config::subscriptions::{overlap, reduce};
 use std::ops::Range;
@@ -15,7 +17,10 @@ pub(in crate::config) fn refuse(root: &Section<'_>, config: &Config) {
     let entries = root.named_again("outputs");
     for (entry, output) in entries.iter().zip(&config.outputs) {
         match &output.kind {
-            OutputKind::Mqtt(mqtt) => refuse_one(root, config, entry, mqtt),
+            OutputKind::Mqtt(mqtt) => {
+                refuse_one(root, config, entry, mqtt);
+                refuse_twin(root, config, entry, &mqtt.broker);
+            }
             OutputKind::Http(http) => {
                 if let Some(commands) = &http.commands {
                     warn_of_commands(root, config, entry, &commands.broker, &commands.topics);
@@ -57,6 +62,38 @@ fn refuse_one(root: &Section<'_>, config: &Config, entry: &Named<'_>, mqtt: &Rep
             )
             .report();
     }
+}
+
+/// Two connections with one client id throw each other out, for ever.
+fn refuse_twin(root: &Section<'_>, config: &Config, entry: &Named<'_>, broker: &Broker) {
+    let of_source = |source: &Source| match &source.kind {
+        SourceKind::Mqtt(mqtt) => same_broker(broker, &source.kind) && mqtt.client_id == broker.client_id,
+        SourceKind::Listen(_) => false,
+    };
+    let of_output = |output: &&Output| match &output.kind {
+        OutputKind::Mqtt(mqtt) => {
+            let other = &mqtt.broker;
+            let place = |broker: &Broker| (broker.host.to_ascii_lowercase(), broker.port);
+            place(other) == place(broker) && other.client_id == broker.client_id
+        }
+        OutputKind::Http(_) | OutputKind::File(_) => false,
+    };
+    let before = config.outputs.iter().take_while(|output| output.name != entry.name);
+    let source =
+        config.sources.iter().find(|source| of_source(source)).map(|source| ("sources", &source.name));
+    let twin = source.or_else(|| before.into_iter().find(of_output).map(|output| ("outputs", &output.name)));
+    let Some((table, name)) = twin else { return };
+    let error = root
+        .cx
+        .error(entry.at.clone(), format!("`{name}` and `{}` use one client id at one broker", entry.name))
+        .label(format!("also `{}`", broker.client_id));
+    let error = match root.place_of(table, name) {
+        Some(at) => error.also(at, "first here"),
+        None => error,
+    };
+    error
+        .help("a broker closes the older of two such connections, for ever: remove `client_id` from one")
+        .report();
 }
 
 fn warn_of_commands(

@@ -38,7 +38,7 @@ pub(super) fn read(section: Section<'_>, name: &str, gateway: &str) -> Option<Re
             port: address.port,
             tls,
             protocol: protocol.unwrap_or(Protocol::V5),
-            client_id: client_id.unwrap_or_else(|| format!("tidegate-{gateway}-{name}")),
+            client_id: client_id.unwrap_or_else(|| format!("tidegate-{gateway}-{name}-out")),
             login,
         },
         gateway: gateway.to_owned(),

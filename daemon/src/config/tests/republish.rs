@@ -35,7 +35,7 @@ fn a_url_is_enough() {
             port: 1883,
             tls: None,
             protocol: Protocol::V5,
-            client_id: "tidegate-pi-7-home".into(),
+            client_id: "tidegate-pi-7-home-out".into(),
             login: None,
         },
         gateway: "pi-7".into(),
@@ -134,6 +134,21 @@ fn what_comes_back_is_refused() {
     assert_eq!(refused(local, "url = \"mqtt://127.0.0.1:1884\"\ntopic = \"a/{tags}\""), "");
     assert_eq!(refused(local, "url = \"mqtt://b.example\"\ntopic = \"a/{tags}\""), "");
     assert_eq!(refused(local, "url = \"mqtt://127.0.0.1\"\ntopic = \"b/{tags}\""), "");
+}
+
+#[test]
+fn every_client_of_a_broker_has_an_id_of_its_own() {
+    let output = |name: &str, id: &str| format!("[outputs.{name}]\nurl = \"mqtt://127.0.0.1\"\n{id}\n");
+    let id = "client_id = \"tidegate-pi-local\"";
+    let twins = format!(
+        "[gateway]\nid = \"pi\"\n{}{}",
+        output("x", ""),
+        output("y", "client_id = \"tidegate-pi-x-out\"")
+    );
+    check(&twins, &["6: `x` and `y` use one client id at one broker: also `tidegate-pi-x-out`"]);
+    let source = format!("[gateway]\nid = \"pi\"\n{}", output("x", id));
+    check(&source, &["3: `local` and `x` use one client id at one broker: also `tidegate-pi-local`"]);
+    assert_eq!(warnings(&format!("[sources.home]\n{}", output("home", ""))), [] as [&str; 0]);
 }
 
 #[test]

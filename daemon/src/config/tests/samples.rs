@@ -257,6 +257,23 @@ fn plc() {
 }
 
 #[test]
+fn homeassistant() {
+    check(
+        "homeassistant.toml",
+        &[
+            (
+                "house/attic/climate",
+                r#"{"temperature": 21.5, "humidity": 48.2}"#,
+                &["temperature room=attic 21.5 10:00:30Z", "humidity room=attic 48.2 10:00:30Z"],
+            ),
+            // What it publishes itself is nothing that it subscribes to, and if it came it would match nothing.
+            ("tidegate/pi/summary/recent/temperature/attic", r#"{"mean": 21.5}"#, &["- unmatched"]),
+            ("house/attic/fan/set", "ON", &["- unmatched"]),
+        ],
+    );
+}
+
+#[test]
 fn esp32() {
     check(
         "esp32-json.toml",

@@ -32,8 +32,8 @@ pub struct Commander {
 /// The part of an answer's body that is about commands; whatever else it holds is ignored.
 #[derive(Deserialize)]
 struct Body<'a> {
-    #[serde(borrow, default)]
-    publish: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    publish: &'a RawValue,
 }
 
 /// A command as a function writes it.
@@ -73,6 +73,9 @@ impl Commander {
             return;
         }
         let Ok(Body { publish }) = serde_json::from_slice::<Body<'_>>(body) else { return };
+        let Ok(publish) = serde_json::from_str::<Vec<&RawValue>>(publish.get()) else {
+            return self.refuse("`publish` is not a list");
+        };
         for (at, command) in publish.into_iter().enumerate() {
             let result = match at {
                 limits::COMMANDS_PER_ANSWER_MAX.. => {

@@ -1,4 +1,4 @@
-use super::lambda::{invoked, refused};
+use super::lambda::{invoked, refused, said};
 use crate::forward::answer::{Answer, Failed, Reply};
 use crate::forward::outbox::{Position, Queued};
 
@@ -38,6 +38,19 @@ fn a_function_that_returns() {
         invoked(&reply(200, r#"{"statusCode": 500}"#), false, &sent()),
         Answer::RetryLater { overload: true, .. }
     ));
+}
+
+/// Commands stand in what the function says, however Lambda hands it on.
+#[test]
+fn what_a_function_says() {
+    for body in [
+        r#"{"publish": []}"#,
+        r#"{"statusCode": 200, "body": "{\"publish\": []}"}"#,
+        r#"{"statusCode": 200, "body": {"publish": []}}"#,
+    ] {
+        let said: serde_json::Value = serde_json::from_slice(&said(&reply(200, body))).unwrap();
+        assert_eq!(said, serde_json::json!({ "publish": [] }), "{body}");
+    }
 }
 
 /// The call succeeds, with status 200, and the function has not: nothing is confirmed by it.

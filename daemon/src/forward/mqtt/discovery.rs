@@ -118,7 +118,7 @@ impl About<'_> {
             "value_template": template,
             "qos": self.cfg.qos,
             "device": { "identifiers": [device_id], "name": device, "manufacturer": "tidegate", "model": gateway },
-            "origin": { "name": "tidegate", "sw": env!("CARGO_PKG_VERSION") },
+            "origin": { "name": "tidegate", "sw_version": env!("CARGO_PKG_VERSION") },
         });
         match config {
             Value::Object(config) => config,
@@ -176,3 +176,7 @@ fn device_class(metric: &str, unit: &str) -> Option<&'static str> {
     ]);
     classes.get(metric).filter(|(_, units)| units.contains(&unit)).map(|(class, _)| *class)
 }
+
+#[cfg(test)]
+#[path = "discovery_tests.rs"]
+mod tests;

@@ -114,3 +114,33 @@ fn join(text: &mut String, object: &str) {
         text.push_str(members);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads() {
+        let check = |kind: &str, data: &str, expected: &str| {
+            let bytes = format!(r#"{{"type":"tidegate.{kind}.v1","data":{data}}}"#).into_bytes();
+            let (event, parsed) = Event::parse(&bytes).unwrap();
+            let payload = event.payload(&parsed, &bytes, Payload::Values);
+            assert_eq!(String::from_utf8(payload).unwrap(), expected);
+            assert!(serde_json::from_str::<serde_json::Value>(expected).is_ok());
+            assert_eq!(event.payload(&parsed, &bytes, Payload::Event), bytes);
+        };
+        let window = r#""key":"k","revision":2,"window":{"start":"s","end":"e"}"#;
+        let head = r#"{"end":"e","key":"k","revision":2,"start":"s""#;
+        let with = |values: &str| format!(r#"{{{window},"values":{values}}}"#);
+        check(
+            "summary",
+            &with(r#"{"mean":21.50, "p50": 1e3}"#),
+            &format!(r#"{head},"mean":21.50, "p50": 1e3}}"#),
+        );
+        check("summary", &with(r#"{"t":{"mean":1}}"#), &format!(r#"{head},"t":{{"mean":1}}}}"#));
+        check("summary", &with("{}"), &format!("{head}}}"));
+        let unit = format!(r#"{{{window},"unit":"\"","values":{{}}}}"#);
+        check("summary", &unit, &format!(r#"{head},"unit":"\""}}"#));
+        check("alert", r#"{"state": "raised"}"#, r#"{"state": "raised"}"#);
+    }
+}

@@ -1,7 +1,8 @@
 //! One connection to a broker for publishing. A task owns the socket: it publishes what it is given, one order after the
 //! other, and keeps the connection alive in between. It ends with the connection, or when nobody holds the [`Session`] any more.
 
-use super::line::{Line, Taken};
+use super::line::Line;
+use super::line::order::Taken;
 use crate::config::model::{Broker, Protocol};
 use crate::limits;
 use crate::secret::SecretText;
@@ -197,17 +198,24 @@ async fn serve(line: &mut Line, orders: &mut mpsc::Receiver<Order>) -> Option<St
             },
             turned = line.turn() => if let Err(why) = turned { return Some(why) },
             () = sleep_until(at) => if let Err(why) = line.due() { return Some(why) },
+            () = given_up(current.as_ref()) => return Some("the broker did not acknowledge in time".into()),
         }
         let Some(order) = &current else { continue };
         let mut tell = |Taken { at, verdict }| {
-            // Whoever gave up waiting does not use the session any more.
+            // An error means that nobody waits any more, which ends the session.
             let _ = order.verdicts.send((at, verdict));
         };
         line.take(&order.messages, &mut tell);
         if line.is_done() {
             current = None;
-        } else if order.verdicts.is_closed() {
-            return Some("the broker did not acknowledge in time".into());
         }
+    }
+}
+
+/// Whoever gave up waiting for an order does not use the session any more.
+async fn given_up(order: Option<&Order>) {
+    match order {
+        Some(order) => order.verdicts.closed().await,
+        None => std::future::pending().await,
     }
 }

@@ -61,6 +61,22 @@ async fn commands_are_published_and_what_is_not_allowed_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_no_list_of_commands_is_refused_as_a_whole() {
+    let broker = Broker::start(|_, _| Say::Ok).await;
+    let server = Server::start(move |number, _| {
+        let body =
+            [r#"{"publish":{"topic":"lamps/a","payload":1}}"#, r#"{"published":[]}"#, "[]", "thank you"];
+        say(200, &[("content-type", "application/json")], body[number])
+    })
+    .await;
+    let run = Running::http(Http { batch: None, ..acting(&server, broker.addr) }, 4);
+    run.outbox.drained().await;
+    counts(&run, 0, 1, 0).await;
+    assert_eq!(broker.connections(), 0);
+    run.stop().await;
+}
+
+#[tokio::test]
 async fn without_commands_an_answer_acts_on_nothing() {
     let broker = Broker::start(|_, _| Say::Ok).await;
     let answer = r#"{"publish":[{"topic":"actuators/fan/set","payload":"ON"}]}"#;
