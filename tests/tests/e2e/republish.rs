@@ -239,3 +239,44 @@ fn a_function_commands_what_it_may() {
     let before = commands("published");
     publish_until(&mut client, "commands again", || commands("published") > before);
 }
+
+/// What a house wants to know at once: an alert where it belongs, kept by the broker, and known to Home Assistant.
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn alerts_and_heartbeats_have_topics() {
+    let (port, broker) = (port::reserve(), Broker::start());
+    let daemon = Daemon::start(&format!(
+        "{}[alerts.hot]\nmetric = \"temperature\"\nwhen = \"value > 60\"\n[heartbeat]\nevery = \"1s\"\n[outputs.home]\n\
+         url = \"{}\"\nprotocol = \"3.1.1\"\nretain = true\ndiscovery = \"homeassistant\"\n",
+        sensors(port),
+        broker.url()
+    ));
+    let mut visitors = 0;
+    let mut state = || {
+        // Each with a session of its own: what the broker queues for a session comes before what it keeps.
+        visitors += 1;
+        let late = Subscriber::start(broker.port(), &format!("late{visitors}"), "tidegate/test/alert/#");
+        wait::until_true("the alert", PATIENCE, || !late.heard().is_empty());
+        let heard = late.heard().remove(0);
+        assert_eq!(
+            (heard.topic.as_str(), heard.retained),
+            ("tidegate/test/alert/hot/temperature/attic", true)
+        );
+        json(&heard)["state"].clone()
+    };
+    let mut client = Client::connect(port, "sensors");
+    for (value, expected) in [(b"61", "raised"), (b"20", "cleared")] {
+        client.publish(b"sensors/attic/temperature", value);
+        wait::until("the state", PATIENCE, || {
+            let state = state();
+            if state == expected { Ok(()) } else { Err(state.to_string()) }
+        });
+    }
+    let heart = Subscriber::start(broker.port(), "heart", "tidegate/test/heartbeat");
+    wait::until_true("a heartbeat", PATIENCE, || !heart.heard().is_empty());
+    assert_eq!(json(&heart.heard()[0])["key"], "heartbeat");
+    let home = Subscriber::start(broker.port(), "home-assistant", "homeassistant/binary_sensor/#");
+    wait::until_true("the binary sensor", PATIENCE, || !home.heard().is_empty());
+    assert_eq!(json(&home.heard()[0])["state_topic"], "tidegate/test/alert/hot/temperature/attic");
+    assert_eq!(daemon.status().output("home", "refused"), 0);
+}
