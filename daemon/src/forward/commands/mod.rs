@@ -68,7 +68,10 @@ impl Commander {
     pub fn take(&self, body: &[u8], truncated: bool) {
         if truncated {
             if body.windows(9).any(|bytes| bytes == b"\"publish\"") {
-                self.refuse("the answer is longer than 64 KiB, so that its commands cannot be read");
+                let most = limits::ANSWER_BYTES_MAX >> 10;
+                self.refuse(&format!(
+                    "the answer is longer than {most} KiB, so that its commands cannot be read"
+                ));
             }
             return;
         }
@@ -103,7 +106,8 @@ impl Commander {
             value => value.to_string().into_bytes(),
         };
         if payload.len().max(topic.len()) > limits::COMMAND_BYTES_MAX {
-            return Err(format!("what is published at `{said}` is longer than 16 KiB"));
+            let most = limits::COMMAND_BYTES_MAX >> 10;
+            return Err(format!("the command to `{said}` is longer than {most} KiB"));
         }
         if topic.is_empty() || topic.contains(['+', '#']) || topic.chars().any(char::is_control) {
             return Err(format!("nobody can publish at `{said}`"));

@@ -38,12 +38,15 @@ impl Link {
         if let Some(why) = over.and_then(|session| session.end()) {
             tracing::debug!(broker = self.broker.host, why, "the connection ended");
         }
-        if self.session.is_none() {
-            let session = self.open().await?;
-            self.session = Some(session);
-            self.sessions += 1;
-        }
-        self.session.as_mut().ok_or_else(String::new)
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => {
+                let session = self.open().await?;
+                self.sessions += 1;
+                session
+            }
+        };
+        Ok(self.session.insert(session))
     }
 
     async fn open(&mut self) -> Result<Session, String> {

@@ -1,5 +1,5 @@
-//! Events republished on a broker: [`event`] says what of an event is published, [`topic`] where, [`discovery`] what is
-//! announced of it, [`session`] does it, and [`judge`] says what came of it.
+//! Events republished on a broker: `event` says what of an event is published, `topic` where, `discovery` what is
+//! announced of it, `session` does it, and `judge` says what came of it.
 //!
 //! An event is confirmed when the broker has acknowledged all that was published for it: at QoS 1 by PUBACK, at QoS 0 by
 //! answering a ping that was sent behind it.
