@@ -3,7 +3,8 @@
 //!
 //! Terms:
 //!
-//! - **part**: the runtime's thread, the writer, the history's thread, the task of each source and of each output.
+//! - **part**: the runtime's thread, the writer, the history's thread, the task of each source, of each output, and of the commands
+//!   of a function.
 //! - **does**: something that must be over within a time of its own.
 //! - **sleeps**: until a moment that it has set itself, and wakes without anybody's help.
 //! - **waits**: for somebody outside, for as long as that takes: a quiet night, a reader, a full disk. No restart mends that.

@@ -108,8 +108,9 @@ impl About<'_> {
         let gateway = &self.cfg.gateway;
         let tags: Vec<&str> = self.data.tags.values().map(String::as_str).collect();
         let (device, device_id) = match tags.as_slice() {
-            [] => (gateway.clone(), plain(&format!("tidegate_{gateway}"))),
-            tags => (tags.join(" "), self.id(&tags.join("/"))),
+            [] => (gateway.clone(), unique(gateway)),
+            // One device, whatever is said of it.
+            tags => (tags.join(" "), unique(&format!("{gateway}/{}", tags.join("/")))),
         };
         let config = json!({
             "name": name,
@@ -126,12 +127,8 @@ impl About<'_> {
         }
     }
 
-    /// Of letters, digits, `_` and `-`, as Home Assistant wants it, and of nobody else: the hash tells apart what was
-    /// written alike.
     fn id(&self, what: &str) -> String {
-        let whole = format!("{}/{}/{what}", self.cfg.gateway, self.event.kind());
-        let readable: String = plain(&whole).chars().take(80).collect();
-        format!("tidegate_{readable}_{:08x}", xxh3_64(whole.as_bytes()) as u32)
+        unique(&format!("{}/{}/{what}", self.cfg.gateway, self.event.kind()))
     }
 
     fn announcement(&self, component: &str, id: &str, config: Map<String, Value>) -> Announcement {
@@ -140,8 +137,12 @@ impl About<'_> {
     }
 }
 
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
+/// Of letters, digits, `_` and `-`, as Home Assistant wants it, and of nobody else: the hash tells apart what would be
+/// written alike.
+fn unique(what: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let readable: String = what.chars().map(plain).take(80).collect();
+    format!("tidegate_{readable}_{:08x}", xxh3_64(what.as_bytes()) as u32)
 }
 
 /// Text in a template.

@@ -96,3 +96,21 @@ fn one_event_announces_so_many_at_most() {
     let data = format!(r#"{{"summary":"m","metric":"t","values":{{{}}}}}"#, values.join(","));
     assert_eq!(announced("summary", &data, Payload::Values).len(), limits::DISCOVERED_PER_EVENT_MAX);
 }
+
+#[test]
+fn what_is_said_of_a_device_is_together() {
+    let device = |kind: &str, data: &str| {
+        let bytes = format!(r#"{{"type":"tidegate.{kind}.v1","subject":"a/b/c","time":"t","data":{data}}}"#);
+        let (event, data) = Event::parse(bytes.as_bytes()).unwrap();
+        let found = of(&cfg(Payload::Values), &event, &data, "the/topic", |_| true);
+        let config: Value = serde_json::from_slice(&found[0].payload).unwrap();
+        config["device"].clone()
+    };
+    let tags = r#""metric":"t","tags":{"device":"a b","site":"x"}"#;
+    let summary = device("summary", &format!(r#"{{"summary":"m",{tags},"values":{{"mean":1}}}}"#));
+    assert_eq!(summary, device("alert", &format!(r#"{{"alert":"hot",{tags}}}"#)));
+    assert_eq!(summary["name"], "a b x");
+    let other = tags.replace("a b", "a_b");
+    let other = device("summary", &format!(r#"{{"summary":"m",{other},"values":{{"mean":1}}}}"#));
+    assert_ne!(summary["identifiers"], other["identifiers"]);
+}
