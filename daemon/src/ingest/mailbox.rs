@@ -11,8 +11,10 @@ use tokio::sync::{Notify, oneshot};
 pub const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
 /// So many confirmations get a transaction of their own at once.
 const CONFIRMATIONS_MAX: usize = 1_000;
-/// How many more events an output is allowed at a time.
+/// How many more events an output is allowed at a time, …
 const BLOCK: u64 = 512;
+/// … or so many batches, where that is more: each time costs a transaction.
+const BATCHES: u64 = 8;
 
 /// What an operator asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +106,10 @@ impl Mailbox {
     }
 
     /// The output has sent all that it may and there is more.
-    pub fn want_more(&self, output: &str) {
-        self.lock().mail.reach.insert(output.to_owned(), BLOCK);
+    /// `batch`: so many events it sends at once.
+    pub fn want_more(&self, output: &str, batch: usize) {
+        let more = BLOCK.max(BATCHES * batch as u64);
+        self.lock().mail.reach.insert(output.to_owned(), more);
         self.intake.wake();
     }
 

@@ -220,6 +220,13 @@ impl Shared {
         lock(&self.accounts).outputs.get(output).is_some_and(|row| row.attempted != row.next)
     }
 
+    /// How many places behind this one `output` may be sent already.
+    pub fn reach_after(&self, output: &str, priority: u8, sequence: u64) -> u64 {
+        let accounts = lock(&self.accounts);
+        let attempted = accounts.outputs.get(output).and_then(|row| row.attempted.get(usize::from(priority)));
+        attempted.map_or(0, |attempted| attempted.saturating_sub(sequence + 1))
+    }
+
     /// The closed windows with these keys, as far as the store has them.
     ///
     /// # Errors

@@ -52,8 +52,12 @@ impl Outbox for StoreOutbox {
             }
         })?;
         // What must wait for its budget is not about to be sent. Alerts are within reach as soon as they are there.
-        if !alerts_only && waiting.len() < events && self.store.has_unreached(&self.name) {
-            self.mailbox.want_more(&self.name);
+        // The next batch is asked for ahead, so that the transaction that allows it passes while this one is sent.
+        let ahead =
+            waiting.last().map(|last| self.store.reach_after(&self.name, last.priority, last.sequence));
+        let short = waiting.len() < events || ahead.is_some_and(|ahead| ahead < events as u64);
+        if !alerts_only && short && self.store.has_unreached(&self.name) {
+            self.mailbox.want_more(&self.name, events);
         }
         // Whoever finds nothing will send the next event as soon as it is there.
         self.mailbox.set_waiting(&self.name, !alerts_only && waiting.is_empty() && except.is_empty());

@@ -289,7 +289,7 @@ fn orders_and_plans_are_answered_when_they_are_on_disk() {
     body.wait_for_acknowledgement(1);
     let start = Instant::now();
     body.mailbox.order(vec![LetterOrder::Retry(1), LetterOrder::Drop(7)]).blocking_recv().unwrap();
-    body.mailbox.want_more("nobody");
+    body.mailbox.want_more("nobody", 1);
     wait(|| body.mailbox.deadline(Instant::now()).is_none());
     assert!(start.elapsed() < Duration::from_secs(5), "at once: {:?}", start.elapsed());
     let mut renamed = plain();

@@ -1,5 +1,5 @@
-//! Functions behind an HTTP address: [`body`] makes what a request holds, [`sign`] proves who sends it, [`connection`] is
-//! the client, and [`words`] says what went wrong on the way.
+//! Functions behind an HTTP address: `body` makes what a request holds, `sign` proves who sends it, `connection` is
+//! the client, and `words` says what went wrong on the way.
 
 mod body;
 mod connection;
