@@ -8,13 +8,13 @@ use tidegate_tests::sim;
 /// A bug and the seed that catches it.
 const CAUGHT: [(Mutant, u64); 12] = [
     (Mutant::AcknowledgeBeforeCommit, 0),
-    (Mutant::NoFence, 19),
+    (Mutant::NoFence, 39),
     (Mutant::MarkNotInJournal, 13),
     (Mutant::ConfirmBeforeAnswer, 1),
-    (Mutant::SendBeforeAttempted, 8),
-    (Mutant::ReplayUnderNewPlan, 96),
+    (Mutant::SendBeforeAttempted, 406),
+    (Mutant::ReplayUnderNewPlan, 18),
     (Mutant::OutlierMovesWatermark, 3),
-    (Mutant::RetryWithoutLooking, 21),
+    (Mutant::RetryWithoutLooking, 4),
     (Mutant::CheckpointCutsTooMuch, 2),
     (Mutant::MergeLosesOne, 2),
     (Mutant::MergeReplacesNothing, 5),
