@@ -22,6 +22,7 @@ pub mod daemon;
 pub mod decoders;
 pub mod events;
 pub mod faketime;
+pub mod field;
 pub mod function;
 pub mod http;
 pub mod https;

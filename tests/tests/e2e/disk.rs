@@ -7,9 +7,8 @@ use std::process::Command;
 use std::time::Duration;
 use tidegate_tests::daemon::Daemon;
 use tidegate_tests::function::Function;
-use tidegate_tests::packet::Version;
 use tidegate_tests::publisher::Sensor;
-use tidegate_tests::{events, oracle, port, wait};
+use tidegate_tests::{events, field, oracle, port, wait};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -51,32 +50,8 @@ impl Drop for Small {
 }
 
 fn configuration(port: u16, url: &str) -> String {
-    format!(
-        "[sources.field]
-type = \"listen\"
-listen = \"127.0.0.1:{port}\"
-
-[streams.climate]
-topic = \"sensors/{{device}}/{{metric}}\"
-format = \"json\"
-value = \"/value\"
-time = {{ at = \"/ts\", format = \"ms\" }}
-sequence = {{ at = \"/seq\", per = [\"device\"] }}
-
-[summaries.second]
-streams = [\"climate\"]
-window = \"1s\"
-lateness = \"1s\"
-to = [\"function\"]
-aggregates = [\"count\", \"sum\", \"mean\", \"min\", \"max\", \"first\", \"last\", \"stddev\"]
-
-[outputs.function]
-url = \"{url}\"
-
-[buffer]
-history = \"0s\"
-"
-    )
+    let (listener, seconds) = (field::listener(port), field::SECONDS);
+    format!("{listener}{seconds}[outputs.function]\nurl = \"{url}\"\n[buffer]\nhistory = \"0s\"\n")
 }
 
 /// While the disk is full nothing is acknowledged that is not on it, and that is told once. When there is room the daemon
@@ -166,13 +141,5 @@ fn a_damaged_store() {
 }
 
 fn sensor(number: u64) -> Sensor {
-    Sensor {
-        device: format!("dev{number}"),
-        metrics: vec!["temperature".into(), "humidity".into()],
-        version: Version::V5,
-        sequence: true,
-        interval: Duration::from_millis(20),
-        disorder_ms: 100,
-        seed: number,
-    }
+    Sensor { seed: number, ..field::sensor(&format!("dev{number}")) }
 }

@@ -7,11 +7,10 @@ use tidegate_tests::broker::Broker;
 use tidegate_tests::client::Client;
 use tidegate_tests::daemon::Daemon;
 use tidegate_tests::oracle::Reading;
-use tidegate_tests::packet::Version;
 use tidegate_tests::publisher::{Running, Sensor};
 use tidegate_tests::runtime::Runtime;
 use tidegate_tests::tokens::Tokens;
-use tidegate_tests::{events, oracle, port, wait};
+use tidegate_tests::{events, field, oracle, port, wait};
 
 /// Longer than the longest wait between two attempts.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -19,41 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(100);
 const PLANTED: &str = "pl4nted-s3cret";
 
 fn sensor(device: &str) -> Sensor {
-    Sensor {
-        device: device.into(),
-        metrics: vec!["temperature".into(), "humidity".into()],
-        version: Version::V5,
-        sequence: true,
-        interval: Duration::from_millis(40),
-        // Beyond the lateness: there are revisions.
-        disorder_ms: 400,
-        seed: 7,
-    }
+    // Out of order by more than the lateness: there are revisions.
+    Sensor { interval: Duration::from_millis(40), disorder_ms: 400, ..field::sensor(device) }
 }
 
 fn configuration(port: u16, output: &str) -> String {
-    format!(
-        "[sources.field]
-type = \"listen\"
-listen = \"127.0.0.1:{port}\"
-
-[streams.climate]
-topic = \"sensors/{{device}}/{{metric}}\"
-format = \"json\"
-value = \"/value\"
-time = {{ at = \"/ts\", format = \"ms\" }}
-sequence = {{ at = \"/seq\", per = [\"device\"] }}
-
-[summaries.second]
-window = \"1s\"
-lateness = \"50ms\"
-aggregates = [\"count\", \"sum\", \"mean\", \"min\", \"max\", \"first\", \"last\", \"stddev\"]
-state = true
-
-[outputs.function]
-timeout = \"5s\"
-{output}"
-    )
+    let listener = field::listener(port);
+    let seconds = field::SECONDS.replace("lateness = \"1s\"", "lateness = \"50ms\"\nstate = true");
+    format!("{listener}{seconds}[outputs.function]\ntimeout = \"5s\"\n{output}")
 }
 
 /// No secret is where people and backups find it.

@@ -192,7 +192,7 @@ impl Gateway {
             let now = self.began + Duration::from_micros(self.now().unsigned_abs());
             self.mailbox.settle(waiting.into_iter().map(settlement).collect(), now);
             if self.shared.has_unreached("out") {
-                self.mailbox.want_more("out");
+                self.mailbox.want_more("out", 500);
             }
             self.until(self.now() + 6_000_000);
             if !more {

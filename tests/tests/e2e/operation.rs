@@ -4,49 +4,19 @@ use std::time::Duration;
 use tidegate_tests::daemon::Daemon;
 use tidegate_tests::function::{Function, Mode};
 use tidegate_tests::oracle::Reading;
-use tidegate_tests::packet::Version;
 use tidegate_tests::publisher::{Running, Sensor};
-use tidegate_tests::{events, oracle, port, wait};
+use tidegate_tests::{events, field, oracle, port, wait};
 
 /// Longer than the longest wait between two attempts at a destination that was wrong.
 const PATIENCE: Duration = Duration::from_secs(100);
 
 fn sensor(device: &str, sequence: bool) -> Sensor {
-    Sensor {
-        device: device.into(),
-        metrics: vec!["temperature".into(), "humidity".into()],
-        version: Version::V5,
-        sequence,
-        interval: Duration::from_millis(20),
-        disorder_ms: 100,
-        seed: 1,
-    }
+    Sensor { sequence, ..field::sensor(device) }
 }
 
 fn configuration(port: u16, url: &str, more: &str) -> String {
-    format!(
-        "[sources.field]
-type = \"listen\"
-listen = \"127.0.0.1:{port}\"
-
-[streams.climate]
-topic = \"sensors/{{device}}/{{metric}}\"
-format = \"json\"
-value = \"/value\"
-time = {{ at = \"/ts\", format = \"ms\" }}
-sequence = {{ at = \"/seq\", per = [\"device\"] }}
-
-[summaries.second]
-streams = [\"climate\"]
-window = \"1s\"
-lateness = \"1s\"
-to = [\"function\"]
-aggregates = [\"count\", \"sum\", \"mean\", \"min\", \"max\", \"first\", \"last\", \"stddev\"]
-
-[outputs.function]
-url = \"{url}\"
-{more}"
-    )
+    let (listener, seconds) = (field::listener(port), field::SECONDS);
+    format!("{listener}{seconds}[outputs.function]\nurl = \"{url}\"\n{more}")
 }
 
 /// Waits until the function holds what the oracle says, and nothing is on its way.
