@@ -55,6 +55,20 @@ fn a_destination_that_is_wrong_keeps_its_queue() {
     daemon.wait_for("to be well again", |s| s.state() == "ok");
 }
 
+/// The environment names a proxy, as for any other program: the name of the function is for it to resolve.
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn an_uplink_through_a_proxy() {
+    let (port, function) = (port::reserve(), Function::start());
+    let mut daemon = Daemon::prepare(&configuration(port, "http://functions.invalid/ingest", ""));
+    let proxy = function.url();
+    daemon.set_env("HTTP_PROXY", proxy.strip_suffix("/ingest").unwrap_or(&proxy));
+    daemon.launch();
+    let sensors = sensor("dev", true).start(port);
+    daemon.wait_for("the first delivery", |s| s.output("function", "delivered") > 0);
+    check_everything_arrives(&daemon, &function, &sensors.finish());
+}
+
 /// Batched and compressed, the same.
 #[test]
 #[ignore = "end to end: ./tests/run e2e"]

@@ -140,6 +140,20 @@ async fn it_leaves_when_nobody_is_left_to_tell_it_to() {
     tokio::time::timeout(Duration::from_secs(10), run.task).await.unwrap().unwrap();
 }
 
+/// Where this machine has IPv6.
+#[tokio::test]
+async fn ipv6() {
+    if TcpListener::bind("[::1]:0").await.is_err() {
+        return;
+    }
+    let server = Server::start_at("[::1]:0".parse().unwrap(), |_, _| status(204)).await;
+    assert!(server.url().starts_with("http://[::1]:"));
+    let run = Running::http(http(server.url()), 3);
+    run.outbox.drained().await;
+    assert_eq!(server.received().len(), 3);
+    run.stop().await;
+}
+
 #[tokio::test]
 async fn a_name_that_nobody_knows_is_named() {
     // Reserved for this (RFC 6761 §6.4): it resolves nowhere, with a network or without.
