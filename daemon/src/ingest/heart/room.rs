@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 const SPREAD: u64 = 3;
 /// A transaction takes new pages before the old ones are free, which they are after the next; and the file may double for them.
 const TURNOVER: u64 = 4;
-/// In sixteenths of `[buffer] max_size`: above the first room is made, until it is below the second.
+/// In sixteenths of `[buffer] max_size`: more is not set aside for that.
+const TURNOVER_MAX: u64 = 4;
+/// In the same: above the first room is made, until it is below the second.
 const HIGH: u64 = 14;
 const LOW: u64 = 13;
 /// In the same: below it nobody need be told any more.
@@ -20,6 +22,8 @@ const RELIEF: u64 = 12;
 const AMENDABLE: u64 = 4;
 /// It is looked for what is kept only to be amended so often, where room is scarce.
 const PRESS_EVERY: Duration = Duration::from_secs(1);
+/// In the log it is said so often how full the buffer is.
+const TELL_EVERY: Duration = Duration::from_secs(600);
 /// When nothing more could be had it is tried again once this part of `max_size` has changed.
 const CHANGE: u64 = 64;
 
@@ -39,6 +43,8 @@ pub(super) struct Room {
     full: bool,
     /// More waits for an output with a budget than that can carry.
     thin: bool,
+    /// It was last said then that there is little, and that there is none.
+    told: [Option<Instant>; 2],
     /// Something was given up since there was room.
     dropping: bool,
     /// Bytes written since the start, …
@@ -97,12 +103,13 @@ impl Heart {
                 Err(error) => return self.refused(&error, None, now),
             }
         }
-        self.tell_room();
+        self.tell_room(now);
     }
 
     /// The size that the file has, or may grow to: `max_size` bounds the file.
     fn used(&self) -> u64 {
-        let turnover = (TURNOVER * self.room.largest).min(self.parts.bytes_max / 2);
+        // A file that is small beside its turns could not take anything, if all of that counted.
+        let turnover = (TURNOVER * self.room.largest).min(self.parts.bytes_max / 16 * TURNOVER_MAX);
         SPREAD * self.parts.store.live_bytes() + turnover
     }
 
@@ -152,9 +159,13 @@ impl Heart {
     }
 
     /// Says how it stands.
-    fn tell_room(&mut self) {
+    fn tell_room(&mut self, now: Instant) {
         let (used, max) = (self.used(), self.parts.bytes_max);
         self.room.full = used >= max;
+        if self.room.full {
+            // Nothing is written: what the largest turn took is free again by and by.
+            self.room.largest -= self.room.largest / 16;
+        }
         let text = if self.room.full {
             "is full: nothing is acknowledged until outputs take what waits. Mend the output, or raise buffer.max_size"
         } else if used < max / 16 * RELIEF {
@@ -183,6 +194,12 @@ impl Heart {
         if !self.parts.health.raise("buffer", text.as_str()) {
             return;
         }
+        // Where there is just too little, it is full and not quite full in turns.
+        let told = &mut self.room.told[usize::from(self.room.full)];
+        if told.is_some_and(|at| now < at + TELL_EVERY) {
+            return;
+        }
+        *told = Some(now);
         match self.room.full {
             true => tracing::error!(used, max, "{text}"),
             false => tracing::warn!(used, max, "{text}"),
