@@ -141,6 +141,8 @@ pub const RETAINED_SERIES_MAX: usize = 10_000;
 pub const DISCOVERED_MAX: usize = 10_000;
 /// Values of one event that it announces.
 pub const DISCOVERED_PER_EVENT_MAX: usize = 64;
+/// Acknowledgements of a broker that are not looked at yet: as many as there are messages in flight. Beyond it the connection is ended.
+pub const PUBLISH_ACKS_MAX: usize = 8_192;
 /// Commands in one answer of a function; those behind them are refused.
 pub const COMMANDS_PER_ANSWER_MAX: usize = 20;
 /// Bytes of a command's payload, and of its topic; a larger one is refused.

@@ -8,6 +8,7 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 use serde::Serialize;
+use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 /// Of the bytes of a day one part in so many is for alerts alone.
@@ -35,6 +36,7 @@ pub enum Scope {
 
 /// It is looked at the clock so often, because somebody may set it.
 const LOOK: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
 
 impl BudgetReport {
     /// In one line, for people.
@@ -86,13 +88,15 @@ pub struct Purse {
     budget: Budget,
     zone: TimeZone,
     spent: Spent,
+    /// Since when the clock has said a day before the one that was spent on last.
+    behind: Option<Instant>,
 }
 
 impl Purse {
     /// A purse from which so much was taken already.
     pub fn new(budget: Budget, spent: Spent) -> Purse {
         let zone = TimeZone::get(&budget.zone).unwrap_or(TimeZone::UTC);
-        Purse { budget, zone, spent }
+        Purse { budget, zone, spent, behind: None }
     }
 
     /// Takes `bytes` that were sent or received at `now`: what was spent today.
@@ -145,11 +149,27 @@ impl Purse {
         self.budget.bytes_per_day.map(|max| max - max / ALERTS_SHARE)
     }
 
-    /// A new day begins with a full purse.
+    /// How many bytes what is in this scope may still take.
+    pub fn left(&self, scope: Scope) -> u64 {
+        let Some(max) = self.budget.bytes_per_day else { return u64::MAX };
+        let part = if scope == Scope::Everything { max - max / ALERTS_SHARE } else { max };
+        part.saturating_sub(self.spent.bytes)
+    }
+
+    /// A new day begins with a full purse. A machine without a clock starts in an old one, which is none; where the clock stays there
+    /// for a day, it was wrong before.
     fn turn(&mut self, now: Timestamp) {
         let day = day_of(self.local(now).date());
-        if day != self.spent.day {
-            self.spent = Spent { day, bytes: 0 };
+        let begins = match day.cmp(&self.spent.day) {
+            Ordering::Greater => true,
+            Ordering::Equal => {
+                self.behind = None;
+                false
+            }
+            Ordering::Less => self.behind.get_or_insert_with(Instant::now).elapsed() >= DAY,
+        };
+        if begins {
+            (self.spent, self.behind) = (Spent { day, bytes: 0 }, None);
         }
     }
 
@@ -217,6 +237,7 @@ mod tests {
         assert_eq!(purse.report(noon).waits_for, Some("bytes"));
         assert_eq!(purse.scope(midnight), Scope::Everything);
         assert_eq!(purse.spend(midnight, 5), Spent { day: 20_780, bytes: 5 });
+        assert_eq!((purse.left(Scope::Everything), purse.left(Scope::Alerts(midnight))), (895, 995));
     }
 
     #[test]
@@ -228,6 +249,10 @@ mod tests {
         };
         assert!(matches!(again(before, "2026-11-22T12:00"), Scope::Alerts(_)));
         assert_eq!(again(before, "2026-11-23T12:00"), Scope::Everything);
+        assert!(
+            matches!(again(before, "1970-01-01T12:00"), Scope::Alerts(_)),
+            "a clock that was not set yet"
+        );
     }
 
     #[test]

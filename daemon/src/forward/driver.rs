@@ -52,7 +52,12 @@ pub(super) async fn drive<O: Outbox, D: Destination>(
                 continue;
             }
         };
-        let (batch, answer) = match outbox.next(courier.set_aside(), events, bytes, scope.is_for_alerts()) {
+        let (batch, answer) = match outbox.next(
+            courier.set_aside(),
+            events,
+            bytes.min(link.left(scope)),
+            scope.is_for_alerts(),
+        ) {
             Err(error) => (Vec::new(), unreadable(&error)),
             Ok(batch) => match courier.offer(&batch, Instant::now()) {
                 Offer::Again => continue,

@@ -41,6 +41,12 @@ impl Link {
         scope
     }
 
+    /// How many bytes an attempt in this scope may have. What is compressed takes less of them.
+    pub(super) fn left(&self, scope: Scope) -> usize {
+        let left = self.purse.as_ref().map_or(u64::MAX, |purse| purse.left(scope));
+        usize::try_from(left).unwrap_or(usize::MAX)
+    }
+
     /// An attempt with so many events is over; so much went over the link since the start.
     pub(super) fn spent(&mut self, wire: u64, events: usize, answer: &Answer, outbox: &impl Outbox) {
         let bytes = wire.saturating_sub(self.wire);

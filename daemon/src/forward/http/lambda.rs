@@ -2,6 +2,8 @@
 
 use super::super::answer::{self, Answer, Reply, classify};
 use super::super::outbox::Queued;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -17,11 +19,32 @@ struct Thrown {
 
 /// What a function returns that is written for an address of its own (payload format 2.0). `body` is text there.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Wrapped {
-    #[serde(rename = "statusCode")]
-    status: u16,
+    /// A number; Lambda takes text as well.
+    status_code: Value,
     #[serde(default)]
     body: Value,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+impl Wrapped {
+    fn status(&self) -> u16 {
+        let status = self.status_code.as_u64().or_else(|| self.status_code.as_str()?.trim().parse().ok());
+        // What cannot be read is no success.
+        status.and_then(|status| u16::try_from(status).ok()).unwrap_or(502)
+    }
+
+    fn into_body(self) -> Vec<u8> {
+        match self.body {
+            Value::String(text) if self.is_base64_encoded => {
+                STANDARD.decode(&text).unwrap_or_else(|_| text.into_bytes())
+            }
+            Value::String(text) => text.into_bytes(),
+            other => other.to_string().into_bytes(),
+        }
+    }
 }
 
 /// An answer of the Invoke API. `thrown` is the header `X-Amz-Function-Error`: the call succeeded and the function failed.
@@ -39,20 +62,31 @@ pub(super) fn invoked(reply: &Reply<'_>, thrown: bool, sent: &[Queued]) -> Answe
     if !(200..300).contains(&reply.status) {
         return refused(reply, sent);
     }
+    if reply.truncated && contains(reply.body, b"\"statusCode\"") {
+        // What it says cannot be told; fewer events make a shorter answer.
+        let words = format!("HTTP {}: the function's answer is longer than 64 KiB", reply.status);
+        return match sent.len() {
+            0 | 1 => Answer::RetryLater { after: None, why: words, overload: true },
+            _ => Answer::TooLarge { words },
+        };
+    }
     match serde_json::from_slice::<Wrapped>(reply.body) {
-        Ok(Wrapped { status, body }) => {
-            let body = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
-            classify(&Reply { status, content_type: None, body: body.as_bytes(), ..*reply }, sent)
+        Ok(wrapped) => {
+            let (status, body) = (wrapped.status(), wrapped.into_body());
+            classify(&Reply { status, content_type: None, body: &body, ..*reply }, sent)
         }
         Err(_) => classify(reply, sent),
     }
 }
 
+fn contains(body: &[u8], part: &[u8]) -> bool {
+    body.windows(part.len()).any(|found| found == part)
+}
+
 /// What the function itself said in a successful answer of the Invoke API.
 pub(super) fn said<'r>(reply: &Reply<'r>) -> Cow<'r, [u8]> {
     match serde_json::from_slice::<Wrapped>(reply.body) {
-        Ok(Wrapped { body: Value::String(text), .. }) => Cow::Owned(text.into_bytes()),
-        Ok(Wrapped { body, .. }) => Cow::Owned(body.to_string().into_bytes()),
+        Ok(wrapped) => Cow::Owned(wrapped.into_body()),
         Err(_) => Cow::Borrowed(reply.body),
     }
 }

@@ -34,6 +34,16 @@ fn a_function_that_returns() {
         r#"{"statusCode": 422, "body": "no such metric"}"#,
         Answer::RefusedEvent { words: "HTTP 422: no such metric".into() },
     );
+    check(
+        r#"{"statusCode": "200", "body": "eyJmYWlsZWQiOiBbImUxIl19", "isBase64Encoded": true}"#,
+        confirmed(&["e1"]),
+    );
+    for odd in [r#"{"statusCode": "500"}"#, r#"{"statusCode": null}"#] {
+        assert!(matches!(invoked(&reply(200, odd), false, &sent()), Answer::RetryLater { .. }), "{odd}");
+    }
+    let long = Reply { truncated: true, ..reply(200, r#"{"statusCode": 500, "body": "…"#) };
+    assert!(matches!(invoked(&long, false, &sent()), Answer::TooLarge { .. }));
+    assert!(matches!(invoked(&long, false, &sent()[..1]), Answer::RetryLater { .. }));
     assert!(matches!(
         invoked(&reply(200, r#"{"statusCode": 500}"#), false, &sent()),
         Answer::RetryLater { overload: true, .. }

@@ -60,9 +60,13 @@ impl Function {
     /// Signs and sends; what comes back is the response, or what to make of its absence.
     async fn exchange(&mut self, client: &Client, mut request: Request) -> Result<Response, Answer> {
         self.signer.sign(client, &mut request).await?;
-        self.state.moved(head_bytes(request.headers()) + request.url().as_str().len() + body_bytes(&request));
+        let size = head_bytes(request.headers()) + request.url().as_str().len() + body_bytes(&request);
         let url = request.url().clone();
-        let response = client.execute(request).await.map_err(|error| self.broke(&error, &url))?;
+        let response = client.execute(request).await;
+        if !response.as_ref().is_err_and(words::never_left) {
+            self.state.moved(size);
+        }
+        let response = response.map_err(|error| self.broke(&error, &url))?;
         self.state.moved(head_bytes(response.headers()));
         if matches!(response.status().as_u16(), 401 | 403) {
             self.signer.forget();
@@ -108,6 +112,9 @@ impl Function {
             Content::LambdaUrl => lambda::refused(&reply, events),
             Content::Structured | Content::Binary => answer::classify(&reply, events),
         };
+        if matches!(answer, Answer::DestinationProblem { .. }) && (400..=403).contains(&reply.status) {
+            self.signer.forget();
+        }
         if let (Answer::Confirmed { .. }, Some(commander)) = (&answer, &self.commander) {
             let said = match self.cfg.content {
                 Content::LambdaInvoke => lambda::said(&reply),

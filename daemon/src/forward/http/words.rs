@@ -41,6 +41,11 @@ pub(super) fn transport(error: &reqwest::Error, url: &Url, timeout: Duration) ->
     Answer::RetryLater { after: None, why, overload: false }
 }
 
+/// Whether nothing of the request went over the link.
+pub(super) fn never_left(error: &reqwest::Error) -> bool {
+    error.is_connect() || error.is_dns() || error.is_builder() || tls_error(error).is_some()
+}
+
 /// An error and its causes, without the URL that reqwest would add.
 pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut text = String::new();

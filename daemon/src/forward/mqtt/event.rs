@@ -29,6 +29,7 @@ pub(super) struct Data<'a> {
     revision: u64,
     summary: Option<String>,
     alert: Option<String>,
+    raw: Option<String>,
     pub(super) metric: Option<String>,
     pub(super) unit: Option<String>,
     /// Where the layout is wide, by metric.
@@ -82,9 +83,9 @@ impl<'a> Event<'a> {
 }
 
 impl Data<'_> {
-    /// Of the summary or alert.
+    /// Of the summary, alert or raw forwarding.
     pub(super) fn name(&self) -> Option<&str> {
-        self.summary.as_deref().or(self.alert.as_deref())
+        self.summary.as_deref().or(self.alert.as_deref()).or(self.raw.as_deref())
     }
 
     /// Whether it is about a series: a heartbeat is not.

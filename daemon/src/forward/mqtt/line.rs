@@ -4,6 +4,7 @@
 pub(super) mod order;
 
 use crate::config::model::{Login, Protocol};
+use crate::forward::answer;
 use crate::limits;
 use crate::wire::decode::{self, ConnAck, Packet};
 use crate::wire::dial::Stream;
@@ -112,7 +113,12 @@ impl Line {
         })?;
         while let Some(packet) = self.next_packet()? {
             match packet {
-                Packet::PubAck { id, code, reason } => self.acks.push_back((id, code, reason)),
+                Packet::PubAck { .. } if self.acks.len() >= limits::PUBLISH_ACKS_MAX => {
+                    return Err("the broker acknowledges what was never sent".into());
+                }
+                Packet::PubAck { id, code, reason } => {
+                    self.acks.push_back((id, code, reason.map(|reason| answer::printable(&reason))));
+                }
                 Packet::PingResp => {
                     self.pongs += 1;
                     self.pinged = None;

@@ -15,7 +15,9 @@ pub(super) fn of(template: &TopicTemplate, event: &Event<'_>, data: &Data<'_>) -
             pieces => levels.push(level(pieces, event, data)),
         }
     }
-    levels.join("/")
+    let topic = levels.join("/");
+    // A topic has at least one character (MQTT 5 section 4.7.3).
+    if topic.is_empty() { "-".to_owned() } else { topic }
 }
 
 fn level<'t>(pieces: &'t [Piece], event: &Event<'_>, data: &Data<'_>) -> Cow<'t, str> {
@@ -62,7 +64,7 @@ fn tags(event: &Event<'_>) -> impl Iterator<Item = String> {
 pub(super) fn escape(text: &str, into: &mut String) {
     use std::fmt::Write;
     for c in text.chars() {
-        if matches!(c, '/' | '+' | '#' | '%') || c.is_control() {
+        if matches!(c, '/' | '+' | '#' | '%' | '$') || c.is_control() || is_noncharacter(c) {
             let mut bytes = [0; 4];
             for byte in c.encode_utf8(&mut bytes).bytes() {
                 // Writing to a String cannot fail.
@@ -72,6 +74,12 @@ pub(super) fn escape(text: &str, into: &mut String) {
             into.push(c);
         }
     }
+}
+
+/// Code points that are no characters, and that brokers may refuse (MQTT 5 section 1.5.4).
+fn is_noncharacter(c: char) -> bool {
+    let code = u32::from(c);
+    (0xfdd0..=0xfdef).contains(&code) || code & 0xfffe == 0xfffe
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -132,6 +140,7 @@ mod tests {
         check("summary", "minute/*/d", wide, "t/summary/minute/-/d");
         let alert = r#"{"alert":"lost","tags":{"device":"d"}}"#;
         check("alert", "lost/-/d", alert, "t/alert/lost/-/d");
+        check("raw", "all", r#"{"raw":"all","series":[]}"#, "t/raw/all/-");
         check("heartbeat", "heartbeat", r#"{"key":"heartbeat"}"#, "t/heartbeat");
     }
 

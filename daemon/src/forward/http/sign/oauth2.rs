@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Request, Url};
 use serde::Deserialize;
+use serde_json::Value;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -25,7 +26,17 @@ pub(in crate::forward::http) struct ClientCredentials {
 #[derive(Deserialize)]
 struct Granted {
     access_token: Zeroizing<String>,
-    expires_in: Option<u64>,
+    /// A number by the standard; some write text, or decimals.
+    #[serde(default)]
+    expires_in: Value,
+}
+
+impl Granted {
+    fn life(&self) -> Duration {
+        let secs = self.expires_in.as_f64().or_else(|| self.expires_in.as_str()?.trim().parse().ok());
+        let life = secs.and_then(|secs| Duration::try_from_secs_f64(secs.min(1e9)).ok());
+        life.unwrap_or(LIFE)
+    }
 }
 
 impl ClientCredentials {
@@ -38,8 +49,7 @@ impl ClientCredentials {
             Some(header) => header,
             None => {
                 let granted: Granted = token::ask(client, self.request(client)?, HINT).await?;
-                let life = granted.expires_in.map_or(LIFE, Duration::from_secs);
-                let token = self.token.insert(Token::bearer(&granted.access_token, life)?);
+                let token = self.token.insert(Token::bearer(&granted.access_token, granted.life())?);
                 token
                     .header()
                     .ok_or_else(|| problem("the token expires at once: ask for one that lives longer"))?
@@ -76,5 +86,26 @@ impl ClientCredentials {
             request.headers_mut().insert(AUTHORIZATION, sensitive(&text, "the client's secret")?);
         }
         Ok(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lives_as_servers_write_them() {
+        let check = |text: &str, secs| {
+            let granted: Granted =
+                serde_json::from_str(&format!(r#"{{"access_token": "t"{text}}}"#)).unwrap();
+            assert_eq!(granted.life(), Duration::from_secs(secs), "{text}");
+        };
+        check(r#", "expires_in": 3599"#, 3_599);
+        check(r#", "expires_in": "3599""#, 3_599);
+        check(r#", "expires_in": 3599.0"#, 3_599);
+        check("", 600);
+        check(r#", "expires_in": null"#, 600);
+        check(r#", "expires_in": -1"#, 600);
+        check(r#", "expires_in": 18446744073709551615"#, 1_000_000_000);
     }
 }

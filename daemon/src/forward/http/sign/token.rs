@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 
 /// A token that lives this long is asked for anew this much before its end, or at half of its life.
 const MARGIN: Duration = Duration::from_secs(300);
+/// However long it is said to live, it is asked for anew so often.
+const LIFE_MAX: Duration = Duration::from_secs(86_400);
 
 /// What goes into `Authorization`, and until when.
 pub(super) struct Token {
@@ -35,6 +37,7 @@ impl Token {
 
 /// When to ask for what lives so long.
 pub(super) fn renewal(life: Duration) -> Instant {
+    let life = life.min(LIFE_MAX);
     Instant::now() + life.saturating_sub(MARGIN).max(life / 2)
 }
 
@@ -162,5 +165,6 @@ mod tests {
     fn renewed_before_the_end() {
         let in_secs = |life| (renewal(Duration::from_secs(life)) - Instant::now()).as_secs_f64().round();
         assert_eq!([3_600, 400, 10].map(in_secs), [3_300.0, 200.0, 5.0]);
+        assert_eq!(in_secs(u64::MAX), 86_100.0, "a stranger's number");
     }
 }
