@@ -17,7 +17,7 @@ const CAUGHT: [(Mutant, u64); 12] = [
     (Mutant::RetryWithoutLooking, 4),
     (Mutant::CheckpointCutsTooMuch, 2),
     (Mutant::MergeLosesOne, 2),
-    (Mutant::MergeReplacesNothing, 5),
+    (Mutant::MergeReplacesNothing, 8),
     (Mutant::RawNotInJournal, 18),
 ];
 
