@@ -258,11 +258,9 @@ fn alerts_and_heartbeats_have_topics() {
         let late = Subscriber::start(broker.port(), &format!("late{visitors}"), "tidegate/test/alert/#");
         wait::until_true("the alert", PATIENCE, || !late.heard().is_empty());
         let heard = late.heard().remove(0);
-        assert_eq!(
-            (heard.topic.as_str(), heard.retained),
-            ("tidegate/test/alert/hot/temperature/attic", true)
-        );
-        json(&heard)["state"].clone()
+        assert_eq!(heard.topic, "tidegate/test/alert/hot/temperature/attic");
+        // Who comes just before it is published gets it live; the next one gets what is kept.
+        if heard.retained { json(&heard)["state"].clone() } else { Value::Null }
     };
     let mut client = Client::connect(port, "sensors");
     for (value, expected) in [(b"61", "raised"), (b"20", "cleared")] {
