@@ -96,6 +96,8 @@ pub const CLIENT_TROUBLE_SHOWN: Duration = Duration::from_secs(300);
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 /// How long an output may take to connect, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// An output that has nothing to send tries its connection so long after the start.
+pub const TRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a server that gives out tokens may take.
 pub const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long an idle connection to a function is kept: below the 60 s after which load balancers drop it unseen.

@@ -29,6 +29,7 @@ pub(super) async fn drive<O: Outbox, D: Destination>(
     let mut courier = Courier::new(policy);
     // Whether nothing was heard of the destination yet: what is wrong with it is found out before the first event waits.
     let mut untried = true;
+    let try_at = Instant::now() + limits::TRY_AFTER;
     while !*shutdown.borrow() {
         let scope = link.look(&outbox);
         report.progress(&courier, link.report());
@@ -61,7 +62,7 @@ pub(super) async fn drive<O: Outbox, D: Destination>(
             Err(error) => (Vec::new(), unreadable(&error)),
             Ok(batch) => match courier.offer(&batch, Instant::now()) {
                 Offer::Again => continue,
-                Offer::Wait(None) if untried => {
+                Offer::Wait(None) if untried && Instant::now() >= try_at => {
                     report.pulse().does(
                         "tries the connection",
                         destination.limit().unwrap_or_default() + limits::WEDGED_AFTER,
@@ -71,7 +72,8 @@ pub(super) async fn drive<O: Outbox, D: Destination>(
                     (Vec::new(), problem.unwrap_or(Answer::Confirmed { failed: Vec::new() }))
                 }
                 Offer::Wait(at) => {
-                    let at = at.into_iter().chain(scope.look_again()).min();
+                    let first = Some(try_at).filter(|at| untried && *at > Instant::now());
+                    let at = at.into_iter().chain(scope.look_again()).chain(first).min();
                     match at {
                         Some(at) => report.pulse().sleeps("waits for more events", at),
                         None => report.pulse().waits("waits for events"),
