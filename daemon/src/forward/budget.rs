@@ -118,7 +118,7 @@ impl Purse {
             return Scope::Nothing(tomorrow());
         }
         // Tomorrow they may still have to wait for their hours; then it is asked again.
-        if spent(max - max / ALERTS_SHARE) {
+        if spent(for_summaries(max)) {
             return Scope::Alerts(tomorrow());
         }
         match self.budget.hours {
@@ -135,7 +135,7 @@ impl Purse {
             Scope::Alerts(until) | Scope::Nothing(until) => Some(until),
         };
         let max = self.budget.bytes_per_day;
-        let spent = max.is_some_and(|max| self.spent.bytes >= max - max / ALERTS_SHARE);
+        let spent = self.for_summaries().is_some_and(|max| self.spent.bytes >= max);
         BudgetReport {
             bytes_per_day: max,
             spent_today: self.spent.bytes,
@@ -146,13 +146,13 @@ impl Purse {
 
     /// The bytes that summaries may take in a day.
     pub fn for_summaries(&self) -> Option<u64> {
-        self.budget.bytes_per_day.map(|max| max - max / ALERTS_SHARE)
+        self.budget.bytes_per_day.map(for_summaries)
     }
 
     /// How many bytes what is in this scope may still take.
     pub fn left(&self, scope: Scope) -> u64 {
         let Some(max) = self.budget.bytes_per_day else { return u64::MAX };
-        let part = if scope == Scope::Everything { max - max / ALERTS_SHARE } else { max };
+        let part = if scope == Scope::Everything { for_summaries(max) } else { max };
         part.saturating_sub(self.spent.bytes)
     }
 
@@ -176,6 +176,10 @@ impl Purse {
     fn local(&self, now: Timestamp) -> Zoned {
         now.to_zoned(self.zone.clone())
     }
+}
+
+fn for_summaries(bytes_per_day: u64) -> u64 {
+    bytes_per_day - bytes_per_day / ALERTS_SHARE
 }
 
 fn day_of(date: Date) -> i32 {

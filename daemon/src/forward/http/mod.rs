@@ -60,7 +60,7 @@ impl Function {
     /// Signs and sends; what comes back is the response, or what to make of its absence.
     async fn exchange(&mut self, client: &Client, mut request: Request) -> Result<Response, Answer> {
         self.signer.sign(client, &mut request).await?;
-        let size = head_bytes(request.headers()) + request.url().as_str().len() + body_bytes(&request);
+        let size = head_bytes(request.headers()) + request.url().as_str().len() + sign::body(&request).len();
         let url = request.url().clone();
         let response = client.execute(request).await;
         if !response.as_ref().is_err_and(words::never_left) {
@@ -190,10 +190,6 @@ fn problem(why: String) -> Answer {
 fn head_bytes(headers: &HeaderMap) -> usize {
     const FIRST_LINE: usize = 20;
     FIRST_LINE + headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
-}
-
-fn body_bytes(request: &Request) -> usize {
-    request.body().and_then(reqwest::Body::as_bytes).map_or(0, <[u8]>::len)
 }
 
 /// At most [`limits::ANSWER_BYTES_MAX`] of the body, and whether there was more.

@@ -1,10 +1,8 @@
 //! A header that is the same for every request: bearer token, password, key.
 
-use super::{read, sensitive};
+use super::{basic, read, sensitive};
 use crate::config::model::Auth;
 use crate::forward::answer::Answer;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use reqwest::Request;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
@@ -37,9 +35,7 @@ fn header(auth: &Auth) -> Result<(HeaderName, HeaderValue), Answer> {
     match auth {
         Auth::Basic { user, password } => {
             let password = read(password, "the password")?;
-            let pair = Zeroizing::new(format!("{user}:{}", password.reveal()));
-            let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
-            Ok((AUTHORIZATION, sensitive(&text, "the password")?))
+            Ok((AUTHORIZATION, basic(user, password.reveal(), "the password")?))
         }
         Auth::Header { name, value } => {
             let key = read(value, "the key")?;

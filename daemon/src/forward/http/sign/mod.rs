@@ -15,8 +15,11 @@ mod token;
 use super::super::answer::Answer;
 use crate::config::model::{Auth, Secret};
 use crate::secret::{self, SecretText};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 use reqwest::{Client, Request};
+use zeroize::Zeroizing;
 
 /// Signs requests.
 pub(super) enum Signer {
@@ -107,8 +110,15 @@ fn sensitive(text: &str, what: &str) -> Result<HeaderValue, Answer> {
     Ok(value)
 }
 
+/// A user and a password (RFC 7617 §2).
+fn basic(user: &str, password: &str, what: &str) -> Result<HeaderValue, Answer> {
+    let pair = Zeroizing::new(format!("{user}:{password}"));
+    let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+    sensitive(&text, what)
+}
+
 /// The body as it is sent.
-fn body(request: &Request) -> &[u8] {
+pub(super) fn body(request: &Request) -> &[u8] {
     request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default()
 }
 

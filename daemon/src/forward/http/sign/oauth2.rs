@@ -1,11 +1,9 @@
 //! OAuth 2.0, client credentials (RFC 6749 §4.4): a token for a name and a secret. Also Microsoft Entra.
 
 use super::token::{self, Token};
-use super::{problem, read, sensitive};
+use super::{basic, problem, read};
 use crate::config::model::OAuth2;
 use crate::forward::answer::Answer;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Request, Url};
 use serde::Deserialize;
@@ -77,13 +75,8 @@ impl ClientCredentials {
         let mut request = token::form(client, url, &form)?;
         if !cfg.secret_in_body {
             // Both are encoded as in a form before they are joined (§2.3.1).
-            let pair = Zeroizing::new(format!(
-                "{}:{}",
-                token::encoded(&cfg.client_id).as_str(),
-                token::encoded(secret.reveal()).as_str()
-            ));
-            let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
-            request.headers_mut().insert(AUTHORIZATION, sensitive(&text, "the client's secret")?);
+            let (id, secret) = (token::encoded(&cfg.client_id), token::encoded(secret.reveal()));
+            request.headers_mut().insert(AUTHORIZATION, basic(&id, &secret, "the client's secret")?);
         }
         Ok(request)
     }
