@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 use serde::Serialize;
 use std::cmp::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Of the bytes of a day one part in so many is for alerts alone.
 const ALERTS_SHARE: u64 = 10;
@@ -34,8 +34,6 @@ pub enum Scope {
     Nothing(Timestamp),
 }
 
-/// It is looked at the clock so often, because somebody may set it.
-const LOOK: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl BudgetReport {
@@ -58,14 +56,12 @@ impl Scope {
         matches!(self, Scope::Alerts(_))
     }
 
-    /// When to look again; `None` where nothing waits for a budget.
-    pub(super) fn look_again(self) -> Option<Instant> {
-        let until = match self {
-            Scope::Everything => return None,
-            Scope::Alerts(until) | Scope::Nothing(until) => until,
-        };
-        let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
-        Some(Instant::now() + left.min(LOOK))
+    /// Until when something waits; `None` where nothing does.
+    pub(super) fn until(self) -> Option<Timestamp> {
+        match self {
+            Scope::Everything => None,
+            Scope::Alerts(until) | Scope::Nothing(until) => Some(until),
+        }
     }
 }
 
@@ -88,8 +84,9 @@ pub struct Purse {
     budget: Budget,
     zone: TimeZone,
     spent: Spent,
-    /// Since when the clock has said a day before the one that was spent on last.
-    behind: Option<Instant>,
+    /// Since when the clock has said a day before the one that was spent on last, by that clock: one that is set meanwhile, and
+    /// is behind still, gives the day a purse too early, and no more.
+    behind: Option<Timestamp>,
 }
 
 impl Purse {
@@ -130,10 +127,7 @@ impl Purse {
     /// How it stands.
     pub fn report(&mut self, now: Timestamp) -> BudgetReport {
         let scope = self.scope(now);
-        let until = match scope {
-            Scope::Everything => None,
-            Scope::Alerts(until) | Scope::Nothing(until) => Some(until),
-        };
+        let until = scope.until();
         let max = self.budget.bytes_per_day;
         let spent = self.for_summaries().is_some_and(|max| self.spent.bytes >= max);
         BudgetReport {
@@ -166,7 +160,12 @@ impl Purse {
                 self.behind = None;
                 false
             }
-            Ordering::Less => self.behind.get_or_insert_with(Instant::now).elapsed() >= DAY,
+            Ordering::Less => {
+                // Set back once more: it is counted from there.
+                let since = self.behind.filter(|since| *since <= now).unwrap_or(now);
+                self.behind = Some(since);
+                now.duration_since(since).unsigned_abs() >= DAY
+            }
         };
         if begins {
             (self.spent, self.behind) = (Spent { day, bytes: 0 }, None);
@@ -257,6 +256,20 @@ mod tests {
             matches!(again(before, "1970-01-01T12:00"), Scope::Alerts(_)),
             "a clock that was not set yet"
         );
+    }
+
+    /// A purse that was spent on in a future that was none would stay empty until then.
+    #[test]
+    fn a_clock_that_stays_behind_was_wrong_before() {
+        let budget = purse(Some(1_000), None).budget;
+        let mut purse = Purse::new(budget, Spent { day: 30_000, bytes: 1_000 });
+        let nothing = |scope| matches!(scope, Scope::Nothing(_));
+        assert!(nothing(purse.scope(at("2026-11-22T12:00"))));
+        assert!(nothing(purse.scope(at("2026-11-23T11:59"))));
+        assert!(nothing(purse.scope(at("2026-11-20T12:00"))), "set back: counted from there");
+        assert!(nothing(purse.scope(at("2026-11-21T11:59"))));
+        assert_eq!(purse.scope(at("2026-11-21T12:00")), Scope::Everything);
+        assert_eq!(purse.spend(at("2026-11-21T12:00"), 5), Spent { day: 20_778, bytes: 5 });
     }
 
     #[test]

@@ -8,8 +8,18 @@ use std::time::{Duration, Instant};
 
 /// What waits is asked to become less so often.
 const THIN_EVERY: Duration = Duration::from_secs(10);
+/// It is looked at the clock so often while something waits for the budget, because somebody may set it.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// What an event costs is known once so many were sent.
 const KNOWN_EVENTS: u64 = 20;
+
+impl Scope {
+    /// When to look again; `None` where nothing waits for a budget.
+    pub(super) fn look_again(self) -> Option<Instant> {
+        let left = Duration::try_from(self.until()?.duration_since(Timestamp::now())).unwrap_or_default();
+        Some(Instant::now() + left.min(LOOK_EVERY))
+    }
+}
 
 /// A link, metered or not.
 pub(super) struct Link {
