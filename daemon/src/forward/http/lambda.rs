@@ -47,8 +47,25 @@ impl Wrapped {
     }
 }
 
-/// An answer of the Invoke API. `thrown` is the header `X-Amz-Function-Error`: the call succeeded and the function failed.
-pub(super) fn invoked(reply: &Reply<'_>, thrown: bool, sent: &[Queued]) -> Answer {
+/// An answer of the Invoke API, and what the function itself said in it, which may hold commands. `thrown` is the header
+/// `X-Amz-Function-Error`: the call succeeded and the function failed.
+pub(super) fn invoked<'r>(reply: &Reply<'r>, thrown: bool, sent: &[Queued]) -> (Answer, Cow<'r, [u8]>) {
+    let whole = Cow::Borrowed(reply.body);
+    if thrown || !(200..300).contains(&reply.status) || reply.truncated {
+        return (unwrapped(reply, thrown, sent), whole);
+    }
+    match serde_json::from_slice::<Wrapped>(reply.body) {
+        Ok(wrapped) => {
+            let (status, body) = (wrapped.status(), wrapped.into_body());
+            let answer = classify(&Reply { status, content_type: None, body: &body, ..*reply }, sent);
+            (answer, Cow::Owned(body))
+        }
+        Err(_) => (classify(reply, sent), whole),
+    }
+}
+
+/// An answer that the function did not write, or that did not come whole.
+fn unwrapped(reply: &Reply<'_>, thrown: bool, sent: &[Queued]) -> Answer {
     if thrown {
         let said = serde_json::from_slice::<Thrown>(reply.body).ok();
         let said =
@@ -62,7 +79,7 @@ pub(super) fn invoked(reply: &Reply<'_>, thrown: bool, sent: &[Queued]) -> Answe
     if !(200..300).contains(&reply.status) {
         return refused(reply, sent);
     }
-    if reply.truncated && contains(reply.body, b"\"statusCode\"") {
+    if contains(reply.body, b"\"statusCode\"") {
         // What it says cannot be told; fewer events make a shorter answer.
         let words = format!("HTTP {}: the function's answer is longer than 64 KiB", reply.status);
         return match sent.len() {
@@ -70,25 +87,11 @@ pub(super) fn invoked(reply: &Reply<'_>, thrown: bool, sent: &[Queued]) -> Answe
             _ => Answer::TooLarge { words },
         };
     }
-    match serde_json::from_slice::<Wrapped>(reply.body) {
-        Ok(wrapped) => {
-            let (status, body) = (wrapped.status(), wrapped.into_body());
-            classify(&Reply { status, content_type: None, body: &body, ..*reply }, sent)
-        }
-        Err(_) => classify(reply, sent),
-    }
+    classify(reply, sent)
 }
 
 fn contains(body: &[u8], part: &[u8]) -> bool {
     body.windows(part.len()).any(|found| found == part)
-}
-
-/// What the function itself said in a successful answer of the Invoke API.
-pub(super) fn said<'r>(reply: &Reply<'r>) -> Cow<'r, [u8]> {
-    match serde_json::from_slice::<Wrapped>(reply.body) {
-        Ok(wrapped) => Cow::Owned(wrapped.into_body()),
-        Err(_) => Cow::Borrowed(reply.body),
-    }
 }
 
 /// An answer of AWS itself, or of a function by its address. AWS says 400 of what is wrong with us, too.

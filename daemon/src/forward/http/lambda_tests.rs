@@ -1,4 +1,4 @@
-use super::lambda::{invoked, refused, said};
+use super::lambda::{self, refused};
 use crate::forward::answer::{Answer, Failed, Reply};
 use crate::forward::outbox::{Position, Queued};
 
@@ -13,6 +13,10 @@ fn sent() -> Vec<Queued> {
 
 fn reply(status: u16, body: &str) -> Reply<'_> {
     Reply { status, body: body.as_bytes(), ..Reply::default() }
+}
+
+fn invoked(reply: &Reply<'_>, thrown: bool, sent: &[Queued]) -> Answer {
+    lambda::invoked(reply, thrown, sent).0
 }
 
 fn confirmed(failed: &[&str]) -> Answer {
@@ -58,8 +62,10 @@ fn what_a_function_says() {
         r#"{"statusCode": 200, "body": "{\"publish\": []}"}"#,
         r#"{"statusCode": 200, "body": {"publish": []}}"#,
     ] {
-        let said: serde_json::Value = serde_json::from_slice(&said(&reply(200, body))).unwrap();
-        assert_eq!(said, serde_json::json!({ "publish": [] }), "{body}");
+        let reply = reply(200, body);
+        let (answer, said) = lambda::invoked(&reply, false, &sent());
+        let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+        assert_eq!((answer, said), (confirmed(&[]), serde_json::json!({ "publish": [] })), "{body}");
     }
 }
 

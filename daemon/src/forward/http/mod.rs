@@ -68,9 +68,6 @@ impl Function {
         }
         let response = response.map_err(|error| self.broke(&error, &url))?;
         self.state.moved(head_bytes(response.headers()));
-        if matches!(response.status().as_u16(), 401 | 403) {
-            self.signer.forget();
-        }
         Ok(response)
     }
 
@@ -107,22 +104,17 @@ impl Function {
             let said = answer::printable(&String::from_utf8_lossy(reply.body));
             tracing::debug!(status = reply.status, said, "a function did not confirm");
         }
-        let answer = match self.cfg.content {
+        let (answer, said) = match self.cfg.content {
             Content::LambdaInvoke => lambda::invoked(&reply, headers.contains_key(FUNCTION_ERROR), events),
-            Content::LambdaUrl => lambda::refused(&reply, events),
-            Content::Structured | Content::Binary => answer::classify(&reply, events),
+            Content::LambdaUrl => (lambda::refused(&reply, events), Cow::Borrowed(reply.body)),
+            Content::Structured | Content::Binary => {
+                (answer::classify(&reply, events), Cow::Borrowed(reply.body))
+            }
         };
-        if matches!(answer, Answer::DestinationProblem { .. }) && (400..=403).contains(&reply.status) {
-            self.signer.forget();
-        }
         if let (Answer::Confirmed { .. }, Some(commander)) = (&answer, &self.commander) {
-            let said = match self.cfg.content {
-                Content::LambdaInvoke => lambda::said(&reply),
-                _ => Cow::Borrowed(reply.body),
-            };
             commander.take(&said, reply.truncated);
         }
-        Ok(self.with_clock(answer, reply.status, text(headers, DATE)))
+        Ok(self.about_us(answer, reply.status, text(headers, DATE)))
     }
 
     /// A request that nothing comes of, but for what is wrong on the way and with who we are. `None`: nothing is.
@@ -151,15 +143,17 @@ impl Function {
         // Whatever else it says of a request without an event, it is there.
         let about_us = matches!(reply.status, 300..=399 | 401 | 403 | 407);
         let answer = about_us.then(|| answer::classify(&reply, &[]));
-        Ok(answer.map(|answer| self.with_clock(answer, reply.status, text(headers, DATE))))
+        Ok(answer.map(|answer| self.about_us(answer, reply.status, text(headers, DATE))))
     }
 
-    /// Signatures that carry the time are refused where the time is wrong: says so where it is.
-    fn with_clock(&self, answer: Answer, status: u16, date: Option<&str>) -> Answer {
-        let (Answer::DestinationProblem { why }, true, 401 | 403) = (&answer, self.signer.is_timed(), status)
-        else {
+    /// Where an answer says that we are not who we should be (AWS says 400 of that, too), what we know of ourselves may be out of
+    /// date. Signatures that carry the time are refused where the time is wrong: says so where it is.
+    fn about_us(&mut self, answer: Answer, status: u16, date: Option<&str>) -> Answer {
+        let (Answer::DestinationProblem { why }, 400 | 401 | 403) = (&answer, status) else { return answer };
+        self.signer.forget();
+        if !self.signer.is_timed() || status == 400 {
             return answer;
-        };
+        }
         match date.and_then(|date| words::clock(date, jiff::Timestamp::now())) {
             Some(off) => problem(format!("{why} {off}")),
             None => answer,
