@@ -104,6 +104,8 @@ pub(super) async fn drive<O: Outbox, D: Destination>(
             outbox.settle(effects.settled, moment.now);
         }
     }
+    // An attempt that is not waited for has cost its bytes, too.
+    link.spent(report.wire(), 0, &Answer::Confirmed { failed: Vec::new() }, &outbox);
     report.leave();
     report.pulse().ends();
 }

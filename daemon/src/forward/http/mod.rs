@@ -1,10 +1,11 @@
 //! Functions behind an HTTP address: `body` makes what a request holds, `sign` proves who sends it, `connection` is
-//! the client, and `words` says what went wrong on the way.
+//! the client, `wire` counts what goes over it, and `words` says what went wrong on the way.
 
 mod body;
 mod connection;
 mod lambda;
 mod sign;
+mod wire;
 mod words;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use sign::Signer;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
+use wire::Wire;
 
 const FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
 const INVOCATION_TYPE: HeaderName = HeaderName::from_static("x-amz-invocation-type");
@@ -59,16 +61,11 @@ impl Function {
 
     /// Signs and sends; what comes back is the response, or what to make of its absence.
     async fn exchange(&mut self, client: &Client, mut request: Request) -> Result<Response, Answer> {
-        self.signer.sign(client, &mut request).await?;
-        let size = head_bytes(request.headers()) + request.url().as_str().len() + sign::body(&request).len();
+        let state = Arc::clone(&self.state);
+        let wire = Wire { client, state: &state };
+        self.signer.sign(wire, &mut request).await?;
         let url = request.url().clone();
-        let response = client.execute(request).await;
-        if !response.as_ref().is_err_and(words::never_left) {
-            self.state.moved(size);
-        }
-        let response = response.map_err(|error| self.broke(&error, &url))?;
-        self.state.moved(head_bytes(response.headers()));
-        Ok(response)
+        wire.send(request).await.map_err(|error| self.broke(&error, &url))
     }
 
     fn broke(&mut self, error: &reqwest::Error, url: &Url) -> Answer {
@@ -87,9 +84,13 @@ impl Function {
         *request.headers_mut() = headers;
         *request.body_mut() = Some(body.into());
         let mut response = self.exchange(&client, request).await?;
-        let (start, truncated) =
-            start_of_body(&mut response).await.map_err(|error| self.broke(&error, &url))?;
-        self.state.moved(start.len());
+        let body = Wire { client: &client, state: &self.state }.start_of_body(&mut response).await;
+        let (start, truncated) = match (body, response.status().as_u16()) {
+            (Ok(body), _) => body,
+            // That we are not who we should be is said by the status.
+            (Err(_), 401 | 403) => (Vec::new(), true),
+            (Err(error), _) => return Err(self.broke(&error, &url)),
+        };
         let headers = response.headers();
         let reply = Reply {
             status: response.status().as_u16(),
@@ -178,25 +179,6 @@ impl Destination for Function {
 
 fn problem(why: String) -> Answer {
     Answer::DestinationProblem { why }
-}
-
-/// The bytes of a head: first line, and headers with what stands between and behind them. A few are added later (`Host` …).
-fn head_bytes(headers: &HeaderMap) -> usize {
-    const FIRST_LINE: usize = 20;
-    FIRST_LINE + headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
-}
-
-/// At most [`limits::ANSWER_BYTES_MAX`] of the body, and whether there was more.
-async fn start_of_body(response: &mut Response) -> Result<(Vec<u8>, bool), reqwest::Error> {
-    let mut start = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        let room = limits::ANSWER_BYTES_MAX - start.len();
-        start.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            return Ok((start, true));
-        }
-    }
-    Ok((start, false))
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

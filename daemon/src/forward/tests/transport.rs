@@ -1,6 +1,7 @@
 //! Connections that fail.
 
 use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -64,8 +65,8 @@ async fn a_connection_that_breaks_confirms_nothing() {
     run.stop().await;
 }
 
-/// A function behind TLS that takes everything.
-async fn tls_server() -> (SocketAddr, JoinHandle<()>) {
+/// Something behind TLS that answers each request so, and how many there were.
+pub(super) async fn tls_server(answer: String) -> (SocketAddr, JoinHandle<()>, Arc<AtomicUsize>) {
     let certificate = CertificateDer::from_pem_slice(include_bytes!("certificates/server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("certificates/server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -78,21 +79,24 @@ async fn tls_server() -> (SocketAddr, JoinHandle<()>) {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&requests);
     let task = tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
             while stream.read(&mut [0; 4_096]).await.is_ok_and(|read| read > 0) {
-                stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+                counter.fetch_add(1, SeqCst);
+                stream.write_all(answer.as_bytes()).await.unwrap();
             }
         }
     });
-    (addr, task)
+    (addr, task, requests)
 }
 
 #[tokio::test]
 async fn tls_trusts_the_authority_in_ca_and_says_why_it_does_not() {
-    let (addr, server) = tls_server().await;
+    let (addr, server, _) = tls_server("HTTP/1.1 204 No Content\r\n\r\n".into()).await;
     let dir = tempfile::tempdir().unwrap();
     let ca = dir.path().join("ca.pem");
     let url = format!("https://localhost:{}/", addr.port());

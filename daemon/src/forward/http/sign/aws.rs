@@ -3,7 +3,7 @@
 mod file;
 mod iot;
 
-use super::{body, problem, read};
+use super::{Wire, body, problem, read};
 use crate::config::model::{Aws, AwsCredentials, Secret};
 use crate::forward::answer::Answer;
 use aws_credential_types::Credentials;
@@ -31,11 +31,11 @@ impl SigV4 {
         SigV4 { cfg, keys: None }
     }
 
-    pub(super) async fn sign(&mut self, request: &mut Request) -> Result<(), Answer> {
+    pub(super) async fn sign(&mut self, wire: Wire<'_>, request: &mut Request) -> Result<(), Answer> {
         let live = |keys: &Keys| keys.until.is_none_or(|until| Instant::now() < until);
         let keys = match self.keys.take().filter(live) {
             Some(keys) => keys,
-            None => keys(&self.cfg.credentials).await?,
+            None => keys(wire, &self.cfg.credentials).await?,
         };
         let keys = self.keys.insert(keys);
         let place = Place { region: &self.cfg.region, service: "lambda", at: SystemTime::now() };
@@ -50,7 +50,7 @@ impl SigV4 {
     }
 }
 
-async fn keys(from: &AwsCredentials) -> Result<Keys, Answer> {
+async fn keys(wire: Wire<'_>, from: &AwsCredentials) -> Result<Keys, Answer> {
     let lasting = |id: &str, secret: &str, session: Option<&str>| Keys {
         credentials: Credentials::new(id, secret, session.map(str::to_owned), None, "tidegate"),
         until: None,
@@ -76,7 +76,7 @@ async fn keys(from: &AwsCredentials) -> Result<Keys, Answer> {
             Ok(lasting(found.id, found.secret, found.session))
         }
         AwsCredentials::Iot(cfg) => {
-            let granted = iot::ask(cfg).await?;
+            let granted = iot::ask(wire, cfg).await?;
             Ok(Keys { credentials: granted.credentials, until: Some(super::token::renewal(granted.life)) })
         }
     }

@@ -2,14 +2,14 @@
 //! account credentials", Google Cloud IAM), or from the metadata server of a machine of theirs.
 
 use super::token::{self, Token};
-use super::{problem, read};
+use super::{Wire, problem, read};
 use crate::config::model::{Google, Secret};
 use crate::forward::answer::Answer;
 use crate::limits;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::AUTHORIZATION;
-use reqwest::{Client, Request, Url};
+use reqwest::{Request, Url};
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -54,13 +54,13 @@ impl IdTokens {
         IdTokens { cfg, token: None }
     }
 
-    pub(super) async fn sign(&mut self, client: &Client, request: &mut Request) -> Result<(), Answer> {
+    pub(super) async fn sign(&mut self, wire: Wire<'_>, request: &mut Request) -> Result<(), Answer> {
         let header = match self.token.as_ref().and_then(Token::header) {
             Some(header) => header,
             None => {
                 let text = match &self.cfg.key {
-                    Some(key) => by_assertion(client, key, &self.cfg.audience).await?,
-                    None => from_metadata(client, &self.cfg.audience).await?,
+                    Some(key) => by_assertion(wire, key, &self.cfg.audience).await?,
+                    None => from_metadata(wire, &self.cfg.audience).await?,
                 };
                 let life = life(&text).unwrap_or(LIFE);
                 let token = self.token.insert(Token::bearer(&text, life)?);
@@ -78,7 +78,7 @@ impl IdTokens {
     }
 }
 
-async fn by_assertion(client: &Client, key: &Secret, audience: &str) -> Result<Zeroizing<String>, Answer> {
+async fn by_assertion(wire: Wire<'_>, key: &Secret, audience: &str) -> Result<Zeroizing<String>, Answer> {
     let text = read(key, "the key file")?;
     let file: KeyFile = serde_json::from_str(text.reveal()).map_err(|_| {
         problem("the key file that `auth` names is not the JSON key of a service account: create one anew. Everything is kept")
@@ -88,24 +88,25 @@ async fn by_assertion(client: &Client, key: &Secret, audience: &str) -> Result<Z
     })?;
     let assertion = assertion(&file, audience, jiff::Timestamp::now().as_second())?;
     let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-    let request = token::form(client, url, &[("grant_type", grant), ("assertion", &assertion)])?;
-    Ok(token::ask::<Granted>(client, request, HINT).await?.id_token)
+    let request = token::form(wire.client, url, &[("grant_type", grant), ("assertion", &assertion)])?;
+    Ok(token::ask::<Granted>(wire, request, HINT).await?.id_token)
 }
 
-async fn from_metadata(client: &Client, audience: &str) -> Result<Zeroizing<String>, Answer> {
+async fn from_metadata(wire: Wire<'_>, audience: &str) -> Result<Zeroizing<String>, Answer> {
     let host = std::env::var("GCE_METADATA_HOST").unwrap_or_else(|_| METADATA.to_owned());
     let path = "computeMetadata/v1/instance/service-accounts/default/identity";
     let mut url = Url::parse(&format!("http://{host}/{path}")).map_err(|_| {
         problem("GCE_METADATA_HOST is not the name of a host: correct it. Everything is kept")
     })?;
     url.query_pairs_mut().append_pair("audience", audience).append_pair("format", "full");
-    let request = client
+    let request = wire
+        .client
         .get(url)
         .timeout(limits::SIGN_IN_TIMEOUT)
         .header("metadata-flavor", "Google")
         .build()
         .map_err(|_| problem("cannot ask the metadata server: correct `audience`. Everything is kept"))?;
-    token::ask_text(client, request, METADATA_HINT).await
+    token::ask_text(wire, request, METADATA_HINT).await
 }
 
 /// A signed assertion: JWS compact serialisation (RFC 7515 §7.1) with RS256.

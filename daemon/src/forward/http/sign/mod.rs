@@ -13,12 +13,13 @@ mod oauth2;
 mod token;
 
 use super::super::answer::Answer;
+use super::wire::{Wire, body};
 use crate::config::model::{Auth, Secret};
 use crate::secret::{self, SecretText};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::Request;
 use reqwest::header::HeaderValue;
-use reqwest::{Client, Request};
 use zeroize::Zeroizing;
 
 /// Signs requests.
@@ -48,18 +49,18 @@ impl Signer {
         }
     }
 
-    /// Adds what proves who we are. `client` is for asking a third party for a token.
+    /// Adds what proves who we are. `wire` is for asking a third party for a token.
     ///
     /// # Errors
     /// What to make of a request that cannot be signed: nothing was sent.
-    pub(super) async fn sign(&mut self, client: &Client, request: &mut Request) -> Result<(), Answer> {
+    pub(super) async fn sign(&mut self, wire: Wire<'_>, request: &mut Request) -> Result<(), Answer> {
         match self {
             Signer::Unsigned => Ok(()),
             Signer::Fixed(way) => way.sign(request),
             Signer::Hmac(way) => way.sign(request),
-            Signer::OAuth2(way) => way.sign(client, request).await,
-            Signer::Aws(way) => way.sign(request).await,
-            Signer::Google(way) => way.sign(client, request).await,
+            Signer::OAuth2(way) => way.sign(wire, request).await,
+            Signer::Aws(way) => way.sign(wire, request).await,
+            Signer::Google(way) => way.sign(wire, request).await,
             Signer::Aliyun(way) => way.sign(request),
         }
     }
@@ -115,11 +116,6 @@ fn basic(user: &str, password: &str, what: &str) -> Result<HeaderValue, Answer> 
     let pair = Zeroizing::new(format!("{user}:{password}"));
     let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
     sensitive(&text, what)
-}
-
-/// The body as it is sent.
-pub(super) fn body(request: &Request) -> &[u8] {
-    request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default()
 }
 
 /// Digits as signatures have them.

@@ -1,7 +1,7 @@
 //! OAuth 2.0, client credentials (RFC 6749 §4.4): a token for a name and a secret. Also Microsoft Entra.
 
 use super::token::{self, Token};
-use super::{basic, problem, read};
+use super::{Wire, basic, problem, read};
 use crate::config::model::OAuth2;
 use crate::forward::answer::Answer;
 use reqwest::header::AUTHORIZATION;
@@ -42,11 +42,11 @@ impl ClientCredentials {
         ClientCredentials { cfg, token: None }
     }
 
-    pub(super) async fn sign(&mut self, client: &Client, request: &mut Request) -> Result<(), Answer> {
+    pub(super) async fn sign(&mut self, wire: Wire<'_>, request: &mut Request) -> Result<(), Answer> {
         let header = match self.token.as_ref().and_then(Token::header) {
             Some(header) => header,
             None => {
-                let granted: Granted = token::ask(client, self.request(client)?, HINT).await?;
+                let granted: Granted = token::ask(wire, self.request(wire.client)?, HINT).await?;
                 let token = self.token.insert(Token::bearer(&granted.access_token, granted.life())?);
                 token
                     .header()

@@ -1,7 +1,7 @@
 //! Tokens that somebody else gives out, kept until shortly before they expire.
 
-use super::super::{start_of_body, text, words};
-use super::{problem, sensitive};
+use super::super::{text, words};
+use super::{Wire, problem, sensitive};
 use crate::forward::answer::{self, Answer};
 use crate::limits;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
@@ -51,23 +51,33 @@ struct Refusal {
 
 /// Asks for a token and reads the JSON of the answer. `hint` says what to check when it is refused.
 pub(super) async fn ask<T: DeserializeOwned>(
-    client: &Client,
+    wire: Wire<'_>,
     request: Request,
     hint: &str,
 ) -> Result<T, Answer> {
+    ask_dated(wire, request, hint).await.map(|(token, _)| token)
+}
+
+/// The same, and the `Date` of the answer: what is told by the clock of who gave the token is compared with that.
+pub(super) async fn ask_dated<T: DeserializeOwned>(
+    wire: Wire<'_>,
+    request: Request,
+    hint: &str,
+) -> Result<(T, Option<String>), Answer> {
     let place = words::place(request.url());
-    let body = fetch(client, request, hint).await?;
-    serde_json::from_slice(&body).map_err(|_| without_token(&place))
+    let (body, date) = fetch(wire, request, hint).await?;
+    let token = serde_json::from_slice(&body).map_err(|_| without_token(&place))?;
+    Ok((token, date))
 }
 
 /// The same, where the answer is the token.
 pub(super) async fn ask_text(
-    client: &Client,
+    wire: Wire<'_>,
     request: Request,
     hint: &str,
 ) -> Result<Zeroizing<String>, Answer> {
     let place = words::place(request.url());
-    let body = fetch(client, request, hint).await?;
+    let (body, _) = fetch(wire, request, hint).await?;
     let text = std::str::from_utf8(&body).map_err(|_| without_token(&place))?;
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
@@ -78,16 +88,21 @@ fn without_token(place: &str) -> Answer {
     ))
 }
 
-async fn fetch(client: &Client, request: Request, hint: &str) -> Result<Zeroizing<Vec<u8>>, Answer> {
+/// The body of the answer, and its `Date`.
+async fn fetch(
+    wire: Wire<'_>,
+    request: Request,
+    hint: &str,
+) -> Result<(Zeroizing<Vec<u8>>, Option<String>), Answer> {
     let url = request.url().clone();
     let place = words::place(&url);
     let timeout = limits::SIGN_IN_TIMEOUT;
     let failed = |error: reqwest::Error| signing_in(words::transport(&error, &url, timeout));
-    let mut response = client.execute(request).await.map_err(failed)?;
-    let (start, _) = start_of_body(&mut response).await.map_err(failed)?;
+    let mut response = wire.send(request).await.map_err(failed)?;
+    let (start, _) = wire.start_of_body(&mut response).await.map_err(failed)?;
     let start = Zeroizing::new(start);
     match response.status().as_u16() {
-        200..=299 => Ok(start),
+        200..=299 => Ok((start, text(response.headers(), DATE).map(str::to_owned))),
         status @ (408 | 429 | 500..=599) => {
             let headers = response.headers();
             let after = text(headers, RETRY_AFTER)

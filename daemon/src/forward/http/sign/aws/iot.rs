@@ -2,7 +2,7 @@
 //! to AWS services using AWS IoT Core credential provider").
 
 use super::super::super::connection;
-use super::super::{problem, token};
+use super::super::{Wire, problem, token};
 use crate::config::model::AwsIot;
 use crate::forward::answer::Answer;
 use crate::limits;
@@ -34,8 +34,8 @@ struct Given {
     expiration: String,
 }
 
-/// Asks for credentials, by a connection of its own: it shows another certificate.
-pub(super) async fn ask(cfg: &AwsIot) -> Result<Granted, Answer> {
+/// Asks for credentials, by a connection of its own: it shows another certificate. Of `wire` it is only counted.
+pub(super) async fn ask(wire: Wire<'_>, cfg: &AwsIot) -> Result<Granted, Answer> {
     let url = format!("https://{}/role-aliases/{}/credentials", cfg.endpoint, cfg.role_alias);
     let url = Url::parse(&url)
         .map_err(|error| problem(format!("`endpoint` is not the name of a host ({error}): correct it")))?;
@@ -47,7 +47,8 @@ pub(super) async fn ask(cfg: &AwsIot) -> Result<Granted, Answer> {
     let request = request
         .build()
         .map_err(|_| problem("`thing` cannot stand in a header: correct it. Everything is kept"))?;
-    let given = token::ask::<Document>(&client, request, HINT).await?.credentials;
+    let wire = Wire { client: &client, ..wire };
+    let given = token::ask::<Document>(wire, request, HINT).await?.credentials;
     let life = super::life(&given.expiration, None);
     let credentials = Credentials::new(
         given.access_key_id,
