@@ -1,10 +1,11 @@
 //! Functions that want to know who sends, and servers that give out tokens.
 
 use super::*;
-use crate::config::model::{Aliyun, Aws, AwsCredentials, Google, Hmac, OAuth2};
+use crate::config::model::{Aliyun, Aws, AwsCredentials, AwsIot, Google, Hmac, OAuth2};
 use crate::forward::memory::event;
 use crate::forward::outbox::Queued;
 use std::path::Path;
+use std::sync::atomic::Ordering::SeqCst;
 
 /// A secret in a file of its own.
 fn secret(folder: &Path, name: &str, text: &str) -> Secret {
@@ -180,6 +181,35 @@ async fn an_identity_token_of_google() {
         form.starts_with("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=ey"),
         "{form}"
     );
+    run.stop().await;
+}
+
+/// The clock of AWS is years behind ours, and its credentials live for an hour by it.
+#[tokio::test]
+async fn credentials_for_a_certificate_live_by_the_clock_of_who_gave_them() {
+    let body = r#"{"credentials": {"accessKeyId": "ASIA", "secretAccessKey": "s", "sessionToken": "t", "expiration": "2020-02-02T11:00:00Z"}}"#;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ndate: Sun, 02 Feb 2020 10:00:00 GMT\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (addr, provider, asked) = transport::tls_server(answer).await;
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, include_bytes!("certificates/authority.pem")).unwrap();
+    let credentials = AwsCredentials::Iot(AwsIot {
+        endpoint: format!("localhost:{}", addr.port()),
+        role_alias: "gateway".into(),
+        thing: Some("pi".into()),
+        tls: Tls { ca: Some(ca.clone()), ..Tls::default() },
+    });
+    let server = Server::start(|_, _| status(204)).await;
+    let auth = Auth::Aws(Aws { region: "eu-west-1".into(), credentials });
+    let cfg = Http { auth, tls: Tls { ca: Some(ca), ..Tls::default() }, ..http(server.url()) };
+    let run = Running::http(cfg, 4);
+    run.outbox.drained().await;
+    assert_eq!(server.received()[3].header("x-amz-security-token"), "t");
+    assert_eq!(asked.load(SeqCst), 1);
+    provider.abort();
     run.stop().await;
 }
 

@@ -48,8 +48,9 @@ pub(super) async fn ask(wire: Wire<'_>, cfg: &AwsIot) -> Result<Granted, Answer>
         .build()
         .map_err(|_| problem("`thing` cannot stand in a header: correct it. Everything is kept"))?;
     let wire = Wire { client: &client, ..wire };
-    let given = token::ask::<Document>(wire, request, HINT).await?.credentials;
-    let life = super::life(&given.expiration, None);
+    let (document, date) = token::ask_dated::<Document>(wire, request, HINT).await?;
+    let given = document.credentials;
+    let life = super::life(&given.expiration, date.as_deref());
     let credentials = Credentials::new(
         given.access_key_id,
         given.secret_access_key.as_str(),
