@@ -100,6 +100,8 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const TRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a server that gives out tokens may take.
 pub const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(20);
+/// A token that came in place of a refused one, and is refused too, is tried for so long before another is asked for.
+pub const REFUSED_TOKEN_KEPT: Duration = Duration::from_secs(60);
 /// How long an idle connection to a function is kept: below the 60 s after which load balancers drop it unseen.
 pub const POOL_IDLE_MAX: Duration = Duration::from_secs(50);
 /// Spacing of the TCP keep-alive probes that find out that a connection to a function is dead.

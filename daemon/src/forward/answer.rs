@@ -196,8 +196,8 @@ fn destination(status: u16, location: Option<&str>) -> String {
             );
         }
         401 => {
-            "the token is missing, wrong or expired: renew the secret that `auth` names; it is read again before \
-                the next attempt"
+            "the token is missing, wrong or expired: renew the secret that `auth` names; it is read again without \
+             a restart"
         }
         403 => {
             "the caller is known but may not call this function: give it the right to, or look for a firewall in between"

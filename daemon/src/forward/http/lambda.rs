@@ -107,8 +107,8 @@ pub(super) fn refused(reply: &Reply<'_>, sent: &[Queued]) -> Answer {
     match of_us.iter().find(|word| body.contains(**word)) {
         Some(word) if (400..500).contains(&reply.status) => Answer::DestinationProblem {
             why: format!(
-                "answered {} ({word}): the credentials are wrong or out of date: renew them; they are read again before the \
-                 next attempt. Everything is kept",
+                "answered {} ({word}): the credentials are wrong or out of date: renew them; they are read again without a \
+                 restart. Everything is kept",
                 reply.status
             ),
         },

@@ -106,6 +106,21 @@ async fn a_token_is_asked_for_once_and_again_when_it_is_refused() {
     run.stop().await;
 }
 
+/// Each attempt is one request of the function, and not one of the server that gives out tokens, too.
+#[tokio::test]
+async fn a_function_that_refuses_all_costs_no_token_per_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    let grant = |_: usize, _: &Received| say(200, &[], r#"{"access_token": "good", "expires_in": 3600}"#);
+    let (login, function) = with_tokens(grant, "Bearer better").await;
+    let run = runs(function.url(), Auth::OAuth2(client_credentials(folder.path(), &login)), 5);
+    run.has_problem("answered 401: the token").await;
+    let before = run.problem();
+    eventually(|| function.received().len() >= 10, || "attempts".into()).await;
+    assert_eq!((login.received().len(), run.problem()), (2, before), "and the line stays the same");
+    assert_eq!((run.outbox.len(), run.outbox.refused().len()), (5, 0));
+    run.stop().await;
+}
+
 #[tokio::test]
 async fn a_token_that_expires_is_asked_for_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -233,6 +248,30 @@ async fn signatures_of_a_wrong_clock() {
         let aws = authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIA/");
         assert!(aws || authorization.starts_with("ACS3-HMAC-SHA256 Credential=LTAI,"), "{authorization}");
     }
+}
+
+/// AWS says of credentials that have ended with status 400, which of a function would be about the events.
+#[tokio::test]
+async fn credentials_that_have_ended_are_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = secret(folder.path(), "session", "old");
+    let server = Server::start(|_, request| match request.header("x-amz-security-token") {
+        "new" => say(200, &[], "null"),
+        _ => say(400, &[], r#"{"__type": "com.amazon.coral.service#ExpiredTokenException"}"#),
+    })
+    .await;
+    let keys = AwsCredentials::Keys {
+        id: "AKIA".into(),
+        secret: secret(folder.path(), "aws", "s"),
+        session: Some(session),
+    };
+    let auth = Auth::Aws(Aws { region: "eu-west-1".into(), credentials: keys });
+    let run = Running::http(Http { auth, content: Content::LambdaInvoke, ..batched(server.url(), 10) }, 2);
+    run.has_problem("answered 400 (ExpiredToken)").await;
+    secret(folder.path(), "session", "new");
+    run.outbox.drained().await;
+    assert_eq!(run.outbox.delivered(), ids(0..2));
+    run.stop().await;
 }
 
 /// Before there is anything to send.

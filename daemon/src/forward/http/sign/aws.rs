@@ -2,9 +2,11 @@
 
 mod file;
 mod iot;
+mod read;
 
-use super::{Wire, body, problem, read};
-use crate::config::model::{Aws, AwsCredentials, Secret};
+use super::kept::Kept;
+use super::{Wire, body, problem};
+use crate::config::model::{Aws, AwsCredentials, AwsIot};
 use crate::forward::answer::Answer;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
@@ -16,68 +18,58 @@ use reqwest::header::{HeaderName, HeaderValue};
 use std::time::{Duration, Instant, SystemTime};
 
 pub(in crate::forward::http) struct SigV4 {
-    cfg: Aws,
-    keys: Option<Keys>,
+    region: String,
+    keys: Keys,
 }
 
-/// Credentials, and until when, where they expire.
-struct Keys {
-    credentials: Credentials,
-    until: Option<Instant>,
+/// Credentials, and where they come from.
+enum Keys {
+    /// They are read, and stay until they are refused.
+    Read { from: AwsCredentials, keys: Option<Credentials> },
+    /// They are given out for a while.
+    Given { by: AwsIot, keys: Kept<Credentials> },
+}
+
+impl Keys {
+    async fn get(&mut self, wire: Wire<'_>) -> Result<Credentials, Answer> {
+        match self {
+            Keys::Read { keys: Some(keys), .. } => Ok(keys.clone()),
+            Keys::Read { from, keys } => Ok(keys.insert(read::keys(from)?).clone()),
+            Keys::Given { by, keys } => {
+                if let Some(keys) = keys.live(Instant::now()) {
+                    return Ok(keys.clone());
+                }
+                let iot::Granted { credentials, life } = iot::ask(wire, by).await?;
+                keys.keep(credentials.clone(), life, Instant::now());
+                Ok(credentials)
+            }
+        }
+    }
 }
 
 impl SigV4 {
     pub(super) fn new(cfg: Aws) -> SigV4 {
-        SigV4 { cfg, keys: None }
+        let Aws { region, credentials } = cfg;
+        let keys = match credentials {
+            AwsCredentials::Iot(by) => Keys::Given { by, keys: Kept::nothing() },
+            from => Keys::Read { from, keys: None },
+        };
+        SigV4 { region, keys }
     }
 
     pub(super) async fn sign(&mut self, wire: Wire<'_>, request: &mut Request) -> Result<(), Answer> {
-        let live = |keys: &Keys| keys.until.is_none_or(|until| Instant::now() < until);
-        let keys = match self.keys.take().filter(live) {
-            Some(keys) => keys,
-            None => keys(wire, &self.cfg.credentials).await?,
-        };
-        let keys = self.keys.insert(keys);
-        let place = Place { region: &self.cfg.region, service: "lambda", at: SystemTime::now() };
-        for (name, value) in signature(&keys.credentials, &place, request)? {
+        let keys = self.keys.get(wire).await?;
+        let place = Place { region: &self.region, service: "lambda", at: SystemTime::now() };
+        for (name, value) in signature(&keys, &place, request)? {
             request.headers_mut().insert(name, value);
         }
         Ok(())
     }
 
     pub(super) fn forget(&mut self) {
-        self.keys = None;
-    }
-}
-
-async fn keys(wire: Wire<'_>, from: &AwsCredentials) -> Result<Keys, Answer> {
-    let lasting = |id: &str, secret: &str, session: Option<&str>| Keys {
-        credentials: Credentials::new(id, secret, session.map(str::to_owned), None, "tidegate"),
-        until: None,
-    };
-    match from {
-        AwsCredentials::Environment => {
-            let read = |name: &str| read(&Secret::Env(name.into()), "the credential");
-            let session = std::env::var_os("AWS_SESSION_TOKEN").map(|_| read("AWS_SESSION_TOKEN"));
-            let session = session.transpose()?;
-            let (id, secret) = (read("AWS_ACCESS_KEY_ID")?, read("AWS_SECRET_ACCESS_KEY")?);
-            Ok(lasting(id.reveal(), secret.reveal(), session.as_ref().map(|token| token.reveal())))
-        }
-        AwsCredentials::Keys { id, secret, session } => {
-            let session = session.as_ref().map(|token| read(token, "the session token")).transpose()?;
-            let secret = read(secret, "the secret access key")?;
-            Ok(lasting(id, secret.reveal().trim(), session.as_ref().map(|token| token.reveal().trim())))
-        }
-        AwsCredentials::File { path, profile } => {
-            let text = read(&Secret::File(path.clone()), "the credentials file")?;
-            let found = file::profile(text.reveal(), profile).map_err(|why| {
-                problem(format!("the credentials file {}: {why}. Everything is kept", path.display()))
-            })?;
-            Ok(lasting(found.id, found.secret, found.session))
-        }
-        AwsCredentials::Iot(cfg) => {
-            let granted = iot::ask(wire, cfg).await?;
-            Ok(Keys { credentials: granted.credentials, until: Some(super::token::renewal(granted.life)) })
+        match &mut self.keys {
+            Keys::Read { keys, .. } => *keys = None,
+            Keys::Given { keys, .. } => keys.refused(Instant::now()),
         }
     }
 }

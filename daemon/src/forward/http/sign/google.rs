@@ -1,14 +1,14 @@
 //! ID tokens of Google: for the key of a service account by a signed assertion (RFC 7523, with `target_audience`; "Service
 //! account credentials", Google Cloud IAM), or from the metadata server of a machine of theirs.
 
-use super::token::{self, Token};
-use super::{Wire, problem, read};
+use super::kept::Kept;
+use super::{Wire, problem, read, token};
 use crate::config::model::{Google, Secret};
 use crate::forward::answer::Answer;
 use crate::limits;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest::header::AUTHORIZATION;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Request, Url};
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
@@ -16,7 +16,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// How long an assertion is good for: as long as Google allows.
@@ -32,7 +32,7 @@ const METADATA_HINT: &str =
 
 pub(in crate::forward::http) struct IdTokens {
     cfg: Google,
-    token: Option<Token>,
+    token: Kept<HeaderValue>,
 }
 
 /// The parts of a key file that matter.
@@ -51,30 +51,26 @@ struct Granted {
 
 impl IdTokens {
     pub(super) fn new(cfg: Google) -> IdTokens {
-        IdTokens { cfg, token: None }
+        IdTokens { cfg, token: Kept::nothing() }
     }
 
     pub(super) async fn sign(&mut self, wire: Wire<'_>, request: &mut Request) -> Result<(), Answer> {
-        let header = match self.token.as_ref().and_then(Token::header) {
-            Some(header) => header,
-            None => {
-                let text = match &self.cfg.key {
-                    Some(key) => by_assertion(wire, key, &self.cfg.audience).await?,
-                    None => from_metadata(wire, &self.cfg.audience).await?,
-                };
-                let life = life(&text).unwrap_or(LIFE);
-                let token = self.token.insert(Token::bearer(&text, life)?);
-                token.header().ok_or_else(|| {
-                    problem("the token is out of date as soon as it comes: look at the clock")
-                })?
-            }
-        };
-        request.headers_mut().insert(AUTHORIZATION, header);
+        if self.token.live(Instant::now()).is_none() {
+            let text = match &self.cfg.key {
+                Some(key) => by_assertion(wire, key, &self.cfg.audience).await?,
+                None => from_metadata(wire, &self.cfg.audience).await?,
+            };
+            self.token.keep(token::bearer(&text)?, life(&text).unwrap_or(LIFE), Instant::now());
+        }
+        let token = self.token.live(Instant::now());
+        let token = token
+            .ok_or_else(|| problem("the token is out of date as soon as it comes: look at the clock"))?;
+        request.headers_mut().insert(AUTHORIZATION, token.clone());
         Ok(())
     }
 
     pub(super) fn forget(&mut self) {
-        self.token = None;
+        self.token.refused(Instant::now());
     }
 }
 

@@ -2,13 +2,14 @@
 //! what is signed is what is sent. Each way is a file, a variant and an arm.
 //!
 //! Secrets are read when they are first needed and again after the function has refused them, so that a rotated one heals
-//! without a restart. They are wiped from memory when they are dropped.
+//! without a restart; what somebody else gives out is asked for anew, but not with each refusal (`kept`). They are wiped from memory when they are dropped.
 
 mod aliyun;
 mod aws;
 mod fixed;
 mod google;
 mod hmac;
+mod kept;
 mod oauth2;
 mod token;
 

@@ -1,24 +1,24 @@
 //! OAuth 2.0, client credentials (RFC 6749 §4.4): a token for a name and a secret. Also Microsoft Entra.
 
-use super::token::{self, Token};
-use super::{Wire, basic, problem, read};
+use super::kept::Kept;
+use super::{Wire, basic, problem, read, token};
 use crate::config::model::OAuth2;
 use crate::forward::answer::Answer;
-use reqwest::header::AUTHORIZATION;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, Request, Url};
 use serde::Deserialize;
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// Where the server does not say how long a token lives (RFC 6749 §5.1 recommends that it does).
 const LIFE: Duration = Duration::from_secs(600);
 
-const HINT: &str = "check `client_id`, the client's secret, `scope` and `audience`; the secret is read again before the next attempt";
+const HINT: &str = "check `client_id`, the client's secret, `scope` and `audience`; the secret is read again without a restart";
 
 pub(in crate::forward::http) struct ClientCredentials {
     cfg: OAuth2,
-    token: Option<Token>,
+    token: Kept<HeaderValue>,
 }
 
 #[derive(Deserialize)]
@@ -39,26 +39,23 @@ impl Granted {
 
 impl ClientCredentials {
     pub(super) fn new(cfg: OAuth2) -> ClientCredentials {
-        ClientCredentials { cfg, token: None }
+        ClientCredentials { cfg, token: Kept::nothing() }
     }
 
     pub(super) async fn sign(&mut self, wire: Wire<'_>, request: &mut Request) -> Result<(), Answer> {
-        let header = match self.token.as_ref().and_then(Token::header) {
-            Some(header) => header,
-            None => {
-                let granted: Granted = token::ask(wire, self.request(wire.client)?, HINT).await?;
-                let token = self.token.insert(Token::bearer(&granted.access_token, granted.life())?);
-                token
-                    .header()
-                    .ok_or_else(|| problem("the token expires at once: ask for one that lives longer"))?
-            }
-        };
-        request.headers_mut().insert(AUTHORIZATION, header);
+        if self.token.live(Instant::now()).is_none() {
+            let granted: Granted = token::ask(wire, self.request(wire.client)?, HINT).await?;
+            self.token.keep(token::bearer(&granted.access_token)?, granted.life(), Instant::now());
+        }
+        let token = self.token.live(Instant::now());
+        let token =
+            token.ok_or_else(|| problem("the token expires at once: ask for one that lives longer"))?;
+        request.headers_mut().insert(AUTHORIZATION, token.clone());
         Ok(())
     }
 
     pub(super) fn forget(&mut self) {
-        self.token = None;
+        self.token.refused(Instant::now());
     }
 
     fn request(&self, client: &Client) -> Result<Request, Answer> {

@@ -1,4 +1,4 @@
-//! Tokens that somebody else gives out, kept until shortly before they expire.
+//! Asking for tokens that somebody else gives out.
 
 use super::super::{text, words};
 use super::{Wire, problem, sensitive};
@@ -8,37 +8,12 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Request, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// A token that lives this long is asked for anew this much before its end, or at half of its life.
-const MARGIN: Duration = Duration::from_secs(300);
-/// However long it is said to live, it is asked for anew so often.
-const LIFE_MAX: Duration = Duration::from_secs(86_400);
-
-/// What goes into `Authorization`, and until when.
-pub(super) struct Token {
-    value: HeaderValue,
-    until: Instant,
-}
-
-impl Token {
-    /// A bearer token that lives for `life` from now on.
-    pub(super) fn bearer(token: &str, life: Duration) -> Result<Token, Answer> {
-        let text = Zeroizing::new(format!("Bearer {token}"));
-        Ok(Token { value: sensitive(&text, "the token")?, until: renewal(life) })
-    }
-
-    /// The header, while the token lives.
-    pub(super) fn header(&self) -> Option<HeaderValue> {
-        (Instant::now() < self.until).then(|| self.value.clone())
-    }
-}
-
-/// When to ask for what lives so long.
-pub(super) fn renewal(life: Duration) -> Instant {
-    let life = life.min(LIFE_MAX);
-    Instant::now() + life.saturating_sub(MARGIN).max(life / 2)
+/// The header of a bearer token.
+pub(super) fn bearer(token: &str) -> Result<HeaderValue, Answer> {
+    let text = Zeroizing::new(format!("Bearer {token}"));
+    sensitive(&text, "the token")
 }
 
 /// An error of a token endpoint (RFC 6749 §5.2).
@@ -174,12 +149,5 @@ mod tests {
         );
         check(r#"{"error":"invalid_grant"}"#, " (invalid_grant)");
         check("<html>", "");
-    }
-
-    #[test]
-    fn renewed_before_the_end() {
-        let in_secs = |life| (renewal(Duration::from_secs(life)) - Instant::now()).as_secs_f64().round();
-        assert_eq!([3_600, 400, 10].map(in_secs), [3_300.0, 200.0, 5.0]);
-        assert_eq!(in_secs(u64::MAX), 86_100.0, "a stranger's number");
     }
 }
