@@ -2,6 +2,8 @@
 
 use crate::config::model::Secret;
 use std::fmt;
+use std::fs::FileType;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -49,6 +51,16 @@ pub enum SecretError {
         /// Which file.
         path: PathBuf,
     },
+    /// Whatever it is, nobody knows when reading it ends.
+    #[error(
+        "the secret in {path} is not in a regular file but in {what}: put it into a file, or use a systemd credential"
+    )]
+    NotFile {
+        /// Which place.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
     /// The bytes are not text.
     #[error("the secret in {place} is not UTF-8 text")]
     NotText {
@@ -75,7 +87,7 @@ pub enum SecretError {
     NoVariable(String),
 }
 
-/// Reads a secret; one newline at its end is not part of it. Blocks for as long as the file system does.
+/// Reads a secret; one newline at its end is not part of it. Blocks for as long as the file system does (see [`crate::files`]).
 ///
 /// # Errors
 /// Which place could not be read, why, and what to do next.
@@ -111,14 +123,26 @@ fn read_file(path: &Path) -> Result<SecretText, SecretError> {
         };
         SecretError::Read { path: path.into(), error, hint }
     };
-    let length = std::fs::metadata(path).map_err(failed)?.len();
-    if length > SECRET_BYTES_MAX + 2 {
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(SecretError::NotFile { path: path.into(), what: kind(metadata.file_type()) });
+    }
+    if metadata.len() > SECRET_BYTES_MAX + 2 {
         return Err(SecretError::TooLarge { path: path.into() });
     }
     let bytes = Zeroizing::new(std::fs::read(path).map_err(failed)?);
     let place = || path.display().to_string();
     let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::NotText { place: place() })?;
     checked(SecretText::new(text.to_owned()), place)
+}
+
+fn kind(of: FileType) -> &'static str {
+    match of {
+        of if of.is_dir() => "a directory",
+        of if of.is_fifo() => "a pipe",
+        of if of.is_socket() => "a socket",
+        _ => "a device",
+    }
 }
 
 fn checked(text: SecretText, place: impl Fn() -> String) -> Result<SecretText, SecretError> {
@@ -154,6 +178,25 @@ mod tests {
         check(b"\n", Err("is empty"));
         check(b"\xff", Err("not UTF-8"));
         check(&[b'x'; 70_000], Err("larger than"));
+    }
+
+    /// systemd's credentials, and secrets that a container mounts, are regular files, or links to them.
+    #[test]
+    fn only_a_regular_file_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let said = |path: PathBuf| read(&Secret::File(path)).unwrap_err().to_string();
+        assert!(said(path("")).contains("in a directory"));
+        assert!(said("/dev/null".into()).contains("in a device"));
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        assert!(said(path("socket")).contains("in a socket"));
+        let pipe = path("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        // Read, it would hold this thread for as long as nobody writes.
+        assert!(said(pipe).contains("in a pipe: put it into a file"));
+        std::fs::write(path("token"), "abc").unwrap();
+        std::os::unix::fs::symlink(path("token"), path("link")).unwrap();
+        assert_eq!(read(&Secret::File(path("link"))).unwrap().reveal(), "abc");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::super::outbox::Queued;
 use crate::config::model::{Compression, Content, Http};
+use crate::limits;
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -17,11 +18,14 @@ pub(super) const SINGLE: &str = "application/cloudevents+json";
 pub(super) const BATCH: &str = "application/cloudevents-batch+json";
 const JSON: &str = "application/json";
 
+/// Packs a body.
+type Compress = fn(&[u8]) -> io::Result<Vec<u8>>;
+
 /// Makes the body for `events`, and the headers that tell what it is.
 ///
 /// # Errors
 /// When it cannot be compressed, or an event is not what it should be.
-pub(super) fn make(cfg: &Http, events: &[Queued]) -> io::Result<(HeaderMap, Bytes)> {
+pub(super) async fn make(cfg: &Http, events: &[Queued]) -> io::Result<(HeaderMap, Bytes)> {
     let mut headers = HeaderMap::new();
     let body = match cfg.content {
         Content::Binary => binary(events, &mut headers)?,
@@ -39,12 +43,17 @@ pub(super) fn make(cfg: &Http, events: &[Queued]) -> io::Result<(HeaderMap, Byte
             joined(events, b"", b"")
         }
     };
-    let (name, body) = match cfg.compression {
+    let (name, compress): (_, Compress) = match cfg.compression {
         Compression::None => return Ok((headers, body.into())),
-        Compression::Gzip => ("gzip", gzip(&body)?),
-        Compression::Zstd => ("zstd", zstd::bulk::compress(&body, zstd::DEFAULT_COMPRESSION_LEVEL)?),
+        Compression::Gzip => ("gzip", gzip),
+        Compression::Zstd => ("zstd", zstd),
     };
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+    let body = match body.len() {
+        0..limits::COMPRESSED_APART_BYTES => compress(&body)?,
+        // The runtime's thread has sockets to look after.
+        _ => tokio::task::spawn_blocking(move || compress(&body)).await.map_err(io::Error::other)??,
+    };
     Ok((headers, body.into()))
 }
 
@@ -66,6 +75,10 @@ fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
     let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 4 + 64), flate2::Compression::default());
     gzip.write_all(body)?;
     gzip.finish()
+}
+
+fn zstd(body: &[u8]) -> io::Result<Vec<u8>> {
+    zstd::bulk::compress(body, zstd::DEFAULT_COMPRESSION_LEVEL)
 }
 
 /// The event's `data`, byte for byte, with its attributes in headers.
@@ -111,6 +124,33 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::Batch;
+    use std::time::Duration;
+
+    /// On this thread and on one of its own.
+    #[tokio::test]
+    async fn what_is_compressed_is_what_is_read() {
+        use std::io::Read;
+        for size in [
+            100,
+            limits::COMPRESSED_APART_BYTES - 3,
+            limits::COMPRESSED_APART_BYTES,
+            5 * limits::COMPRESSED_APART_BYTES,
+        ] {
+            let event = Queued { event: vec![b'7'; size], ..crate::forward::memory::event(1, 0) };
+            for compression in [Compression::Gzip, Compression::Zstd] {
+                let batch = Some(Batch { events: 1, bytes: 0, linger: Duration::ZERO });
+                let cfg = Http { compression, batch, ..crate::forward::tests::http(String::new()) };
+                let (headers, body) = make(&cfg, std::slice::from_ref(&event)).await.unwrap();
+                let mut read = Vec::new();
+                match headers[CONTENT_ENCODING].to_str().unwrap() {
+                    "gzip" => drop(flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut read).unwrap()),
+                    _ => read = zstd::stream::decode_all(&body[..]).unwrap(),
+                }
+                assert_eq!(read, [b"[".as_slice(), &event.event, b"]"].concat());
+            }
+        }
+    }
 
     /// The example of §3.1.3.2.
     #[test]

@@ -6,6 +6,7 @@
 
 use super::words;
 use crate::config::model::Tls;
+use crate::files::Files;
 use crate::limits;
 use crate::tls;
 use reqwest::{Client, redirect};
@@ -19,9 +20,14 @@ const USER_AGENT: &str = concat!("tidegate/", env!("CARGO_PKG_VERSION"));
 ///
 /// # Errors
 /// A sentence that says what is wrong with the settings or with what they name.
-pub(super) fn client(secure: bool, tls: &Tls, timeout: Duration) -> Result<Client, String> {
+pub(super) async fn client(
+    files: &Files,
+    secure: bool,
+    tls: &Tls,
+    timeout: Duration,
+) -> Result<Client, String> {
     Client::builder()
-        .tls_backend_preconfigured(trust(secure, tls)?)
+        .tls_backend_preconfigured(trust(files, secure, tls).await?)
         .user_agent(USER_AGENT)
         .http1_only()
         .referer(false)
@@ -36,9 +42,13 @@ pub(super) fn client(secure: bool, tls: &Tls, timeout: Duration) -> Result<Clien
 }
 
 /// Where no TLS is spoken nothing is read, so that plain HTTP works on a system without any authorities.
-fn trust(secure: bool, tls: &Tls) -> Result<ClientConfig, String> {
+async fn trust(files: &Files, secure: bool, tls: &Tls) -> Result<ClientConfig, String> {
     if secure {
-        return tls::client_config(tls).map(Arc::unwrap_or_clone).map_err(|error| error.to_string());
+        let tls = tls.clone();
+        let config = files.read(move || tls::client_config(&tls)).await;
+        let config =
+            config.map_err(|hung| format!("certificates cannot be read: {hung}. Everything is kept"))?;
+        return config.map(Arc::unwrap_or_clone).map_err(|error| error.to_string());
     }
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()

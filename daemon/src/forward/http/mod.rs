@@ -17,10 +17,11 @@ use super::commands::Commander;
 use super::outbox::Queued;
 use super::state::OutputState;
 use crate::config::model::{Content, Http};
+use crate::files::Files;
 use crate::limits;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Method, Request, Response, Url};
-use sign::Signer;
+use sign::{Means, Signer};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub struct Function {
     /// Made at the first attempt and again after TLS failed, because certificates on disk may have changed.
     client: Option<(Client, Url)>,
     signer: Signer,
+    files: Files,
     commander: Option<Commander>,
 }
 
@@ -43,19 +45,21 @@ impl Function {
     /// Nothing is opened or read before the first attempt.
     pub fn new(cfg: Http, state: Arc<OutputState>) -> Function {
         let commander = cfg.commands.clone().map(|commands| Commander::start(commands, Arc::clone(&state)));
-        Function { signer: Signer::new(&cfg.auth), cfg, state, client: None, commander }
+        let (signer, files) = (Signer::new(&cfg.auth), Files::default());
+        Function { cfg, state, client: None, signer, files, commander }
     }
 
     /// # Errors
     /// What is wrong with the settings or with what they name.
-    fn ready(&mut self) -> Result<(Client, Url), Answer> {
+    async fn ready(&mut self) -> Result<(Client, Url), Answer> {
         if let Some(ready) = &self.client {
             return Ok(ready.clone());
         }
         let url = Url::parse(&self.cfg.url)
             .map_err(|error| problem(format!("`url` is not an address ({error}): correct it")))?;
         let secure = url.scheme() == "https" || self.signer.asks();
-        let client = connection::client(secure, &self.cfg.tls, self.cfg.timeout).map_err(problem)?;
+        let client = connection::client(&self.files, secure, &self.cfg.tls, self.cfg.timeout);
+        let client = client.await.map_err(problem)?;
         Ok(self.client.insert((client, url)).clone())
     }
 
@@ -63,7 +67,7 @@ impl Function {
     async fn exchange(&mut self, client: &Client, mut request: Request) -> Result<Response, Answer> {
         let state = Arc::clone(&self.state);
         let wire = Wire { client, state: &state };
-        self.signer.sign(wire, &mut request).await?;
+        self.signer.sign(Means { wire, files: &self.files }, &mut request).await?;
         let url = request.url().clone();
         wire.send(request).await.map_err(|error| self.broke(&error, &url))
     }
@@ -76,8 +80,9 @@ impl Function {
     }
 
     async fn post(&mut self, events: &[Queued]) -> Result<Answer, Answer> {
-        let (client, url) = self.ready()?;
+        let (client, url) = self.ready().await?;
         let (headers, body) = body::make(&self.cfg, events)
+            .await
             .map_err(|error| problem(format!("cannot make a request ({error})")))?;
         self.state.sent(body.len());
         let mut request = Request::new(Method::POST, url.clone());
@@ -120,7 +125,7 @@ impl Function {
 
     /// A request that nothing comes of, but for what is wrong on the way and with who we are. `None`: nothing is.
     async fn knock(&mut self) -> Result<Option<Answer>, Answer> {
-        let (client, url) = self.ready()?;
+        let (client, url) = self.ready().await?;
         let mut request = match self.cfg.content {
             // Lambda, "Invoke": checks parameters and permissions, and does not run the function.
             Content::LambdaInvoke => {
@@ -165,7 +170,8 @@ impl Function {
 impl Destination for Function {
     fn limit(&self) -> Option<Duration> {
         let signing = if self.signer.asks() { limits::SIGN_IN_TIMEOUT } else { Duration::ZERO };
-        Some(self.cfg.timeout + signing)
+        // The client's files are read, and then those of what signs.
+        Some(self.cfg.timeout + signing + 2 * limits::FILES_TIMEOUT)
     }
 
     async fn send(&mut self, events: &[Queued]) -> Answer {

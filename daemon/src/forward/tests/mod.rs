@@ -194,7 +194,7 @@ async fn eventually(mut seen: impl FnMut() -> bool, what: impl Fn() -> String) {
     }
 }
 
-fn http(url: String) -> Http {
+pub(super) fn http(url: String) -> Http {
     Http {
         url,
         auth: Auth::None,

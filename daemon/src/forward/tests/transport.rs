@@ -1,7 +1,10 @@
 //! Connections that fail.
 
 use super::*;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::RecvTimeoutError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -120,6 +123,40 @@ async fn tls_trusts_the_authority_in_ca_and_says_why_it_does_not() {
         1,
     );
     run.has_problem("does not speak TLS").await;
+    run.stop().await;
+}
+
+/// A pipe that nobody writes to is like a file on a share that hangs: opening it takes for ever.
+#[tokio::test]
+async fn certificates_that_cannot_be_read_hold_up_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("ca.pem");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Should this thread hang with it, somebody has to end that.
+    let (done, waits) = std::sync::mpsc::channel::<()>();
+    let rescued = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || {
+            let mut rescued = false;
+            while let Err(RecvTimeoutError::Timeout) = waits.recv_timeout(Duration::from_secs(10)) {
+                rescued |= OpenOptions::new().write(true).open(&pipe).is_ok();
+            }
+            rescued
+        })
+    };
+    let tls = Tls { ca: Some(pipe.clone()), ..Tls::default() };
+    let run = Running::http(Http { tls, ..http("https://localhost/".into()) }, 1);
+    let plain = Server::start(|_, _| status(204)).await;
+    let other = Running::http(http(plain.url()), 3);
+    other.outbox.drained().await;
+    other.stop().await;
+    // That succeeds as soon as somebody reads there, and ends the waiting.
+    let mut writer = OpenOptions::new();
+    writer.write(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    eventually(|| writer.open(&pipe).is_ok(), || "a reader".into()).await;
+    drop(done);
+    assert!(!rescued.join().unwrap(), "the runtime's thread hung");
+    run.has_problem("there is no certificate in it").await;
     run.stop().await;
 }
 

@@ -1,7 +1,7 @@
 //! The signature of Alibaba Cloud, `ACS3-HMAC-SHA256` ("V3 request structure and signature"; HTTP triggers of Function Compute
 //! take it: "Configure signature authentication for HTTP triggers").
 
-use super::{body, hex, problem, read, sensitive};
+use super::{Means, body, hex, problem, read, sensitive};
 use crate::config::model::Aliyun;
 use crate::forward::answer::Answer;
 use crate::secret::SecretText;
@@ -19,20 +19,23 @@ const CONTENT: HeaderName = HeaderName::from_static("x-acs-content-sha256");
 
 pub(in crate::forward::http) struct Acs3 {
     cfg: Aliyun,
-    keys: Option<(SecretText, Option<SecretText>)>,
+    keys: Option<Keys>,
 }
+
+/// The secret, and the token of temporary credentials.
+type Keys = (SecretText, Option<SecretText>);
 
 impl Acs3 {
     pub(super) fn new(cfg: Aliyun) -> Acs3 {
         Acs3 { cfg, keys: None }
     }
 
-    pub(super) fn sign(&mut self, request: &mut Request) -> Result<(), Answer> {
+    pub(super) async fn sign(&mut self, by: Means<'_>, request: &mut Request) -> Result<(), Answer> {
         let (secret, token) = match &self.keys {
             Some(keys) => keys,
             None => {
-                let token = self.cfg.token.as_ref().map(|token| read(token, "the security token"));
-                self.keys.insert((read(&self.cfg.secret, "the access key's secret")?, token.transpose()?))
+                let cfg = self.cfg.clone();
+                self.keys.insert(by.read(move || keys(&cfg)).await?)
             }
         };
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -54,6 +57,11 @@ impl Acs3 {
     pub(super) fn forget(&mut self) {
         self.keys = None;
     }
+}
+
+fn keys(cfg: &Aliyun) -> Result<Keys, Answer> {
+    let token = cfg.token.as_ref().map(|token| read(token, "the security token"));
+    Ok((read(&cfg.secret, "the access key's secret")?, token.transpose()?))
 }
 
 fn authorization(id: &str, secret: &str, request: &Request, hash: &str) -> String {

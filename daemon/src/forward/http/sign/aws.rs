@@ -5,7 +5,7 @@ mod iot;
 mod read;
 
 use super::kept::Kept;
-use super::{Wire, body, problem};
+use super::{Means, body, problem};
 use crate::config::model::{Aws, AwsCredentials, AwsIot};
 use crate::forward::answer::Answer;
 use aws_credential_types::Credentials;
@@ -27,19 +27,22 @@ enum Keys {
     /// They are read, and stay until they are refused.
     Read { from: AwsCredentials, keys: Option<Credentials> },
     /// They are given out for a while.
-    Given { by: AwsIot, keys: Kept<Credentials> },
+    Given { from: AwsIot, keys: Kept<Credentials> },
 }
 
 impl Keys {
-    async fn get(&mut self, wire: Wire<'_>) -> Result<Credentials, Answer> {
+    async fn get(&mut self, by: Means<'_>) -> Result<Credentials, Answer> {
         match self {
             Keys::Read { keys: Some(keys), .. } => Ok(keys.clone()),
-            Keys::Read { from, keys } => Ok(keys.insert(read::keys(from)?).clone()),
-            Keys::Given { by, keys } => {
+            Keys::Read { from, keys } => {
+                let from = from.clone();
+                Ok(keys.insert(by.read(move || read::keys(&from)).await?).clone())
+            }
+            Keys::Given { from, keys } => {
                 if let Some(keys) = keys.live(Instant::now()) {
                     return Ok(keys.clone());
                 }
-                let iot::Granted { credentials, life } = iot::ask(wire, by).await?;
+                let iot::Granted { credentials, life } = iot::ask(by, from).await?;
                 keys.keep(credentials.clone(), life, Instant::now());
                 Ok(credentials)
             }
@@ -51,14 +54,14 @@ impl SigV4 {
     pub(super) fn new(cfg: Aws) -> SigV4 {
         let Aws { region, credentials } = cfg;
         let keys = match credentials {
-            AwsCredentials::Iot(by) => Keys::Given { by, keys: Kept::nothing() },
+            AwsCredentials::Iot(from) => Keys::Given { from, keys: Kept::nothing() },
             from => Keys::Read { from, keys: None },
         };
         SigV4 { region, keys }
     }
 
-    pub(super) async fn sign(&mut self, wire: Wire<'_>, request: &mut Request) -> Result<(), Answer> {
-        let keys = self.keys.get(wire).await?;
+    pub(super) async fn sign(&mut self, by: Means<'_>, request: &mut Request) -> Result<(), Answer> {
+        let keys = self.keys.get(by).await?;
         let place = Place { region: &self.region, service: "lambda", at: SystemTime::now() };
         for (name, value) in signature(&keys, &place, request)? {
             request.headers_mut().insert(name, value);

@@ -1,6 +1,6 @@
 //! A header that is the same for every request: bearer token, password, key.
 
-use super::{basic, read, sensitive};
+use super::{Means, basic, read, sensitive};
 use crate::config::model::Auth;
 use crate::forward::answer::Answer;
 use reqwest::Request;
@@ -17,10 +17,13 @@ impl Fixed {
         Fixed { auth, header: None }
     }
 
-    pub(super) fn sign(&mut self, request: &mut Request) -> Result<(), Answer> {
+    pub(super) async fn sign(&mut self, by: Means<'_>, request: &mut Request) -> Result<(), Answer> {
         let (name, value) = match &self.header {
             Some(header) => header,
-            None => self.header.insert(header(&self.auth)?),
+            None => {
+                let auth = self.auth.clone();
+                self.header.insert(by.read(move || header(&auth)).await?)
+            }
         };
         request.headers_mut().insert(name.clone(), value.clone());
         Ok(())

@@ -2,7 +2,7 @@
 //! account credentials", Google Cloud IAM), or from the metadata server of a machine of theirs.
 
 use super::kept::Kept;
-use super::{Wire, problem, read, token};
+use super::{Means, Wire, problem, read, token};
 use crate::config::model::{Google, Secret};
 use crate::forward::answer::Answer;
 use crate::limits;
@@ -54,11 +54,11 @@ impl IdTokens {
         IdTokens { cfg, token: Kept::nothing() }
     }
 
-    pub(super) async fn sign(&mut self, wire: Wire<'_>, request: &mut Request) -> Result<(), Answer> {
+    pub(super) async fn sign(&mut self, by: Means<'_>, request: &mut Request) -> Result<(), Answer> {
         if self.token.live(Instant::now()).is_none() {
             let text = match &self.cfg.key {
-                Some(key) => by_assertion(wire, key, &self.cfg.audience).await?,
-                None => from_metadata(wire, &self.cfg.audience).await?,
+                Some(key) => by_assertion(by, key, &self.cfg.audience).await?,
+                None => from_metadata(by.wire, &self.cfg.audience).await?,
             };
             self.token.keep(token::bearer(&text)?, life(&text).unwrap_or(LIFE), Instant::now());
         }
@@ -74,8 +74,9 @@ impl IdTokens {
     }
 }
 
-async fn by_assertion(wire: Wire<'_>, key: &Secret, audience: &str) -> Result<Zeroizing<String>, Answer> {
-    let text = read(key, "the key file")?;
+async fn by_assertion(by: Means<'_>, key: &Secret, audience: &str) -> Result<Zeroizing<String>, Answer> {
+    let key = key.clone();
+    let text = by.read(move || read(&key, "the key file")).await?;
     let file: KeyFile = serde_json::from_str(text.reveal()).map_err(|_| {
         problem("the key file that `auth` names is not the JSON key of a service account: create one anew. Everything is kept")
     })?;
@@ -84,8 +85,8 @@ async fn by_assertion(wire: Wire<'_>, key: &Secret, audience: &str) -> Result<Ze
     })?;
     let assertion = assertion(&file, audience, jiff::Timestamp::now().as_second())?;
     let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-    let request = token::form(wire.client, url, &[("grant_type", grant), ("assertion", &assertion)])?;
-    Ok(token::ask::<Granted>(wire, request, HINT).await?.id_token)
+    let request = token::form(by.wire.client, url, &[("grant_type", grant), ("assertion", &assertion)])?;
+    Ok(token::ask::<Granted>(by.wire, request, HINT).await?.id_token)
 }
 
 async fn from_metadata(wire: Wire<'_>, audience: &str) -> Result<Zeroizing<String>, Answer> {

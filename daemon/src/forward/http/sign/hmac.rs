@@ -1,6 +1,6 @@
 //! A signature of the body: HMAC-SHA256 (RFC 2104, FIPS 180-4), in hexadecimal digits.
 
-use super::{body, hex, read, sensitive};
+use super::{Means, body, hex, read, sensitive};
 use crate::config::model::Hmac;
 use crate::forward::answer::Answer;
 use crate::secret::SecretText;
@@ -18,10 +18,13 @@ impl BodyHmac {
         BodyHmac { cfg, secret: None }
     }
 
-    pub(super) fn sign(&mut self, request: &mut Request) -> Result<(), Answer> {
+    pub(super) async fn sign(&mut self, by: Means<'_>, request: &mut Request) -> Result<(), Answer> {
         let secret = match &self.secret {
             Some(secret) => secret,
-            None => self.secret.insert(read(&self.cfg.secret, "the secret")?),
+            None => {
+                let secret = self.cfg.secret.clone();
+                self.secret.insert(by.read(move || read(&secret, "the secret")).await?)
+            }
         };
         let text = signature(secret, &self.cfg.prefix, body(request));
         let name = HeaderName::from_bytes(self.cfg.header.as_bytes()).map_err(|_| {

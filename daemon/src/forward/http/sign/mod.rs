@@ -16,12 +16,31 @@ mod token;
 use super::super::answer::Answer;
 use super::wire::{Wire, body};
 use crate::config::model::{Auth, Secret};
+use crate::files::Files;
 use crate::secret::{self, SecretText};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Request;
 use reqwest::header::HeaderValue;
 use zeroize::Zeroizing;
+
+/// What it takes to sign: a way to a third party, and to files.
+#[derive(Clone, Copy)]
+pub(super) struct Means<'a> {
+    pub(super) wire: Wire<'a>,
+    pub(super) files: &'a Files,
+}
+
+impl Means<'_> {
+    /// Reads what `auth` names, where that holds nobody up. One signature reads at most once, so that its time is bounded.
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> Result<T, Answer> + Send + 'static,
+    ) -> Result<T, Answer> {
+        let hung = |hung| problem(format!("what `auth` names cannot be read: {hung}. Everything is kept"));
+        self.files.read(job).await.map_err(hung)?
+    }
+}
 
 /// Signs requests.
 pub(super) enum Signer {
@@ -50,19 +69,19 @@ impl Signer {
         }
     }
 
-    /// Adds what proves who we are. `wire` is for asking a third party for a token.
+    /// Adds what proves who we are.
     ///
     /// # Errors
     /// What to make of a request that cannot be signed: nothing was sent.
-    pub(super) async fn sign(&mut self, wire: Wire<'_>, request: &mut Request) -> Result<(), Answer> {
+    pub(super) async fn sign(&mut self, by: Means<'_>, request: &mut Request) -> Result<(), Answer> {
         match self {
             Signer::Unsigned => Ok(()),
-            Signer::Fixed(way) => way.sign(request),
-            Signer::Hmac(way) => way.sign(request),
-            Signer::OAuth2(way) => way.sign(wire, request).await,
-            Signer::Aws(way) => way.sign(wire, request).await,
-            Signer::Google(way) => way.sign(wire, request).await,
-            Signer::Aliyun(way) => way.sign(request),
+            Signer::Fixed(way) => way.sign(by, request).await,
+            Signer::Hmac(way) => way.sign(by, request).await,
+            Signer::OAuth2(way) => way.sign(by, request).await,
+            Signer::Aws(way) => way.sign(by, request).await,
+            Signer::Google(way) => way.sign(by, request).await,
+            Signer::Aliyun(way) => way.sign(by, request).await,
         }
     }
 
@@ -94,7 +113,7 @@ fn problem(why: impl Into<String>) -> Answer {
     Answer::DestinationProblem { why: why.into() }
 }
 
-/// Reads a secret; `what` it is stands in the message.
+/// Reads a secret; `what` it is stands in the message. Blocks: see [`Means::read`].
 fn read(secret: &Secret, what: &str) -> Result<SecretText, Answer> {
     secret::read(secret)
         .map_err(|why| problem(format!("{what} that `auth` names cannot be read: {why}. Everything is kept")))

@@ -1,11 +1,11 @@
 //! OAuth 2.0, client credentials (RFC 6749 §4.4): a token for a name and a secret. Also Microsoft Entra.
 
 use super::kept::Kept;
-use super::{Wire, basic, problem, read, token};
+use super::{Means, basic, problem, read, token};
 use crate::config::model::OAuth2;
 use crate::forward::answer::Answer;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Client, Request, Url};
+use reqwest::{Request, Url};
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -42,9 +42,9 @@ impl ClientCredentials {
         ClientCredentials { cfg, token: Kept::nothing() }
     }
 
-    pub(super) async fn sign(&mut self, wire: Wire<'_>, request: &mut Request) -> Result<(), Answer> {
+    pub(super) async fn sign(&mut self, by: Means<'_>, request: &mut Request) -> Result<(), Answer> {
         if self.token.live(Instant::now()).is_none() {
-            let granted: Granted = token::ask(wire, self.request(wire.client)?, HINT).await?;
+            let granted: Granted = token::ask(by.wire, self.request(by).await?, HINT).await?;
             self.token.keep(token::bearer(&granted.access_token)?, granted.life(), Instant::now());
         }
         let token = self.token.live(Instant::now());
@@ -58,18 +58,19 @@ impl ClientCredentials {
         self.token.refused(Instant::now());
     }
 
-    fn request(&self, client: &Client) -> Result<Request, Answer> {
+    async fn request(&self, by: Means<'_>) -> Result<Request, Answer> {
         let cfg = &self.cfg;
         let url = Url::parse(&cfg.token_url)
             .map_err(|error| problem(format!("`token_url` is not an address ({error}): correct it")))?;
-        let secret = read(&cfg.client_secret, "the client's secret")?;
+        let secret = cfg.client_secret.clone();
+        let secret = by.read(move || read(&secret, "the client's secret")).await?;
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend(cfg.scope.as_deref().map(|scope| ("scope", scope)));
         form.extend(cfg.audience.as_deref().map(|audience| ("audience", audience)));
         if cfg.secret_in_body {
             form.extend([("client_id", cfg.client_id.as_str()), ("client_secret", secret.reveal())]);
         }
-        let mut request = token::form(client, url, &form)?;
+        let mut request = token::form(by.wire.client, url, &form)?;
         if !cfg.secret_in_body {
             // Both are encoded as in a form before they are joined (§2.3.1).
             let (id, secret) = (token::encoded(&cfg.client_id), token::encoded(secret.reveal()));

@@ -2,7 +2,7 @@
 //! to AWS services using AWS IoT Core credential provider").
 
 use super::super::super::connection;
-use super::super::{Wire, problem, token};
+use super::super::{Means, Wire, problem, token};
 use crate::config::model::AwsIot;
 use crate::forward::answer::Answer;
 use crate::limits;
@@ -34,12 +34,13 @@ struct Given {
     expiration: String,
 }
 
-/// Asks for credentials, by a connection of its own: it shows another certificate. Of `wire` it is only counted.
-pub(super) async fn ask(wire: Wire<'_>, cfg: &AwsIot) -> Result<Granted, Answer> {
+/// Asks for credentials, by a connection of its own: it shows another certificate.
+pub(super) async fn ask(by: Means<'_>, cfg: &AwsIot) -> Result<Granted, Answer> {
     let url = format!("https://{}/role-aliases/{}/credentials", cfg.endpoint, cfg.role_alias);
     let url = Url::parse(&url)
         .map_err(|error| problem(format!("`endpoint` is not the name of a host ({error}): correct it")))?;
-    let client = connection::client(true, &cfg.tls, limits::SIGN_IN_TIMEOUT).map_err(problem)?;
+    let client = connection::client(by.files, true, &cfg.tls, limits::SIGN_IN_TIMEOUT);
+    let client = client.await.map_err(problem)?;
     let mut request = client.get(url);
     if let Some(thing) = &cfg.thing {
         request = request.header("x-amzn-iot-thingname", thing);
@@ -47,7 +48,7 @@ pub(super) async fn ask(wire: Wire<'_>, cfg: &AwsIot) -> Result<Granted, Answer>
     let request = request
         .build()
         .map_err(|_| problem("`thing` cannot stand in a header: correct it. Everything is kept"))?;
-    let wire = Wire { client: &client, ..wire };
+    let wire = Wire { client: &client, ..by.wire };
     let (document, date) = token::ask_dated::<Document>(wire, request, HINT).await?;
     let given = document.credentials;
     let life = super::life(&given.expiration, date.as_deref());
