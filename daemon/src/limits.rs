@@ -98,8 +98,8 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An output that has nothing to send tries its connection so long after the start.
 pub const TRY_AFTER: Duration = Duration::from_secs(1);
-/// How long an output waits for a file that it reads: a secret, a certificate.
-pub const FILES_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a source or an output waits for a file that it reads: a secret, a certificate.
+pub const FILES_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a server that gives out tokens may take.
 pub const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(20);
 /// A token that came in place of a refused one, and is refused too, is tried for so long before another is asked for.

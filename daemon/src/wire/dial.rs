@@ -2,6 +2,7 @@
 
 use super::reasons;
 use crate::config::model::{Login, Tls};
+use crate::files::Files;
 use crate::limits;
 use crate::secret::{self, SecretText};
 use crate::tls;
@@ -24,12 +25,13 @@ pub(crate) struct Dialer {
     tls: Option<Tls>,
     /// Read once: the files of the system's authorities do not change often.
     ready: Option<Arc<rustls::ClientConfig>>,
+    files: Files,
 }
 
 impl Dialer {
     /// Nothing is read or opened yet.
     pub(crate) fn new(host: &str, port: u16, tls: Option<Tls>) -> Dialer {
-        Dialer { host: host.to_owned(), port, tls, ready: None }
+        Dialer { host: host.to_owned(), port, tls, ready: None, files: Files::default() }
     }
 
     /// Opens a stream.
@@ -62,12 +64,33 @@ impl Dialer {
         }
     }
 
+    /// The password of `login`: read for each connection, so that a new one needs no restart.
+    ///
+    /// # Errors
+    /// Where it should be, and what is wrong there.
+    pub(crate) async fn password(&self, login: Option<&Login>) -> Result<Option<SecretText>, String> {
+        match login.and_then(|login| login.password.clone()) {
+            Some(password) => self.read("the password", move || secret::read(&password)).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads files where that holds nobody up.
+    async fn read<T: Send + 'static, E: Display + Send + 'static>(
+        &self,
+        what: &str,
+        job: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<T, String> {
+        let read = self.files.read(job).await.map_err(|hung| format!("{what} cannot be read: {hung}"))?;
+        read.map_err(|error| error.to_string())
+    }
+
     async fn secure(&mut self, tcp: TcpStream, settings: Tls) -> Result<TlsStream<TcpStream>, String> {
         let (host, port) = (self.host.as_str(), self.port);
         let config = match &self.ready {
             Some(config) => Arc::clone(config),
             None => {
-                let config = blocking(move || tls::client_config(&settings)).await?;
+                let config = self.read("certificates", move || tls::client_config(&settings)).await?;
                 Arc::clone(self.ready.insert(config))
             }
         };
@@ -82,28 +105,5 @@ impl Dialer {
                 None => format!("TLS with {host}:{port} failed ({error}): check that this port speaks TLS"),
             }
         })
-    }
-}
-
-/// The password of `login`: read for each connection, so that a new one needs no restart.
-///
-/// # Errors
-/// Where it should be, and what is wrong there.
-pub(crate) async fn password(login: Option<&Login>) -> Result<Option<SecretText>, String> {
-    match login.and_then(|login| login.password.clone()) {
-        Some(password) => blocking(move || secret::read(&password)).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-/// Runs something that touches the file system where it holds nobody up.
-async fn blocking<T, E>(job: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, String>
-where
-    T: Send + 'static,
-    E: Display + Send + 'static,
-{
-    match tokio::task::spawn_blocking(job).await {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(error) => Err(format!("a task was cancelled: {error}")),
     }
 }

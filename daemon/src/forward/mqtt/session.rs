@@ -7,7 +7,7 @@ use crate::config::model::{Broker, Protocol};
 use crate::limits;
 use crate::secret::SecretText;
 use crate::wire::decode::{ConnAck, Packet};
-use crate::wire::dial::{Dialer, password};
+use crate::wire::dial::Dialer;
 use crate::wire::encode::{self, Hello};
 use crate::wire::reasons::{self, Who};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,7 +87,7 @@ impl Session {
     ) -> Result<Session, Refusal> {
         let other = |why: String| Refusal { why, version: false };
         let stream = dialer.dial().await.map_err(other)?;
-        let password = password(broker.login.as_ref()).await.map_err(other)?;
+        let password = dialer.password(broker.login.as_ref()).await.map_err(other)?;
         let login = broker
             .login
             .as_ref()

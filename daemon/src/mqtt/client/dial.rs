@@ -4,7 +4,6 @@ use super::Client;
 use crate::mqtt::connection::Wire;
 use crate::secret::SecretText;
 use crate::wire::decode::{ConnAck, Packet};
-use crate::wire::dial::password;
 use crate::wire::encode::{self, Hello};
 use crate::wire::reasons;
 use std::time::Duration;
@@ -40,7 +39,7 @@ impl Client {
     pub(super) async fn open(&mut self) -> Result<(Wire, ConnAck), Failure> {
         let stream = self.dialer.dial().await.map_err(Failure::before)?;
         let mut wire = Wire::new(stream, self.cfg.packet_bytes_max);
-        let password = password(self.cfg.login.as_ref()).await.map_err(Failure::before)?;
+        let password = self.dialer.password(self.cfg.login.as_ref()).await.map_err(Failure::before)?;
         let login = self
             .cfg
             .login
