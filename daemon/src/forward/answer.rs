@@ -49,6 +49,8 @@ pub struct Failed {
     pub id: String,
     /// Whether it shall be sent again.
     pub retry: bool,
+    /// What the destination says of it, on one line: for a dead letter, and for whoever looks why it is sent again.
+    pub words: String,
 }
 
 /// An HTTP response, as far as it matters.
@@ -137,20 +139,26 @@ fn confirmed(reply: &Reply<'_>, sent: &[Queued]) -> Answer {
         let Some(id) = entry.get("id").unwrap_or(entry).as_str() else { continue };
         let retry = entry.get("retry").and_then(Value::as_bool).unwrap_or(true);
         // One that is named twice is kept if either says so.
-        *by_id.entry(id).or_insert(retry) |= retry;
+        let known = by_id.entry(id).or_insert((retry, entry));
+        known.0 |= retry;
     }
-    let failed = sent
-        .iter()
-        .filter_map(|queued| {
-            by_id.remove(queued.id.as_str()).map(|retry| Failed { id: queued.id.clone(), retry })
-        })
-        .collect();
-    Answer::Confirmed { failed }
+    let failed = sent.iter().filter_map(|queued| {
+        let (retry, entry) = by_id.remove(queued.id.as_str())?;
+        Some(Failed { id: queued.id.clone(), retry, words: reason(reply.status, entry) })
+    });
+    Answer::Confirmed { failed: failed.collect() }
 }
 
 #[derive(Deserialize)]
 struct Body {
     failed: Vec<Value>,
+}
+
+/// The status and the reason that an entry gives, fit for a log and a dead letter.
+fn reason(status: u16, entry: &Value) -> String {
+    let reason = printable(entry.get("reason").and_then(Value::as_str).unwrap_or_default());
+    let reason = if reason.is_empty() { "named as failed, without a reason" } else { &reason };
+    format!("HTTP {status}: {reason}")
 }
 
 /// The status and the start of the body on one line, fit for a log and a dead letter.

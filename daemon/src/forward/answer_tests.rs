@@ -89,6 +89,22 @@ fn a_body_names_what_failed() {
 }
 
 #[test]
+fn what_failed_has_its_reason() {
+    let words = |body: &str| {
+        let reply = Reply { status: 200, body: body.as_bytes(), ..Reply::default() };
+        match classify(&reply, &sent(&["a", "b"])) {
+            Answer::Confirmed { failed } => failed.into_iter().map(|f| f.words).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let body =
+        r#"{"failed":[{"id":"b","retry":false,"reason":"no\u0007such\ndevice"},{"id":"a","reason":7}]}"#;
+    assert_eq!(words(body), ["HTTP 200: named as failed, without a reason", "HTTP 200: no such device"]);
+    let long = format!(r#"{{"failed":[{{"id":"a","reason":"{}"}}]}}"#, "é".repeat(10_000));
+    assert_eq!(words(&long)[0].chars().count(), "HTTP 200: ".len() + limits::WORDS_MAX);
+}
+
+#[test]
 fn an_endless_body_confirms_unless_it_may_hide_failures() {
     let check = |body: &[u8], ids: &[&str], expected| {
         let reply = Reply { status: 200, body, truncated: true, ..Reply::default() };

@@ -206,11 +206,11 @@ impl Courier {
     }
 
     fn confirmed(&mut self, sent: &[Queued], failed: &[Failed], at: Moment) -> Effects {
-        let failed: BTreeMap<&str, bool> = failed.iter().map(|f| (f.id.as_str(), f.retry)).collect();
-        let again = failed.values().any(|&retry| retry);
+        let failed: BTreeMap<&str, &Failed> = failed.iter().map(|f| (f.id.as_str(), f)).collect();
+        let again = failed.values().any(|failed| failed.retry);
         if !sent.is_empty() && sent.iter().all(|queued| failed.contains_key(queued.id.as_str())) {
             // Nothing was accepted, so nothing can be given up.
-            let words = "answered 2xx and named the event as failed".to_owned();
+            let words = failed.values().next().map(|failed| failed.words.clone()).unwrap_or_default();
             return match again {
                 true => self.answered(sent, asked_again(), at),
                 false => self.refused(sent, words, at),
@@ -221,10 +221,8 @@ impl Courier {
         for queued in sent {
             let outcome = match failed.get(queued.id.as_str()) {
                 None => Outcome::Delivered,
-                Some(false) => {
-                    Outcome::Refused("named as failed, not to be retried, beside accepted events".into())
-                }
-                Some(true) => continue,
+                Some(failed) if failed.retry => continue,
+                Some(failed) => Outcome::Refused(failed.words.clone()),
             };
             effects.settled.push((queued.position, queued.id.clone(), outcome));
         }

@@ -63,7 +63,7 @@ impl Fickle {
             match bad.or(fails(n)) {
                 Some(retry) => {
                     self.refused.entry(queued.id.clone()).or_insert(before);
-                    failed.push(Failed { id: queued.id.clone(), retry });
+                    failed.push(Failed { id: queued.id.clone(), retry, words: String::new() });
                 }
                 None => self.taken.push(queued.id.clone()),
             }

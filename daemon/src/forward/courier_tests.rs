@@ -162,12 +162,15 @@ fn attempts_follow_the_answers() {
 #[test]
 fn events_named_as_failed() {
     let failed = |ids: &[(&str, bool)]| Answer::Confirmed {
-        failed: ids.iter().map(|&(id, retry)| Failed { id: id.into(), retry }).collect(),
+        failed: ids
+            .iter()
+            .map(|&(id, retry)| Failed { id: id.into(), retry, words: format!("{id} is bad") })
+            .collect(),
     };
     let mut bench = Bench::new(policy(4), 6);
     let mut answers = vec![ok(), ok(), failed(&[("e1", false), ("e2", true)])];
     assert_eq!(bench.run(9, |_| answers.pop().unwrap()), "0-3± 2-5+");
-    assert_eq!(bench.queue.refused(), ["e1"]);
+    assert_eq!(bench.queue.dead_letters(), [("e1".to_owned(), "e1 is bad".to_owned())]);
     assert_eq!(bench.queue.delivered(), ["e0", "e3", "e2", "e4", "e5"]);
     assert!(bench.now > bench.start, "what is asked for again waits a little");
 
@@ -175,11 +178,19 @@ fn events_named_as_failed() {
     for retry in [false, true] {
         let mut bench = Bench::new(policy(2), 2);
         bench.run(40, |sent| Answer::Confirmed {
-            failed: sent.iter().map(|queued| Failed { id: queued.id.clone(), retry }).collect(),
+            failed: sent
+                .iter()
+                .map(|queued| Failed { id: queued.id.clone(), retry, words: "bad".into() })
+                .collect(),
         });
         assert_eq!((bench.queue.len(), bench.queue.refused().len()), (2, 0));
         assert!(bench.problem.is_some());
     }
+
+    // What was refused alone has its words when it becomes a dead letter, too.
+    let mut bench = Bench::new(policy(1), 2);
+    bench.run(9, |sent| if sent[0].id == "e0" { failed(&[("e0", false)]) } else { ok() });
+    assert_eq!(bench.queue.dead_letters(), [("e0".to_owned(), "e0 is bad".to_owned())]);
 }
 
 #[test]

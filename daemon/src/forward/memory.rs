@@ -68,6 +68,16 @@ impl Memory {
         self.pick(|outcome| *outcome != Outcome::Delivered)
     }
 
+    /// Ids and words of those that were refused.
+    pub(super) fn dead_letters(&self) -> Vec<(String, String)> {
+        let settled = self.0.settled.borrow();
+        let refused = settled.iter().filter_map(|(_, id, outcome)| match outcome {
+            Outcome::Refused(words) => Some((id.clone(), words.clone())),
+            Outcome::Delivered => None,
+        });
+        refused.collect()
+    }
+
     fn pick(&self, want: impl Fn(&Outcome) -> bool) -> Vec<String> {
         let settled = self.0.settled.borrow();
         settled.iter().filter(|(_, _, outcome)| want(outcome)).map(|(_, id, _)| id.clone()).collect()

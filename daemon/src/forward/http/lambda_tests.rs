@@ -20,7 +20,14 @@ fn invoked(reply: &Reply<'_>, thrown: bool, sent: &[Queued]) -> Answer {
 }
 
 fn confirmed(failed: &[&str]) -> Answer {
-    let failed = failed.iter().map(|id| Failed { id: (*id).to_owned(), retry: true }).collect();
+    let failed = failed
+        .iter()
+        .map(|id| Failed {
+            id: (*id).to_owned(),
+            retry: true,
+            words: "HTTP 200: named as failed, without a reason".into(),
+        })
+        .collect();
     Answer::Confirmed { failed }
 }
 

@@ -40,14 +40,20 @@ pub(super) fn judge(
         return nothing_taken(verdicts.get(good), verdicts.first(), missing, timeout);
     }
     let failed = sent.iter().zip(verdicts).enumerate().filter_map(|(at, (queued, verdict))| {
-        let retry = at >= good;
-        if let (Some(Verdict::Refused(words)), false) = (verdict, retry) {
-            tracing::warn!(id = queued.id, words, "refused");
-        }
-        let is_failed = retry || *verdict != Some(Verdict::Taken);
-        is_failed.then(|| Failed { id: queued.id.clone(), retry })
+        let words = match (verdict, missing) {
+            (Some(Verdict::Taken), _) if at < good => return None,
+            (Some(Verdict::Taken), _) => "sent again to keep the order".to_owned(),
+            (Some(Verdict::Refused(words) | Verdict::Denied(words)), _) => words.clone(),
+            (None, Some(Missing::Lost(why))) => why.clone(),
+            (None, _) => not_acknowledged(timeout),
+        };
+        Some(Failed { id: queued.id.clone(), retry: at >= good, words })
     });
     Answer::Confirmed { failed: failed.collect() }
+}
+
+fn not_acknowledged(timeout: Duration) -> String {
+    format!("the broker did not acknowledge within {timeout:?}")
 }
 
 /// What is wrong with the broker, or with us in its eyes.
@@ -70,8 +76,8 @@ fn nothing_taken(
         (Some(_), ..) => Answer::RetryLater {
             after: None,
             why: format!(
-                "the broker did not acknowledge within {timeout:?}; tidegate keeps trying. If this stays, look into its log, or \
-                 raise `timeout`"
+                "{}; tidegate keeps trying. If this stays, look into its log, or raise `timeout`",
+                not_acknowledged(timeout)
             ),
             overload: true,
         },
@@ -113,18 +119,24 @@ mod tests {
     #[test]
     fn answers() {
         let sent: Vec<Queued> = (0..3).map(|n| event(1, n)).collect();
-        let confirmed = |failed: &[(u64, bool)]| Answer::Confirmed {
-            failed: failed.iter().map(|(n, retry)| Failed { id: format!("e{n}"), retry: *retry }).collect(),
+        let confirmed = |failed: &[(u64, bool, &str)]| {
+            let named = |&(n, retry, words): &(u64, bool, &str)| Failed {
+                id: format!("e{n}"),
+                retry,
+                words: words.into(),
+            };
+            Answer::Confirmed { failed: failed.iter().map(named).collect() }
         };
+        let again = "sent again to keep the order";
         let lost = Some(Missing::Lost("gone".into()));
         let check = |verdicts: [Option<Verdict>; 3], missing: &Option<Missing>, expected: Answer| {
             let answer = judge(&sent, &verdicts, missing.as_ref(), Duration::from_secs(1));
             assert_eq!(answer, expected, "{verdicts:?}");
         };
         check([taken(), taken(), taken()], &None, confirmed(&[]));
-        check([taken(), refused(), taken()], &None, confirmed(&[(1, false)]));
-        check([taken(), denied(), taken()], &None, confirmed(&[(1, true), (2, true)]));
-        check([taken(), None, taken()], &lost, confirmed(&[(1, true), (2, true)]));
+        check([taken(), refused(), taken()], &None, confirmed(&[(1, false, "bad")]));
+        check([taken(), denied(), taken()], &None, confirmed(&[(1, true, "not you"), (2, true, again)]));
+        check([taken(), None, taken()], &lost, confirmed(&[(1, true, "gone"), (2, true, again)]));
         check([refused(), refused(), refused()], &None, Answer::RefusedEvent { words: "bad".into() });
         let kept = Answer::DestinationProblem { why: "not you. Everything is kept".into() };
         check([denied(), taken(), taken()], &None, kept.clone());

@@ -134,7 +134,7 @@ async fn events_that_an_answer_names_are_kept_or_given_up() {
         0 => say(
             200,
             &[],
-            r#"{"failed":[{"id":"e1","retry":true},{"id":"e3","retry":false},{"id":"x","retry":true}]}"#,
+            r#"{"failed":[{"id":"e1","retry":true},{"id":"e3","retry":false,"reason":"no such device"},{"id":"x","retry":true}]}"#,
         ),
         _ => status(204),
     })
@@ -142,7 +142,8 @@ async fn events_that_an_answer_names_are_kept_or_given_up() {
     let run = Running::http(batched(server.url(), 5), 5);
     run.outbox.drained().await;
     assert_eq!(run.outbox.delivered(), ["e0", "e2", "e4", "e1"]);
-    assert_eq!(run.outbox.refused(), ["e3"]);
+    let expected = [("e3".to_owned(), "HTTP 200: no such device".to_owned())];
+    assert_eq!(run.outbox.dead_letters(), expected);
     run.stop().await;
 }
 

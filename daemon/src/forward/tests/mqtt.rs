@@ -145,7 +145,8 @@ async fn a_topic_that_the_broker_does_not_take_is_refused_alone() {
         Broker::start(|_, got| if got.json()["key"] == "k4" { Say::Code(0x90) } else { Say::Ok }).await;
     let run = running(output(broker.addr), 10);
     run.outbox.drained().await;
-    assert_eq!(run.outbox.refused(), ["e4"]);
+    let words = "the broker does not accept the topic `t/summary/minute/temperature/d`";
+    assert_eq!(run.outbox.dead_letters(), [("e4".to_owned(), words.to_owned())]);
     assert_eq!(run.outbox.delivered().len(), 9);
     run.stop().await;
 }

@@ -1,6 +1,7 @@
 //! An order on a line: which of its messages were written, and what the broker said of them.
 
 use super::Line;
+use crate::forward::answer::printable;
 use crate::forward::mqtt::session::{Message, Verdict};
 use crate::limits;
 use crate::wire::publish::{Publish, publish};
@@ -47,7 +48,8 @@ impl Line {
             // Anything else is the answer to a message of nobody's.
             let Some(at) = self.order.in_flight.remove(&id) else { continue };
             let who = Who::new(&self.client_id, self.login.as_ref());
-            let words = || reasons::puback(code, reason.as_deref(), &messages[at].topic, who);
+            let topic = || printable(&messages[at].topic);
+            let words = || reasons::puback(code, reason.as_deref(), &topic(), who);
             let verdict = match code {
                 0..0x80 => Verdict::Taken,
                 // Topic name invalid, packet too large, payload format invalid: whoever sends them.
@@ -83,7 +85,8 @@ impl Line {
         if packet.length(self.version) > self.packet_bytes_max {
             let words = format!(
                 "the message to `{}` is larger than the {} bytes that the broker takes",
-                message.topic, self.packet_bytes_max
+                printable(&message.topic),
+                self.packet_bytes_max
             );
             return self.tell(at, Verdict::Refused(words), tell);
         }
