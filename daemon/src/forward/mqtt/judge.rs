@@ -1,27 +1,9 @@
-//! What the broker's word on each message means for the events of an attempt. Pure.
+//! What the broker's word on each event means for the events of an attempt. Pure.
 
 use super::super::answer::{Answer, Failed};
 use super::super::outbox::Queued;
 use super::session::{Missing, Verdict};
 use std::time::Duration;
-
-/// What becomes of one event: the worst that was said of its messages, `None` where something was not said.
-pub(super) fn worst<'v>(verdicts: impl IntoIterator<Item = &'v Option<Verdict>>) -> Option<Verdict> {
-    let mut worst = Verdict::Taken;
-    let mut complete = true;
-    for verdict in verdicts {
-        match (verdict, &worst) {
-            (None, _) => complete = false,
-            (Some(denied @ Verdict::Denied(_)), Verdict::Taken | Verdict::Refused(_)) => {
-                worst = denied.clone()
-            }
-            (Some(refused @ Verdict::Refused(_)), Verdict::Taken) => worst = refused.clone(),
-            _ => {}
-        }
-    }
-    // What was said stands, whatever else would have been.
-    (complete || worst != Verdict::Taken).then_some(worst)
-}
 
 /// Events count in order. What stands behind one that was not taken, and may be later, is sent again with it, though the
 /// broker may have it: else a series would go back in time.
@@ -101,19 +83,6 @@ mod tests {
 
     fn denied() -> Option<Verdict> {
         Some(Verdict::Denied("not you".into()))
-    }
-
-    #[test]
-    fn verdicts_of_one_event() {
-        for (verdicts, expected) in [
-            (vec![taken(), taken()], taken()),
-            (vec![taken(), None], None),
-            (vec![refused(), None], refused()),
-            (vec![refused(), denied(), taken()], denied()),
-            (vec![denied(), refused()], denied()),
-        ] {
-            assert_eq!(worst(&verdicts), expected, "{verdicts:?}");
-        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Events republished on a broker: `event` says what of an event is published, `topic` where, `discovery` what is
 //! announced of it, `session` does it, and `judge` says what came of it.
 //!
-//! An event is confirmed when the broker has acknowledged all that was published for it: at QoS 1 by PUBACK, at QoS 0 by
-//! answering a ping that was sent behind it.
+//! An event is confirmed when the broker has acknowledged it: at QoS 1 by PUBACK, at QoS 0 by answering a ping that was sent
+//! behind it. What was announced of it has an answer of its own, which says nothing about the event.
 
 mod discovery;
 mod event;
@@ -23,7 +23,6 @@ use event::Event;
 use link::Link;
 use series::Series;
 use session::{Message, Verdict};
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -36,13 +35,25 @@ pub struct Republisher {
     series: Series,
     /// The session on which `series` says what was announced.
     announced_on: u64,
+    /// Whether it was told that the broker takes no announcements on this session.
+    told: bool,
+}
+
+/// What is published for some events.
+#[derive(Default)]
+struct Draft {
+    messages: Vec<Message>,
+    /// Which of the messages is the event's own, by event; or why there is none.
+    own: Vec<Result<usize, String>>,
+    /// Which of them announce something.
+    announcements: Vec<usize>,
 }
 
 impl Republisher {
     /// Nothing is opened or read before the first attempt.
     pub fn new(cfg: Republish, state: Arc<OutputState>) -> Republisher {
         let link = Link::new(cfg.broker.clone());
-        Republisher { cfg, state, link, series: Series::default(), announced_on: 0 }
+        Republisher { cfg, state, link, series: Series::default(), announced_on: 0, told: false }
     }
 
     /// Makes sure that there is a session with a broker that can do what is wanted.
@@ -59,57 +70,62 @@ impl Republisher {
         if self.link.number() != self.announced_on {
             self.announced_on = self.link.number();
             self.series.forget_announced();
+            self.told = false;
         }
         Ok(())
     }
 
-    /// The messages of all events, and which of them are whose.
-    fn messages(&mut self, events: &[Queued]) -> (Vec<Message>, Vec<Result<Range<usize>, String>>) {
-        let mut messages = Vec::new();
-        let ranges = events.iter().map(|queued| {
-            let from = messages.len();
-            self.append(queued, &mut messages)
-                .map(|()| from..messages.len())
-                .map_err(|error| format!("not an event that could be published ({error})"))
-        });
-        let ranges = ranges.collect();
-        (messages, ranges)
+    /// The messages of all events.
+    fn draft(&mut self, events: &[Queued]) -> Draft {
+        let mut draft = Draft::default();
+        for queued in events {
+            let own = self.append(queued, &mut draft);
+            draft.own.push(own.map_err(|error| format!("not an event that could be published ({error})")));
+        }
+        draft
     }
 
-    fn append(&mut self, queued: &Queued, messages: &mut Vec<Message>) -> Result<(), serde_json::Error> {
+    fn append(&mut self, queued: &Queued, draft: &mut Draft) -> Result<usize, serde_json::Error> {
         let (event, data) = Event::parse(&queued.event)?;
         let topic = topic::of(&self.cfg.topic, &event, &data);
-        let series = &mut self.series;
-        let announcements = discovery::of(&self.cfg, &event, &data, &topic, |what| series.announce(what));
-        let qos = self.cfg.qos;
-        messages.extend(announcements.into_iter().map(|announcement| Message {
-            topic: announcement.topic,
-            payload: announcement.payload,
-            qos,
-            retain: true,
-        }));
+        let (qos, series) = (self.cfg.qos, &mut self.series);
+        for found in discovery::of(&self.cfg, &event, &data, &topic, |what| series.announce(what)) {
+            draft.announcements.push(draft.messages.len());
+            draft.messages.push(Message { topic: found.topic, payload: found.payload, qos, retain: true });
+        }
         let retain = self.cfg.retain && event.is_state() && series.is_newest(&topic, &event.time);
         let payload = event.payload(&data, &queued.event, self.cfg.payload);
-        messages.push(Message { topic, payload, qos, retain });
-        Ok(())
+        draft.messages.push(Message { topic, payload, qos, retain });
+        Ok(draft.messages.len() - 1)
     }
 
     async fn publish(&mut self, events: &[Queued]) -> Result<Answer, Answer> {
         self.connected().await?;
-        let (messages, ranges) = self.messages(events);
+        let Draft { messages, own, announcements } = self.draft(events);
         self.state.sent(messages.iter().map(|message| message.payload.len()).sum());
         let published = self.link.publish(messages, Instant::now() + self.cfg.timeout).await;
-        let verdicts: Vec<Option<Verdict>> = ranges
+        for at in announcements {
+            self.announced(published.verdicts[at].as_ref());
+        }
+        let verdicts: Vec<Option<Verdict>> = own
             .into_iter()
-            .map(|range| match range {
-                Ok(range) => judge::worst(&published.verdicts[range]),
+            .map(|own| match own {
+                Ok(at) => published.verdicts[at].clone(),
                 Err(words) => Some(Verdict::Refused(words)),
             })
             .collect();
-        if verdicts.iter().any(|verdict| *verdict != Some(Verdict::Taken)) {
-            self.series.forget_announced();
-        }
         Ok(judge::judge(events, &verdicts, published.missing.as_ref(), self.cfg.timeout))
+    }
+
+    /// The broker's word on an announcement. One that it did not take is made again on the next session, as all are; one that it
+    /// said nothing of has ended this session.
+    fn announced(&mut self, verdict: Option<&Verdict>) {
+        let Some(Verdict::Refused(words) | Verdict::Denied(words)) = verdict else { return };
+        if !std::mem::replace(&mut self.told, true) {
+            let words = format!("discovery: {words}; events are published all the same");
+            tracing::warn!("{words}");
+            self.state.went_wrong(words);
+        }
     }
 }
 

@@ -47,7 +47,7 @@ impl Series {
         self.announced.insert(hash)
     }
 
-    /// On another connection, or after something was not taken, everything is announced again.
+    /// On another connection everything is announced again.
     pub(super) fn forget_announced(&mut self) {
         self.announced.clear();
     }

@@ -282,6 +282,29 @@ async fn home_assistant_finds_each_series_once_per_connection() {
     run.stop().await;
 }
 
+/// Not allowed, not a topic, too large: what is announced has an answer of its own.
+#[tokio::test]
+async fn an_announcement_that_is_not_taken_says_nothing_about_its_event() {
+    for (code, part) in [(0x87, "does not let"), (0x90, "does not accept the topic"), (0x95, "too large")] {
+        let broker = Broker::start(move |_, got| match got.topic.ends_with("/config") {
+            true => Say::Code(code),
+            false => Say::Ok,
+        })
+        .await;
+        let run = running(Republish { discovery: Some("homeassistant".into()), ..output(broker.addr) }, 5);
+        run.outbox.drained().await;
+        run.outbox.push(summary("d", 5));
+        run.outbox.drained().await;
+        assert_eq!((run.outbox.delivered(), run.problem()), (ids(0..6), None));
+        let got = broker.got();
+        let announced = got.iter().filter(|got| got.topic.ends_with("/config")).count();
+        assert_eq!((announced, got.len()), (2, 8), "once: {:?}", topics(&got));
+        let error = run.state.snapshot().last_error.unwrap();
+        assert!(error.starts_with("discovery: the broker ") && error.contains(part), "{error}");
+        run.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn it_leaves_soon_though_nobody_acknowledges() {
     let broker = Broker::with(|_, _| WELCOME.to_vec(), |_, _| Say::Nothing).await;
