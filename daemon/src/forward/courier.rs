@@ -16,6 +16,7 @@
 use super::answer::{Answer, Failed};
 use super::outbox::{Outcome, Position, Queued, Settled};
 use super::pace::Pace;
+use super::receiver::Receiver;
 use super::retry::{Moment, Retry};
 use crate::limits;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,8 @@ pub struct Policy {
     pub linger: Duration,
     /// The bounds of back-off.
     pub retry: Retry,
+    /// Who gets them.
+    pub receiver: Receiver,
 }
 
 /// What to do before the next attempt.
@@ -200,9 +203,7 @@ impl Courier {
 
     /// What a person should know about how events are sent, though nothing is wrong.
     pub fn note(&self) -> Option<&'static str> {
-        self.pace
-            .single()
-            .then_some("the function fails on batches but takes single events, so they go one by one; lower `batch.events`")
+        self.pace.single().then(|| self.policy.receiver.takes_single_events())
     }
 
     fn confirmed(&mut self, sent: &[Queued], failed: &[Failed], at: Moment) -> Effects {
@@ -212,7 +213,7 @@ impl Courier {
             // Nothing was accepted, so nothing can be given up.
             let words = failed.values().next().map(|failed| failed.words.clone()).unwrap_or_default();
             return match again {
-                true => self.answered(sent, asked_again(), at),
+                true => self.answered(sent, self.asked_again(), at),
                 false => self.refused(sent, words, at),
             };
         }
@@ -229,7 +230,8 @@ impl Courier {
         if again {
             // They are at the head of the queue now, and the order is kept: later events go with them or after them.
             self.fail(at, None);
-            effects.error = Some("asked for some events of a batch again".into());
+            let words = failed.values().find(|failed| failed.retry).map_or("", |failed| &failed.words);
+            effects.error = Some(format!("some events are sent again: {words}"));
         }
         effects
     }
@@ -268,7 +270,7 @@ impl Courier {
             // The destination is what is wrong: whoever waits for a retest is innocent until it works again.
             self.retest.clear();
             self.put_off(at, self.refusals - limits::REFUSALS_MAX + 1, None);
-            effects.problem = Change::Raise(refuses_all(&words));
+            effects.problem = Change::Raise(self.policy.receiver.refuses_all(&words));
         } else if accepted_since {
             effects.settled.push((position, queued.id.clone(), Outcome::Refused(words)));
             return effects;
@@ -318,24 +320,15 @@ impl Courier {
         self.put_off(at, self.failures, after);
     }
 
+    fn asked_again(&self) -> Answer {
+        let why = self.policy.receiver.asks_for_all_again().into();
+        Answer::RetryLater { after: None, why, overload: false }
+    }
+
     fn put_off(&mut self, at: Moment, failures: u32, after: Option<Duration>) {
         let wait = self.policy.retry.wait(failures, at.chance).max(after.unwrap_or_default());
         self.not_before = Some(at.now + wait);
     }
-}
-
-fn asked_again() -> Answer {
-    let why = "answered 2xx, but asks for every event again: look into the function's own log".into();
-    Answer::RetryLater { after: None, why, overload: false }
-}
-
-fn refuses_all(words: &str) -> String {
-    let status = words.split(':').next().unwrap_or_default();
-    format!(
-        "refused {} single events in a row ({status}), so the function is taken to be at fault: correct it, or `url`. \
-         Everything is kept",
-        limits::REFUSALS_MAX
-    )
 }
 
 #[cfg(test)]

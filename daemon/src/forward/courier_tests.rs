@@ -5,7 +5,7 @@ use crate::forward::outbox::Outbox;
 const RETRY: Retry = Retry { min: Duration::from_millis(200), max: Duration::from_secs(60) };
 
 pub(super) fn policy(events: usize) -> Policy {
-    Policy { events, bytes: 1 << 20, linger: Duration::ZERO, retry: RETRY }
+    Policy { events, bytes: 1 << 20, linger: Duration::ZERO, retry: RETRY, receiver: Receiver::Function }
 }
 
 /// A courier, its queue and a clock that the test moves.
@@ -191,6 +191,27 @@ fn events_named_as_failed() {
     let mut bench = Bench::new(policy(1), 2);
     bench.run(9, |sent| if sent[0].id == "e0" { failed(&[("e0", false)]) } else { ok() });
     assert_eq!(bench.queue.dead_letters(), [("e0".to_owned(), "e0 is bad".to_owned())]);
+}
+
+#[test]
+fn each_kind_is_told_of_in_its_words() {
+    let kinds = [(Receiver::Function, "the function"), (Receiver::Broker, "the broker")];
+    for (receiver, who) in kinds {
+        let mut bench = Bench::new(Policy { receiver, ..policy(4) }, 8);
+        bench.run(5, |sent| if sent.len() > 1 { overloaded() } else { ok() });
+        let note = bench.courier.note().expect("it takes single events only");
+        assert!(note.starts_with(who), "{note}");
+
+        let mut bench = Bench::new(Policy { receiver, ..policy(1) }, 30);
+        bench.run(30, |_| refuse());
+        let problem = bench.problem.as_deref().expect("it refuses all");
+        assert!(problem.contains(&format!("so {who} is taken to be at fault")), "{problem}");
+
+        let words = format!("{note} {problem}");
+        for (other, name) in kinds {
+            assert_eq!(words.contains(name), other == receiver, "{words}");
+        }
+    }
 }
 
 #[test]

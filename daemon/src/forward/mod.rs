@@ -19,6 +19,7 @@ mod link;
 pub mod mqtt;
 pub mod outbox;
 mod pace;
+pub mod receiver;
 pub mod retry;
 pub mod state;
 
@@ -35,6 +36,7 @@ use budget::Purse;
 use courier::Policy;
 use link::Link;
 use outbox::{Outbox, Queued};
+use receiver::Receiver;
 use retry::Retry;
 use state::OutputState;
 use std::future::Future;
@@ -74,13 +76,14 @@ pub async fn run_output<O: Outbox>(
                 Some(batch) => (batch.events, batch.bytes, batch.linger),
                 None => (1, 0, Duration::ZERO),
             };
-            let policy = Policy { events, bytes, linger, retry };
+            let policy = Policy { events, bytes, linger, retry, receiver: Receiver::Function };
             let link = Link::new(cfg.budget.clone().map(|budget| Purse::new(budget, outbox.spent())));
             driver::drive(outbox, http::Function::new(*cfg, state), policy, link, report, shutdown).await;
         }
         OutputKind::Mqtt(cfg) => {
             let (events, bytes) = (limits::PUBLISH_EVENTS_MAX, limits::PUBLISH_BYTES_MAX);
-            let policy = Policy { events, bytes, linger: Duration::ZERO, retry };
+            let linger = Duration::ZERO;
+            let policy = Policy { events, bytes, linger, retry, receiver: Receiver::Broker };
             driver::drive(
                 outbox,
                 mqtt::Republisher::new(*cfg, state),
@@ -93,7 +96,8 @@ pub async fn run_output<O: Outbox>(
         }
         OutputKind::File(path) => {
             let (events, bytes) = (limits::FILE_EVENTS_MAX, limits::FILE_BYTES_MAX);
-            let policy = Policy { events, bytes, linger: Duration::ZERO, retry };
+            let linger = Duration::ZERO;
+            let policy = Policy { events, bytes, linger, retry, receiver: Receiver::File };
             driver::drive(outbox, file::Lines::new(path, state), policy, Link::new(None), report, shutdown)
                 .await;
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tidegate::forward::answer::{Answer, Reply, classify};
 use tidegate::forward::courier::{Courier, Offer, Policy, Ready};
 use tidegate::forward::outbox::{Outbox, Queued};
+use tidegate::forward::receiver::Receiver;
 use tidegate::forward::retry::{Moment, Retry};
 use tidegate::wiring::outbox::StoreOutbox;
 
@@ -79,7 +80,8 @@ impl World {
         let at = self.now;
         let line = |(outbox, events)| {
             let linger = if events > 1 { Duration::from_secs(1) } else { Duration::ZERO };
-            let policy = Policy { events, bytes: 64 << 10, linger, retry: Retry::default() };
+            let (retry, receiver) = (Retry::default(), Receiver::Function);
+            let policy = Policy { events, bytes: 64 << 10, linger, retry, receiver };
             Line { courier: Courier::new(policy), outbox, at, sending: false }
         };
         self.lines = World::outboxes(process).into_iter().zip(self.setup.batch).map(line).collect();

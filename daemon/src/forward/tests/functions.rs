@@ -144,6 +144,11 @@ async fn events_that_an_answer_names_are_kept_or_given_up() {
     assert_eq!(run.outbox.delivered(), ["e0", "e2", "e4", "e1"]);
     let expected = [("e3".to_owned(), "HTTP 200: no such device".to_owned())];
     assert_eq!(run.outbox.dead_letters(), expected);
+    let error = run.state.snapshot().last_error;
+    assert_eq!(
+        error.as_deref(),
+        Some("some events are sent again: HTTP 200: named as failed, without a reason")
+    );
     run.stop().await;
 }
 

@@ -282,6 +282,20 @@ async fn home_assistant_finds_each_series_once_per_connection() {
     run.stop().await;
 }
 
+/// What is told of a broker is told of a broker.
+#[tokio::test]
+async fn a_broker_that_refuses_everything_keeps_everything() {
+    let broker = Broker::start(|_, _| Say::Code(0x90)).await;
+    let run = running(output(broker.addr), 25);
+    run.has_problem("refused 20 single events in a row, so the broker is taken to be at fault").await;
+    let (problem, so_far) = (run.problem().unwrap(), broker.got().len());
+    eventually(|| broker.got().len() > so_far + 5, || "more attempts".into()).await;
+    assert_eq!(run.problem().as_ref(), Some(&problem), "the same text each time");
+    assert!(!problem.contains("function") && !problem.contains("url"), "{problem}");
+    assert_eq!((run.outbox.len(), run.outbox.refused().len()), (25, 0));
+    run.stop().await;
+}
+
 /// Not allowed, not a topic, too large: what is announced has an answer of its own.
 #[tokio::test]
 async fn an_announcement_that_is_not_taken_says_nothing_about_its_event() {
