@@ -152,6 +152,7 @@ async fn a_token_that_expires_is_asked_for_again() {
 async fn signing_in_goes_wrong_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let grant = |n: usize, _: &Received| match n {
+        6..9 => status(503),
         0..3 => {
             say(401, &[], r#"{"error": "invalid_client", "error_description": "Invalid secret. Trace 17"}"#)
         }
@@ -162,6 +163,7 @@ async fn signing_in_goes_wrong_in_words() {
     let run = runs(function.url(), Auth::OAuth2(client_credentials(folder.path(), &login)), 3);
     run.has_problem("answered 401 (invalid_client: Invalid secret): check `client_id`").await;
     run.has_problem("answers without a token").await;
+    run.has_problem("which signs in, answered 503; tidegate keeps trying").await;
     run.outbox.drained().await;
     assert_eq!(run.outbox.delivered(), ids(0..3));
     run.stop().await;
@@ -286,6 +288,25 @@ async fn what_is_wrong_is_found_out_at_the_start() {
     run.has_problem("answered 401").await;
     eventually(|| run.problem().is_none(), || "it takes events: 405 is no reason".into()).await;
     assert_eq!(server.received().len(), 4);
+    run.stop().await;
+}
+
+/// A dry run checks who we are, and does not run the function (Lambda, "Invoke").
+#[tokio::test]
+async fn a_call_of_lambda_is_tried_without_an_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let server =
+        Server::start(|n, _| if n < 2 { say(403, &[], r#"{"Message": "no"}"#) } else { status(204) }).await;
+    let keys =
+        AwsCredentials::Keys { id: "AKIA".into(), secret: secret(folder.path(), "aws", "s"), session: None };
+    let auth = Auth::Aws(Aws { region: "eu-west-1".into(), credentials: keys });
+    let run = Running::http(Http { auth, content: Content::LambdaInvoke, ..batched(server.url(), 10) }, 0);
+    run.has_problem("answered 403").await;
+    eventually(|| run.problem().is_none(), || "it is well".into()).await;
+    for request in server.received() {
+        assert_eq!((request.header("x-amz-invocation-type"), request.body.len()), ("DryRun", 0));
+        assert!(request.header("authorization").contains("x-amz-invocation-type"), "and that is signed");
+    }
     run.stop().await;
 }
 

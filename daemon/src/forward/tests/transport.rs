@@ -68,6 +68,35 @@ async fn a_connection_that_breaks_confirms_nothing() {
     run.stop().await;
 }
 
+/// That the secret is refused is said by the status, whatever becomes of the body.
+#[tokio::test]
+async fn a_refusal_that_breaks_off_is_a_refusal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "old").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4_096];
+            let length = stream.read(&mut request).await.unwrap();
+            let good = String::from_utf8_lossy(&request[..length]).contains("Bearer new");
+            let answer = match good {
+                true => "HTTP/1.1 204 No Content\r\n\r\n",
+                false => "HTTP/1.1 401 Unauthorized\r\ncontent-length: 100\r\n\r\nexp",
+            };
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let run = Running::http(Http { auth: Auth::Bearer(Secret::File(path.clone())), ..http(url) }, 1);
+    run.has_problem("answered 401: the token").await;
+    std::fs::write(&path, "new").unwrap();
+    run.outbox.drained().await;
+    server.abort();
+    run.stop().await;
+}
+
 /// Something behind TLS that answers each request so, and how many there were.
 pub(super) async fn tls_server(answer: String) -> (SocketAddr, JoinHandle<()>, Arc<AtomicUsize>) {
     let certificate = CertificateDer::from_pem_slice(include_bytes!("certificates/server.pem")).unwrap();
