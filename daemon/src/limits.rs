@@ -133,6 +133,8 @@ pub const SINGLES_MAX: u32 = 10_240;
 pub const FILE_EVENTS_MAX: usize = 500;
 /// Bytes that a file output appends with one sync; a single event may be larger.
 pub const FILE_BYTES_MAX: usize = 256 << 10;
+/// Requests to one function that may be under way at a time.
+pub const CONCURRENCY_MAX: usize = 16;
 /// Events that an MQTT output publishes in one attempt.
 pub const PUBLISH_EVENTS_MAX: usize = 100;
 /// Bytes of them; a single event may be larger.

@@ -171,6 +171,7 @@ pub(super) static OUTPUT_HTTP: Schema = of_type(
         "auth",
         "mode",
         "batch",
+        "concurrency",
         "budget",
         "compression",
         "timeout",
@@ -191,6 +192,7 @@ pub(super) static OUTPUT_AWS: Schema = of_type(
         "endpoint",
         "auth",
         "batch",
+        "concurrency",
         "budget",
         "compression",
         "timeout",
@@ -201,17 +203,29 @@ pub(super) static OUTPUT_AWS: Schema = of_type(
 pub(super) static OUTPUT_GOOGLE: Schema = of_type(
     "outputs.NAME",
     "google",
-    &["type", "url", "audience", "auth", "batch", "budget", "compression", "timeout", "ca", "commands"],
+    &[
+        "type",
+        "url",
+        "audience",
+        "auth",
+        "batch",
+        "concurrency",
+        "budget",
+        "compression",
+        "timeout",
+        "ca",
+        "commands",
+    ],
 );
 pub(super) static OUTPUT_AZURE: Schema = of_type(
     "outputs.NAME",
     "azure",
-    &["type", "url", "auth", "batch", "budget", "compression", "timeout", "ca", "commands"],
+    &["type", "url", "auth", "batch", "concurrency", "budget", "compression", "timeout", "ca", "commands"],
 );
 pub(super) static OUTPUT_ALIYUN: Schema = of_type(
     "outputs.NAME",
     "aliyun",
-    &["type", "url", "auth", "batch", "budget", "compression", "timeout", "ca", "commands"],
+    &["type", "url", "auth", "batch", "concurrency", "budget", "compression", "timeout", "ca", "commands"],
 );
 pub(super) static OUTPUT_MQTT: Schema = of_type(
     "outputs.NAME",

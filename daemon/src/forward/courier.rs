@@ -35,6 +35,8 @@ pub struct Policy {
     pub retry: Retry,
     /// Who gets them.
     pub receiver: Receiver,
+    /// So many attempts may be under way at a time, each with series of its own; at least 1. See [`super::dispatch`].
+    pub lanes: usize,
 }
 
 /// What to do before the next attempt.
@@ -85,7 +87,7 @@ pub enum Change {
     Raise(String),
 }
 
-/// The state of one output between attempts. One request is under way at a time.
+/// The state of one output between attempts. One is under way at a time, or several while nothing is wrong.
 #[derive(Clone, Debug)]
 pub struct Courier {
     policy: Policy,
@@ -186,6 +188,29 @@ impl Courier {
         }
     }
 
+    /// Takes in the answer to an attempt that was under way when another one failed: what it delivered is delivered.
+    /// Everything else it may say is found out again, by one attempt at a time.
+    pub fn answered_beside(&mut self, sent: &[Queued], answer: Answer) -> Effects {
+        let mut effects = Effects::default();
+        match answer {
+            Answer::Confirmed { failed } => effects.settled = settle(sent, &named(&failed)),
+            Answer::RetryLater { why, .. } | Answer::DestinationProblem { why } => effects.error = Some(why),
+            Answer::TooLarge { words } | Answer::RefusedEvent { words } => effects.error = Some(words),
+        }
+        effects
+    }
+
+    /// Whether nothing is wrong, so that several attempts may be under way.
+    pub fn is_calm(&self) -> bool {
+        let last = (self.failures, self.refusals, self.probing, self.not_before);
+        last == (0, 0, false, None) && self.suspects() == 0 && self.pace.is_calm()
+    }
+
+    /// Whether one is looked for that was refused as part of a batch.
+    pub fn doubts(&self) -> bool {
+        self.pace.doubts()
+    }
+
     /// How many events one attempt may hold at the moment.
     pub fn events_max(&self) -> usize {
         if self.probing || !self.retest.is_empty() { 1 } else { self.pace.events_max() }
@@ -207,7 +232,7 @@ impl Courier {
     }
 
     fn confirmed(&mut self, sent: &[Queued], failed: &[Failed], at: Moment) -> Effects {
-        let failed: BTreeMap<&str, &Failed> = failed.iter().map(|f| (f.id.as_str(), f)).collect();
+        let failed = named(failed);
         let again = failed.values().any(|failed| failed.retry);
         if !sent.is_empty() && sent.iter().all(|queued| failed.contains_key(queued.id.as_str())) {
             // Nothing was accepted, so nothing can be given up.
@@ -218,15 +243,8 @@ impl Courier {
             };
         }
         self.accepted(sent);
-        let mut effects = Effects { problem: Change::Clear, ..Effects::default() };
-        for queued in sent {
-            let outcome = match failed.get(queued.id.as_str()) {
-                None => Outcome::Delivered,
-                Some(failed) if failed.retry => continue,
-                Some(failed) => Outcome::Refused(failed.words.clone()),
-            };
-            effects.settled.push((queued.position, queued.id.clone(), outcome));
-        }
+        let settled = settle(sent, &failed);
+        let mut effects = Effects { settled, problem: Change::Clear, ..Effects::default() };
         if again {
             // They are at the head of the queue now, and the order is kept: later events go with them or after them.
             self.fail(at, None);
@@ -310,7 +328,7 @@ impl Courier {
     }
 
     /// Whether waiting would add nothing: another event of the mean size would not fit.
-    fn full(&self, batch: &[Queued]) -> bool {
+    pub(super) fn full(&self, batch: &[Queued]) -> bool {
         let bytes: usize = batch.iter().map(|queued| queued.event.len()).sum();
         batch.len() >= self.events_max() || bytes + bytes / batch.len().max(1) > self.policy.bytes
     }
@@ -329,6 +347,25 @@ impl Courier {
         let wait = self.policy.retry.wait(failures, at.chance).max(after.unwrap_or_default());
         self.not_before = Some(at.now + wait);
     }
+}
+
+/// By id.
+fn named(failed: &[Failed]) -> BTreeMap<&str, &Failed> {
+    failed.iter().map(|f| (f.id.as_str(), f)).collect()
+}
+
+/// What became of `sent` by an answer that confirms all but `failed`. Where it confirms nothing, nothing can be given up.
+fn settle(sent: &[Queued], failed: &BTreeMap<&str, &Failed>) -> Vec<Settled> {
+    if sent.iter().all(|queued| failed.contains_key(queued.id.as_str())) {
+        return Vec::new();
+    }
+    let outcome = |queued: &Queued| match failed.get(queued.id.as_str()) {
+        None => Some(Outcome::Delivered),
+        Some(failed) if failed.retry => None,
+        Some(failed) => Some(Outcome::Refused(failed.words.clone())),
+    };
+    let settled = |queued: &Queued| Some((queued.position, queued.id.clone(), outcome(queued)?));
+    sent.iter().filter_map(settled).collect()
 }
 
 #[cfg(test)]

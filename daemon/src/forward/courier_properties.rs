@@ -3,7 +3,7 @@
 use super::tests::{Bench, gone, overloaded, policy, refuse};
 use super::*;
 use crate::forward::memory::event;
-use crate::forward::outbox::Outbox;
+use crate::forward::outbox::{Ask, Of, Outbox};
 
 /// A function with bad days, which remembers what it was sent.
 struct Fickle {
@@ -103,7 +103,7 @@ fn whatever_a_function_does_nothing_is_lost_or_given_up_without_reason() {
         let only_bad_left = left == 0
             || bench
                 .queue
-                .next(&BTreeSet::new(), 999, 1 << 20, false)
+                .next(&Ask { of: Of::Everything, except: &BTreeSet::new(), events: 999, bytes: 1 << 20 })
                 .unwrap()
                 .iter()
                 .all(|q| function.bad.contains(&q.id));

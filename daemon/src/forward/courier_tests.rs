@@ -1,11 +1,18 @@
 use super::*;
 use crate::forward::memory::{Memory, event};
-use crate::forward::outbox::Outbox;
+use crate::forward::outbox::{Ask, Of, Outbox};
 
 const RETRY: Retry = Retry { min: Duration::from_millis(200), max: Duration::from_secs(60) };
 
 pub(super) fn policy(events: usize) -> Policy {
-    Policy { events, bytes: 1 << 20, linger: Duration::ZERO, retry: RETRY, receiver: Receiver::Function }
+    Policy {
+        events,
+        bytes: 1 << 20,
+        linger: Duration::ZERO,
+        retry: RETRY,
+        receiver: Receiver::Function,
+        lanes: 1,
+    }
 }
 
 /// A courier, its queue and a clock that the test moves.
@@ -36,7 +43,8 @@ impl Bench {
                     continue;
                 }
             };
-            let batch = self.queue.next(self.courier.set_aside(), events, bytes, false).unwrap();
+            let ask = Ask { of: Of::Everything, except: self.courier.set_aside(), events, bytes };
+            let batch = self.queue.next(&ask).unwrap();
             match self.courier.offer(&batch, self.now) {
                 Offer::Send => return Some(batch),
                 Offer::Again => {}

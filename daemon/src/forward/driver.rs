@@ -1,11 +1,12 @@
-//! Does what the [`Courier`] decides: reads the outbox, sends, waits. The only place of forwarding with a clock.
+//! Does what [`Dispatch`] decides: reads the outbox, sends, waits. The only place of forwarding with a clock.
 
 use super::Destination;
 use super::answer::Answer;
 use super::budget::{BudgetReport, Scope};
-use super::courier::{Change, Courier, Effects, Offer, Policy, Ready};
+use super::courier::{Change, Courier, Effects, Offer, Policy};
+use super::dispatch::{Dispatch, Next};
 use super::link::Link;
-use super::outbox::{Outbox, Outcome};
+use super::outbox::{Ask, Of, Outbox, Outcome, Queued};
 use super::retry::Moment;
 use super::state::{OutputState, Report};
 use crate::health::Health;
@@ -16,109 +17,201 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tidegate_pipeline::time::{Span, Time};
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
 
-/// Sends what `outbox` holds to `destination` until `shutdown` turns true or its sender is gone.
-pub(super) async fn drive<O: Outbox, D: Destination>(
+/// Sends what `outbox` holds to a destination until `shutdown` turns true or its sender is gone. `hands`: as many ways to it as
+/// attempts may be under way at a time.
+pub(super) async fn drive<O: Outbox, D: Destination + 'static>(
     outbox: O,
-    mut destination: D,
+    hands: Vec<D>,
     policy: Policy,
-    mut link: Link,
+    link: Link,
     report: Reporter,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let mut courier = Courier::new(policy);
-    // Whether nothing was heard of the destination yet: what is wrong with it is found out before the first event waits.
-    let mut untried = true;
-    let try_at = Instant::now() + limits::TRY_AFTER;
+    let mut driver = Driver {
+        outbox,
+        hands,
+        dispatch: Dispatch::new(policy),
+        link,
+        report,
+        under_way: JoinSet::new(),
+        bytes: 0,
+        untried: true,
+        try_at: Instant::now() + limits::TRY_AFTER,
+    };
     while !*shutdown.borrow() {
-        let scope = link.look(&outbox);
-        report.progress(&courier, link.report());
-        if let Scope::Nothing(_) = scope {
-            let at = scope.look_again();
-            report.pulse().sleeps("waits until its budget allows more", at.unwrap_or_else(Instant::now));
-            tokio::select! {
-                () = until(at) => {}
-                () = told_to_leave(&mut shutdown) => break,
-            }
-            continue;
-        }
-        let (events, bytes) = match courier.ready(Instant::now()) {
-            Ready::Take { events, bytes } => (events, bytes),
-            Ready::At(at) => {
-                report.pulse().sleeps("sleeps until the next attempt", at);
-                tokio::select! {
-                    () = until(Some(at)) => {}
-                    () = told_to_leave(&mut shutdown) => break,
-                }
-                continue;
-            }
-        };
-        let (batch, answer) = match outbox.next(
-            courier.set_aside(),
-            events,
-            bytes.min(link.left(scope)),
-            scope.is_for_alerts(),
-        ) {
-            Err(error) => (Vec::new(), unreadable(&error)),
-            Ok(batch) => match courier.offer(&batch, Instant::now()) {
-                Offer::Again => continue,
-                Offer::Wait(None) if untried && Instant::now() >= try_at => {
-                    report.pulse().does(
-                        "tries the connection",
-                        destination.limit().unwrap_or_default() + limits::WEDGED_AFTER,
-                    );
-                    let Some(problem) = attempt(destination.test(), &mut shutdown).await else { break };
-                    untried = problem.is_some();
-                    (Vec::new(), problem.unwrap_or(Answer::Confirmed { failed: Vec::new() }))
-                }
-                Offer::Wait(at) => {
-                    let first = Some(try_at).filter(|at| untried && *at > Instant::now());
-                    let at = at.into_iter().chain(scope.look_again()).chain(first).min();
-                    match at {
-                        Some(at) => report.pulse().sleeps("waits for more events", at),
-                        None => report.pulse().waits("waits for events"),
-                    }
-                    tokio::select! {
-                        () = outbox.changed() => {}
-                        () = until(at) => {}
-                        () = told_to_leave(&mut shutdown) => break,
-                    }
-                    continue;
-                }
-                Offer::Send => {
-                    match destination.limit() {
-                        Some(limit) => report.pulse().does("sends", limit + limits::WEDGED_AFTER),
-                        None => report.pulse().waits("waits for the file to take what it writes"),
-                    }
-                    let Some(answer) = attempt(destination.send(&batch), &mut shutdown).await else { break };
-                    untried = false;
-                    (batch, answer)
-                }
-            },
-        };
-        link.spent(report.wire(), batch.len(), &answer, &outbox);
-        let moment = Moment { now: Instant::now(), chance: fastrand::f64() };
-        let effects = courier.answered(&batch, answer, moment);
-        report.effects(&effects);
-        if !effects.settled.is_empty() {
-            outbox.settle(effects.settled, moment.now);
+        let wait = driver.begin();
+        tokio::select! {
+            Some(attempt) = driver.under_way.join_next() => driver.ended(attempt),
+            () = driver.outbox.changed(), if wait.changes => driver.dispatch.changed(),
+            () = until(wait.at) => {}
+            () = told_to_leave(&mut shutdown) => break,
         }
     }
-    // An attempt that is not waited for has cost its bytes, too.
-    link.spent(report.wire(), 0, &Answer::Confirmed { failed: Vec::new() }, &outbox);
-    report.leave();
-    report.pulse().ends();
+    driver.leave().await;
 }
 
-/// One attempt; `None` when it was still under way a little after the daemon was told to leave.
-async fn attempt<T>(attempt: impl Future<Output = T>, shutdown: &mut watch::Receiver<bool>) -> Option<T> {
-    tokio::select! {
-        answer = attempt => Some(answer),
-        () = async {
-            told_to_leave(shutdown).await;
-            tokio::time::sleep(limits::LEAVE_GRACE).await;
-        } => None,
+/// What the driver waits for, besides the end of what is under way.
+struct Wait {
+    at: Option<Instant>,
+    /// The outbox may change.
+    changes: bool,
+}
+
+/// One output at work.
+struct Driver<O, D> {
+    outbox: O,
+    /// Those that are free.
+    hands: Vec<D>,
+    dispatch: Dispatch,
+    link: Link,
+    report: Reporter,
+    under_way: JoinSet<Attempt<D>>,
+    /// Bytes of the events that are under way.
+    bytes: usize,
+    /// Whether nothing was heard of the destination yet: what is wrong with it is found out before the first event waits.
+    untried: bool,
+    try_at: Instant,
+}
+
+/// An attempt that is over.
+struct Attempt<D> {
+    hand: D,
+    of: Of,
+    batch: Vec<Queued>,
+    /// `None`: it was a test of the connection, which found nothing wrong.
+    answer: Option<Answer>,
+}
+
+impl<O: Outbox, D: Destination + 'static> Driver<O, D> {
+    /// Begins all attempts that may be under way now.
+    fn begin(&mut self) -> Wait {
+        loop {
+            let scope = self.link.look(&self.outbox);
+            self.report.progress(self.dispatch.courier(), self.link.report());
+            if let Scope::Nothing(_) = scope {
+                let at = scope.look_again();
+                self.sleeps("waits until its budget allows more", at.unwrap_or_else(Instant::now));
+                return Wait { at, changes: false };
+            }
+            let (of, events, bytes) = match self.dispatch.next(scope.is_for_alerts(), Instant::now()) {
+                Next::Take { of, events, bytes } => (of, events, bytes),
+                Next::Answer => return Wait { at: None, changes: false },
+                Next::AnswerOrChange => return Wait { at: None, changes: true },
+                Next::At(at) => {
+                    self.sleeps("sleeps until the next attempt", at);
+                    return Wait { at: Some(at), changes: false };
+                }
+            };
+            let left = self.link.left(scope).saturating_sub(self.bytes);
+            if left == 0 && !self.under_way.is_empty() {
+                // What is under way may have spent the rest.
+                return Wait { at: None, changes: false };
+            }
+            let ask = Ask { of, except: self.dispatch.set_aside(), events, bytes: bytes.min(left) };
+            let batch = match self.outbox.next(&ask) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    self.answered(of, &[], unreadable(&error));
+                    continue;
+                }
+            };
+            match self.dispatch.offer(of, &batch, Instant::now()) {
+                Offer::Again => {}
+                Offer::Send => self.send(of, batch),
+                Offer::Wait(None) if self.untried && Instant::now() >= self.try_at => self.try_connection(of),
+                Offer::Wait(at) => {
+                    let first = Some(self.try_at).filter(|at| self.untried && *at > Instant::now());
+                    let at = at.into_iter().chain(scope.look_again()).chain(first).min();
+                    match at {
+                        Some(at) => self.sleeps("waits for more events", at),
+                        None => self.report.pulse().waits("waits for events"),
+                    }
+                    return Wait { at, changes: true };
+                }
+            }
+        }
     }
+
+    fn send(&mut self, of: Of, batch: Vec<Queued>) {
+        self.untried = false;
+        self.bytes += size(&batch);
+        self.start(of, "sends", |mut hand| async move {
+            let answer = Some(hand.send(&batch).await);
+            Attempt { hand, of, batch, answer }
+        });
+    }
+
+    fn try_connection(&mut self, of: Of) {
+        self.start(of, "tries the connection", |mut hand| async move {
+            let answer = hand.test().await;
+            Attempt { hand, of, batch: Vec::new(), answer }
+        });
+    }
+
+    fn start<F>(&mut self, of: Of, what: &'static str, attempt: impl FnOnce(D) -> F)
+    where
+        F: Future<Output = Attempt<D>> + Send + 'static,
+    {
+        let hand = self.hands.pop().expect("no more attempts are under way than there are hands");
+        match hand.limit() {
+            Some(limit) => self.report.pulse().does(what, limit + limits::WEDGED_AFTER),
+            None => self.report.pulse().waits("waits for the file to take what it writes"),
+        }
+        self.dispatch.begins(of);
+        self.under_way.spawn(attempt(hand));
+    }
+
+    fn ended(&mut self, attempt: Result<Attempt<D>, JoinError>) {
+        let Attempt { hand, of, batch, answer } = match attempt {
+            Ok(attempt) => attempt,
+            // Nobody cancels them, so it was a programmer's error, and its hand is gone.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        self.hands.push(hand);
+        self.bytes -= size(&batch);
+        if batch.is_empty() {
+            self.untried = answer.is_some();
+        }
+        self.answered(of, &batch, answer.unwrap_or(Answer::Confirmed { failed: Vec::new() }));
+    }
+
+    fn answered(&mut self, of: Of, batch: &[Queued], answer: Answer) {
+        self.link.spent(self.report.wire(), batch.len(), &answer, &self.outbox);
+        let moment = Moment { now: Instant::now(), chance: fastrand::f64() };
+        let effects = self.dispatch.answered(of, batch, answer, moment);
+        self.report.effects(&effects);
+        if !effects.settled.is_empty() {
+            self.outbox.settle(effects.settled, moment.now);
+        }
+    }
+
+    /// Gives what is under way a little time to be answered.
+    async fn leave(mut self) {
+        let grace = Instant::now() + limits::LEAVE_GRACE;
+        while let Ok(Some(attempt)) = tokio::time::timeout_at(grace.into(), self.under_way.join_next()).await
+        {
+            self.ended(attempt);
+        }
+        self.under_way.shutdown().await;
+        // An attempt that is not waited for has cost its bytes, too.
+        let nothing = Answer::Confirmed { failed: Vec::new() };
+        self.link.spent(self.report.wire(), 0, &nothing, &self.outbox);
+        self.report.leave();
+        self.report.pulse().ends();
+    }
+
+    /// Unless something is under way, which must show itself earlier.
+    fn sleeps(&self, what: &'static str, until: Instant) {
+        if self.under_way.is_empty() {
+            self.report.pulse().sleeps(what, until);
+        }
+    }
+}
+
+fn size(batch: &[Queued]) -> usize {
+    batch.iter().map(|queued| queued.event.len()).sum()
 }
 
 async fn until(at: Option<Instant>) {

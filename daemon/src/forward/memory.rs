@@ -1,14 +1,17 @@
 //! An outbox in memory, for tests. Checks what it is told.
 
 use super::budget::Spent;
-use super::outbox::{Outbox, Outcome, Position, Queued, Settled};
-use std::collections::{BTreeMap, BTreeSet};
+use super::outbox::{Ask, Of, Outbox, Outcome, Position, Queued, Settled};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
+
+/// The events of so many series take turns.
+const SERIES: u64 = 7;
 
 /// Clones share one queue.
 #[derive(Clone, Default)]
@@ -28,6 +31,11 @@ pub(super) fn event(priority: u8, n: u64) -> Queued {
     let id = format!("e{n}");
     let event = format!(r#"{{"specversion":"1.0","id":"{id}","data":{{"value":{n}}}}}"#).into_bytes();
     Queued { position: Position { priority, sequence: n }, id, event }
+}
+
+/// The series of an event that is no alert.
+pub(super) fn series(queued: &Queued) -> u64 {
+    queued.position.sequence % SERIES
 }
 
 impl Memory {
@@ -94,22 +102,22 @@ impl Memory {
 impl Outbox for Memory {
     type Error = Infallible;
 
-    fn next(
-        &self,
-        except: &BTreeSet<Position>,
-        events: usize,
-        bytes: usize,
-        alerts_only: bool,
-    ) -> Result<Vec<Queued>, Infallible> {
-        assert!(except.len() <= crate::limits::SUSPECTS_MAX && events > 0);
+    fn next(&self, ask: &Ask<'_>) -> Result<Vec<Queued>, Infallible> {
+        assert!(ask.except.len() <= crate::limits::SUSPECTS_MAX && ask.events > 0);
         let queue = self.0.queue.lock().unwrap();
-        let mut room = bytes;
+        let mut room = ask.bytes;
         let mut batch = Vec::new();
         let wanted = |queued: &&Queued| {
             let alert = queued.position.priority == Position::ALERT;
-            !except.contains(&queued.position) && (alert || !alerts_only)
+            let of = match ask.of {
+                Of::Everything => true,
+                Of::Alerts => alert,
+                Of::Lane(lane) if alert => lane.number == 0,
+                Of::Lane(lane) => series(queued) % lane.of as u64 == lane.number as u64,
+            };
+            of && !ask.except.contains(&queued.position)
         };
-        for queued in queue.values().filter(wanted).take(events) {
+        for queued in queue.values().filter(wanted).take(ask.events) {
             match room.checked_sub(queued.event.len()) {
                 Some(rest) => room = rest,
                 None if batch.is_empty() => room = 0,

@@ -1,17 +1,14 @@
 //! Forwarding: from the outbox on disk to functions, whenever there is a connection.
 //!
-//! [`outbox`] is what the store gives, [`courier`] decides, [`driver`] does, and [`http`], [`mqtt`] and [`mod@file`] are the
-//! destinations; an [`answer::Answer`] is all that a destination says. A new kind of output is a new [`Destination`] and
-//! an arm in [`run_output`].
-//!
-//! One request per output is under way at a time, which keeps the order without further thought. `concurrency = n` would be
-//! n couriers per output, each for the series whose hash it owns: [`outbox::Outbox::next`] would take the lane to read,
-//! and nothing else changes, because order is promised per series only.
+//! [`outbox`] is what the store gives, [`courier`] decides what to send, [`dispatch`] how much at a time, [`driver`] does it,
+//! and [`http`], [`mqtt`] and [`mod@file`] are the destinations; an [`answer::Answer`] is all that a destination says. A new
+//! kind of output is a new [`Destination`] and an arm in [`run_output`].
 
 pub mod answer;
 pub mod budget;
 pub mod commands;
 pub mod courier;
+pub mod dispatch;
 pub mod driver;
 pub mod file;
 pub mod http;
@@ -76,30 +73,25 @@ pub async fn run_output<O: Outbox>(
                 Some(batch) => (batch.events, batch.bytes, batch.linger),
                 None => (1, 0, Duration::ZERO),
             };
-            let policy = Policy { events, bytes, linger, retry, receiver: Receiver::Function };
+            let receiver = Receiver::Function;
+            let policy = Policy { events, bytes, linger, retry, receiver, lanes: cfg.concurrency };
             let link = Link::new(cfg.budget.clone().map(|budget| Purse::new(budget, outbox.spent())));
-            driver::drive(outbox, http::Function::new(*cfg, state), policy, link, report, shutdown).await;
+            let hands = vec![http::Function::new(*cfg, state); policy.lanes];
+            driver::drive(outbox, hands, policy, link, report, shutdown).await;
         }
         OutputKind::Mqtt(cfg) => {
             let (events, bytes) = (limits::PUBLISH_EVENTS_MAX, limits::PUBLISH_BYTES_MAX);
-            let linger = Duration::ZERO;
-            let policy = Policy { events, bytes, linger, retry, receiver: Receiver::Broker };
-            driver::drive(
-                outbox,
-                mqtt::Republisher::new(*cfg, state),
-                policy,
-                Link::new(None),
-                report,
-                shutdown,
-            )
-            .await;
+            let (linger, receiver) = (Duration::ZERO, Receiver::Broker);
+            let policy = Policy { events, bytes, linger, retry, receiver, lanes: 1 };
+            let hands = vec![mqtt::Republisher::new(*cfg, state)];
+            driver::drive(outbox, hands, policy, Link::new(None), report, shutdown).await;
         }
         OutputKind::File(path) => {
             let (events, bytes) = (limits::FILE_EVENTS_MAX, limits::FILE_BYTES_MAX);
-            let linger = Duration::ZERO;
-            let policy = Policy { events, bytes, linger, retry, receiver: Receiver::File };
-            driver::drive(outbox, file::Lines::new(path, state), policy, Link::new(None), report, shutdown)
-                .await;
+            let (linger, receiver) = (Duration::ZERO, Receiver::File);
+            let policy = Policy { events, bytes, linger, retry, receiver, lanes: 1 };
+            let hands = vec![file::Lines::new(path, state)];
+            driver::drive(outbox, hands, policy, Link::new(None), report, shutdown).await;
         }
     }
 }

@@ -43,27 +43,51 @@ pub enum Outcome {
 /// One event, and what became of it: its place, its id, and the outcome.
 pub type Settled = (Position, String, Outcome);
 
+/// What is asked of an outbox.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Of which part of the queue.
+    pub of: Of,
+    /// Not these: at most [`crate::limits::SUSPECTS_MAX`] positions, most of them near the head of the queue.
+    pub except: &'a BTreeSet<Position>,
+    /// At most so many events; at least 1.
+    pub events: usize,
+    /// At most so many bytes in all, but for the first.
+    pub bytes: usize,
+}
+
+/// A part of the queue of one output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// All of it.
+    Everything,
+    /// Nothing but what has the priority of alerts.
+    Alerts,
+    /// What one of several lanes owns.
+    Lane(Lane),
+}
+
+/// A share of the series: windows of one series are in one lane, whatever else is in it. What is no window is in the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// Which, from 0.
+    pub number: usize,
+    /// Of so many: the same for as long as anything of it is under way.
+    pub of: usize,
+}
+
 /// The queue of one output, kept on disk.
 pub trait Outbox: Send + Sync + 'static {
     /// What the store can say when it cannot read.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// The next events in order, of those whose delivery has been allowed, that are not settled and not in `except`:
-    /// at most `events` of them and, but for the first, at most `bytes` in all. Positions that were settled but may
-    /// not be committed yet are never given again. A cheap read: it runs on the forwarder's own thread.
-    ///
-    /// `except` holds at most [`crate::limits::SUSPECTS_MAX`] positions, most of them near the head of the queue.
-    /// `alerts_only`: nothing but what has the priority of alerts.
+    /// The next events in order, of those whose delivery has been allowed, that are not settled and that `ask` wants.
+    /// Positions that were settled but may not be committed yet are never given again. A cheap read: it runs on the
+    /// forwarder's own thread.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn next(
-        &self,
-        except: &BTreeSet<Position>,
-        events: usize,
-        bytes: usize,
-        alerts_only: bool,
-    ) -> Result<Vec<Queued>, Self::Error>;
+    fn next(&self, ask: &Ask<'_>) -> Result<Vec<Queued>, Self::Error>;
 
     /// What was spent on the day that was spent on last, as far as it was written.
     fn spent(&self) -> Spent;

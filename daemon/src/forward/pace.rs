@@ -48,6 +48,16 @@ impl Pace {
         self.singles > 0
     }
 
+    /// Whether one among so many at the head of the queue is looked for.
+    pub(super) fn doubts(&self) -> bool {
+        self.doubtful > 0
+    }
+
+    /// Whether nothing is known against sending as much as this.
+    pub(super) fn is_calm(&self) -> bool {
+        !self.doubts() && !self.single() && self.batch_failures == 0
+    }
+
     /// So many were taken.
     pub(super) fn accepted(&mut self, events: usize) {
         self.doubtful = self.doubtful.saturating_sub(events);

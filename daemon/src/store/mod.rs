@@ -24,6 +24,7 @@ mod row;
 mod salvage;
 mod schema;
 mod shared;
+mod waiting;
 
 pub use commit::{Commit, Fate, LetterRequest, Settlement};
 pub use heartbeat::Heartbeat;
@@ -34,7 +35,8 @@ pub use reserve::Reserve;
 pub use rollup::Shed;
 pub use salvage::Report;
 pub use schema::{ClosedRow, Expenses, Letter, LetterCounts, OutputCounts, OutputRow};
-pub use shared::{Shared, Waiting};
+pub use shared::Shared;
+pub use waiting::{Part, Waiting, Wanted};
 
 use tidegate_pipeline::plan::Plan;
 

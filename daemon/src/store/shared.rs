@@ -1,13 +1,13 @@
-//! The readers' side: outboxes, closed windows, dead letters and accounts, while the writer writes.
+//! The readers' side: closed windows, dead letters and accounts, while the writer writes. Outboxes: see [`super::waiting`].
 
 use super::closed::window;
 use super::medium::Wear;
 use super::row::unpack_value;
 use super::salvage::Report;
 use super::schema::{
-    CLOSED, EVENTS, EventRow, Expenses, LETTERS, Letter, LetterCounts, META, META_SUBSCRIPTIONS, MOVED,
-    OUTBOX, OutputRow, Reference,
+    CLOSED, Expenses, LETTERS, Letter, LetterCounts, META, META_SUBSCRIPTIONS, MOVED, OUTBOX, OutputRow,
 };
+use super::waiting::Shares;
 use super::{Doing, StoreError};
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use std::collections::BTreeMap;
@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tidegate_pipeline::event::ClosedKey;
-use tidegate_pipeline::mutant::{self, Mutant};
 use tidegate_pipeline::time::Time;
 use tidegate_pipeline::{Loaded, Stored};
 
@@ -26,31 +25,20 @@ pub struct Shared {
     /// Somebody met a value without its checksum.
     suspect: AtomicBool,
     database: Mutex<Option<Arc<Database>>>,
-    accounts: Mutex<Accounts>,
+    pub(super) accounts: Mutex<Accounts>,
+    /// See [`super::waiting`].
+    pub(super) shares: Mutex<Shares>,
 }
 
 #[derive(Debug, Default)]
-struct Accounts {
+pub(super) struct Accounts {
     name: String,
     salvaged: Option<Report>,
-    outputs: BTreeMap<String, OutputRow>,
+    pub(super) outputs: BTreeMap<String, OutputRow>,
     spent: Expenses,
     letters: LetterCounts,
     forgotten: Option<Time>,
     live_bytes: u64,
-}
-
-/// An event that waits for an output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// Its place in the outbox.
-    pub priority: u8,
-    /// Its place in the outbox.
-    pub sequence: u64,
-    /// CloudEvents id.
-    pub id: String,
-    /// The whole event.
-    pub event: Vec<u8>,
 }
 
 impl Shared {
@@ -60,6 +48,7 @@ impl Shared {
             suspect: AtomicBool::new(false),
             database: Mutex::default(),
             accounts: Mutex::default(),
+            shares: Mutex::default(),
         }
     }
 
@@ -125,99 +114,19 @@ impl Shared {
         lock(&self.accounts).letters
     }
 
-    /// The next events that `output` may be sent, in order, without those that `skip` names: at most `events`, and but
-    /// for the first at most `bytes` in all.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn waiting(
-        &self,
-        output: &str,
-        skip: &dyn Fn(u8, u64) -> bool,
-        events: usize,
-        bytes: usize,
-    ) -> Result<Vec<Waiting>, StoreError> {
-        let lanes = usize::MAX;
-        self.read_waiting(output, skip, (events, bytes), lanes).inspect_err(|error| self.met(error))
-    }
-
-    /// The same, of alerts alone.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn waiting_alerts(
-        &self,
-        output: &str,
-        skip: &dyn Fn(u8, u64) -> bool,
-        events: usize,
-        bytes: usize,
-    ) -> Result<Vec<Waiting>, StoreError> {
-        self.read_waiting(output, skip, (events, bytes), 1).inspect_err(|error| self.met(error))
-    }
-
-    fn read_waiting(
-        &self,
-        output: &str,
-        skip: &dyn Fn(u8, u64) -> bool,
-        (events, bytes): (usize, usize),
-        lanes: usize,
-    ) -> Result<Vec<Waiting>, StoreError> {
-        let Some((number, attempted)) =
-            lock(&self.accounts).outputs.get(output).map(|row| (row.number, row.attempted))
-        else {
-            return Ok(Vec::new());
-        };
-        let read = self.read()?;
-        let outbox = read.open_table(OUTBOX).doing("read the outbox")?;
-        let mut found: Vec<Waiting> = Vec::new();
-        let mut size = 0;
-        for (priority, end) in (0u8..).zip(attempted).take(lanes) {
-            let end = if mutant::active(Mutant::SendBeforeAttempted) { u64::MAX } else { end };
-            for item in
-                outbox.range((number, priority, 0)..(number, priority, end)).doing("read the outbox")?
-            {
-                let (place, reference) = item.doing("read the outbox")?;
-                let (_, _, sequence) = place.value();
-                if skip(priority, sequence) {
-                    continue;
-                }
-                let Some((id, event)) = self.event(&read, Reference::of(reference.value()))? else {
-                    continue;
-                };
-                size += event.len();
-                if found.len() == events || (!found.is_empty() && size > bytes) {
-                    return Ok(found);
-                }
-                found.push(Waiting { priority, sequence, id, event });
-            }
-        }
-        Ok(found)
-    }
-
-    /// The first event of each of the output's queues, sent before or not.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn heads(&self, output: &str) -> Result<Vec<Vec<u8>>, StoreError> {
-        let Some(number) = lock(&self.accounts).outputs.get(output).map(|row| row.number) else {
-            return Ok(Vec::new());
-        };
-        let read = self.read()?;
-        let outbox = read.open_table(OUTBOX).doing("read the outbox")?;
-        let mut heads = Vec::new();
-        for priority in [super::closed::ALERT, super::closed::SUMMARY] {
-            let lane = (number, priority, 0)..=(number, priority, u64::MAX);
-            if let Some(item) = outbox.range(lane).doing("read the outbox")?.next() {
-                let (_, reference) = item.doing("read the outbox")?;
-                heads.extend(self.event(&read, Reference::of(reference.value()))?.map(|(_, event)| event));
-            }
-        }
-        Ok(heads)
-    }
-
     /// Whether `output` has events that it may not be sent yet.
     pub fn has_unreached(&self, output: &str) -> bool {
         lock(&self.accounts).outputs.get(output).is_some_and(|row| row.attempted != row.next)
+    }
+
+    /// How many summaries that wait for `output` it may be sent, in places of the queue: about that many, since some are gone.
+    pub fn within_reach(&self, output: &str) -> u64 {
+        let accounts = lock(&self.accounts);
+        let row = accounts.outputs.get(output);
+        row.map_or(0, |row| {
+            let unreached = row.next[1].saturating_sub(row.attempted[1]);
+            row.counts.queued().saturating_sub(unreached)
+        })
     }
 
     /// How many places behind this one `output` may be sent already.
@@ -340,38 +249,8 @@ impl Shared {
         accounts.forgotten = Some(forgotten);
     }
 
-    fn read(&self) -> Result<ReadTransaction, StoreError> {
+    pub(super) fn read(&self) -> Result<ReadTransaction, StoreError> {
         self.database()?.begin_read().doing("read")
-    }
-
-    fn event(
-        &self,
-        read: &ReadTransaction,
-        reference: Reference,
-    ) -> Result<Option<(String, Vec<u8>)>, StoreError> {
-        match reference {
-            Reference::Closed(key) => {
-                let table = read.open_table(CLOSED).doing("read a window")?;
-                let row = table.get((key.end.0, key.group)).doing("read a window")?;
-                let row = row.map(|row| window(row.value())).transpose()?;
-                Ok(row.map(|row| (row.id, row.event)))
-            }
-            Reference::Event(number) => {
-                let table = read.open_table(EVENTS).doing("read an event")?;
-                let row = table.get(number).doing("read an event")?;
-                let row = row.map(|row| unpack_value::<EventRow>(row.value(), "event")).transpose()?;
-                Ok(row.map(|row| (row.id, row.event)))
-            }
-            Reference::Letter(number) => {
-                let table = read.open_table(LETTERS).doing("read a dead letter")?;
-                let row = table.get(number).doing("read a dead letter")?;
-                let letter = row.map(|row| unpack_value::<Letter>(row.value(), "dead letter")).transpose()?;
-                Ok(letter.and_then(|letter| match letter {
-                    Letter::Event { id, event, .. } => Some((id, event)),
-                    Letter::Message(_) => None,
-                }))
-            }
-        }
     }
 }
 
@@ -397,6 +276,6 @@ fn find(
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

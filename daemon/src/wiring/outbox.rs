@@ -1,10 +1,9 @@
 //! Between store and forwarder, which do not know each other: the queue of one output.
 
 use crate::forward::budget::Spent;
-use crate::forward::outbox::{Outbox, Outcome, Position, Queued, Settled};
+use crate::forward::outbox::{Ask, Of, Outbox, Outcome, Position, Queued, Settled};
 use crate::ingest::mailbox::Mailbox;
-use crate::store::{Fate, Settlement, Shared, StoreError};
-use std::collections::BTreeSet;
+use crate::store::{Fate, Part, Settlement, Shared, StoreError, Waiting, Wanted};
 use std::sync::Arc;
 use std::time::Instant;
 use tidegate_pipeline::mutant::{self, Mutant};
@@ -27,40 +26,50 @@ impl StoreOutbox {
     }
 }
 
+impl StoreOutbox {
+    /// Asks for more to be allowed: ahead, so that the transaction that allows it passes while this batch is sent.
+    fn reach(&self, ask: &Ask<'_>, found: &[Waiting]) {
+        let ahead = |last: &Waiting| self.store.reach_after(&self.name, last.priority, last.sequence);
+        let wants = match ask.of {
+            // What must wait for its budget is not about to be sent. Alerts are within reach as soon as they are there.
+            Of::Alerts => false,
+            Of::Everything => {
+                found.len() < ask.events || found.last().is_some_and(|last| ahead(last) < ask.events as u64)
+            }
+            // A lane without series would find nothing, however much there is.
+            Of::Lane(lane) => self.store.within_reach(&self.name) < (2 * lane.of * ask.events) as u64,
+        };
+        if wants && self.store.has_unreached(&self.name) {
+            self.mailbox.want_more(&self.name, ask.events);
+        }
+    }
+}
+
 impl Outbox for StoreOutbox {
     type Error = StoreError;
 
-    fn next(
-        &self,
-        except: &BTreeSet<Position>,
-        events: usize,
-        bytes: usize,
-        alerts_only: bool,
-    ) -> Result<Vec<Queued>, StoreError> {
+    fn next(&self, ask: &Ask<'_>) -> Result<Vec<Queued>, StoreError> {
         let skip = |priority, sequence| {
-            except.contains(&Position { priority, sequence })
+            ask.except.contains(&Position { priority, sequence })
                 || self.mailbox.is_settled(&self.name, (priority, sequence))
         };
-        // What is damaged the writer mends.
-        let waiting = match alerts_only {
-            true => self.store.waiting_alerts(&self.name, &skip, events, bytes),
-            false => self.store.waiting(&self.name, &skip, events, bytes),
+        let part = match ask.of {
+            Of::Everything => Part::All,
+            Of::Alerts => Part::Alerts,
+            Of::Lane(lane) => Part::Share { number: lane.number, of: lane.of },
         };
+        let wanted = Wanted { part, skip: &skip, events: ask.events, bytes: ask.bytes };
+        // What is damaged the writer mends.
+        let waiting = self.store.waiting(&self.name, &wanted);
         let waiting = waiting.inspect_err(|error| {
             if error.is_damage() {
                 self.mailbox.wake()
             }
         })?;
-        // What must wait for its budget is not about to be sent. Alerts are within reach as soon as they are there.
-        // The next batch is asked for ahead, so that the transaction that allows it passes while this one is sent.
-        let ahead =
-            waiting.last().map(|last| self.store.reach_after(&self.name, last.priority, last.sequence));
-        let short = waiting.len() < events || ahead.is_some_and(|ahead| ahead < events as u64);
-        if !alerts_only && short && self.store.has_unreached(&self.name) {
-            self.mailbox.want_more(&self.name, events);
-        }
+        self.reach(ask, &waiting);
         // Whoever finds nothing will send the next event as soon as it is there.
-        self.mailbox.set_waiting(&self.name, !alerts_only && waiting.is_empty() && except.is_empty());
+        let idle = ask.of == Of::Everything && waiting.is_empty() && ask.except.is_empty();
+        self.mailbox.set_waiting(&self.name, idle);
         let queued = waiting.into_iter().map(|row| Queued {
             position: Position { priority: row.priority, sequence: row.sequence },
             id: row.id,

@@ -1,7 +1,13 @@
 //! Outboxes: superseding, the attempted cursor, settling, refusing, requeueing, dropping; and what is forgotten when.
 
 use crate::rig::{Rig, at, idle, plain};
-use tidegate::store::{Commit, Fate, Letter, LetterRequest, OutputCounts, Settlement, Waiting};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tidegate::forward::outbox::{Ask, Lane, Of, Outbox};
+use tidegate::ingest::intake::Intake;
+use tidegate::ingest::mailbox::Mailbox;
+use tidegate::store::{Commit, Fate, Letter, LetterRequest, OutputCounts, Part, Settlement, Waiting, Wanted};
+use tidegate::wiring::outbox::StoreOutbox;
 use tidegate_pipeline::event::ClosedKey;
 
 fn settled(output: &str, event: &Waiting, fate: Fate) -> Settlement {
@@ -42,10 +48,64 @@ fn nothing_is_sent_that_is_not_marked_as_attempted() {
 fn limits_of_a_batch() {
     let mut rig = closed(&["d1", "d2", "d3"], |commit| commit.waiting = idle(&["out"]));
     let all = rig.waiting("out");
-    let take = |events, bytes| rig.store.shared().waiting("out", &|_, _| false, events, bytes).unwrap().len();
+    let take = |events, bytes| {
+        let wanted = Wanted::first(events, bytes);
+        rig.store.shared().waiting("out", &wanted).unwrap().len()
+    };
     assert_eq!((take(2, usize::MAX), take(9, 1), take(9, 2 * all[0].event.len())), (2, 1, 2));
     let skip = |_: u8, sequence: u64| sequence == all[0].sequence;
-    assert_eq!(rig.store.shared().waiting("out", &skip, 9, usize::MAX).unwrap()[0].id, all[1].id);
+    assert_eq!(
+        rig.store
+            .shared()
+            .waiting("out", &Wanted { part: Part::All, skip: &skip, events: 9, bytes: usize::MAX })
+            .unwrap()[0]
+            .id,
+        all[1].id
+    );
+}
+
+#[test]
+fn all_windows_of_a_series_are_in_one_lane() {
+    let devices = ["d1", "d2", "d3", "d4", "d5", "d6"];
+    let mut rig = closed(&devices, reach);
+    devices.iter().for_each(|device| rig.send(61, device, 1, 60));
+    rig.with(120, reach);
+    let lanes: Vec<BTreeSet<String>> = (0..3)
+        .map(|number| {
+            let part = Part::Share { number, of: 3 };
+            let waiting = rig.store.shared().waiting("out", &Wanted { part, ..Wanted::first(100, 1 << 20) });
+            waiting.unwrap().into_iter().map(|event| event.id).collect()
+        })
+        .collect();
+    assert_eq!(lanes.iter().map(BTreeSet::len).sum::<usize>(), 12);
+    for device in devices {
+        let has = |lane: &&BTreeSet<String>| lane.iter().any(|id| id.contains(&format!("/{device}/")));
+        let own: Vec<_> = lanes.iter().filter(has).collect();
+        assert_eq!(own.len(), 1, "{device} in {lanes:?}");
+    }
+    assert!(lanes.iter().filter(|lane| !lane.is_empty()).count() > 1, "{lanes:?}");
+}
+
+#[test]
+fn a_lane_without_series_does_not_ask_for_more_and_more() {
+    let mut rig = Rig::new(plain());
+    for minute in 0..3_000 {
+        rig.send(60 * minute, "d1", 1, 60 * minute);
+        rig.with(60 * (minute + 1), |_| {});
+    }
+    let mailbox = Mailbox::new(Intake::new(1_000, 1 << 20));
+    let outbox = StoreOutbox::new("out", Arc::clone(rig.store.shared()), Arc::clone(&mailbox));
+    let except = BTreeSet::new();
+    for _ in 0..20 {
+        for number in 0..2 {
+            let of = Of::Lane(Lane { number, of: 2 });
+            outbox.next(&Ask { of, except: &except, events: 100, bytes: 1 << 20 }).unwrap();
+        }
+        let (mail, _) = mailbox.take();
+        rig.with(200_000, |commit| commit.reach = mail.reach);
+    }
+    let attempted = rig.store.shared().outputs()["out"].attempted[1];
+    assert!((400..1_300).contains(&attempted), "{attempted} of 3,000 may be sent");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Store and pipeline in one thread, driven as the heart drives them, with a clock that tests set.
 
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate::store::{Commit, Medium, Opened, Store, StoreError, Waiting};
+use tidegate::store::{Commit, Medium, Opened, Store, StoreError, Waiting, Wanted};
 use tidegate_medium::Disk;
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::message::{DeadLetter, Message};
@@ -173,7 +173,7 @@ impl Rig {
 
     /// The same, where reading may fail.
     pub fn look(&mut self, output: &str) -> Result<Vec<Waiting>, StoreError> {
-        let waiting = self.store.shared().waiting(output, &|_, _| false, usize::MAX, usize::MAX)?;
+        let waiting = self.store.shared().waiting(output, &Wanted::first(usize::MAX, usize::MAX))?;
         for event in &waiting {
             let before = self.seen.insert(event.id.clone(), event.event.clone());
             assert!(before.is_none_or(|before| before == event.event), "{} has two contents", event.id);

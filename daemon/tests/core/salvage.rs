@@ -10,7 +10,7 @@ use crate::shelf::Shelf;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use tidegate::store::{Medium, Store, StoreError, file};
+use tidegate::store::{Medium, Store, StoreError, Wanted, file};
 use tidegate_medium::Disk;
 use tidegate_pipeline::verdict::Reason;
 
@@ -302,7 +302,7 @@ fn harmed(harm: impl FnOnce(&Disk)) -> (Rig, String) {
     let mut rig = Shelf::holding(disk.bytes()).rig();
     // What opening does not read is met later.
     let shared = rig.store.shared();
-    let met = shared.waiting("out", &|_, _| false, 1_000, 1 << 20).err().or(shared.letters(0, 1_000).err());
+    let met = shared.waiting("out", &Wanted::first(1_000, 1 << 20)).err().or(shared.letters(0, 1_000).err());
     if let Some(error) = met {
         assert!(error.is_damage() && rig.store.trust().is_err(), "{error}");
         rig.pipeline = rig.store.reopen().unwrap();
@@ -385,7 +385,7 @@ fn damage_is_met_at_work() {
     let shelf = Shelf::holding(disk.bytes());
     let mut body = Body::on(shelf.clone(), plan());
     assert_eq!(shelf.damaged(), 0, "nobody has looked at windows");
-    let error = body.store.waiting("out", &|_, _| false, 10, 10_000).unwrap_err();
+    let error = body.store.waiting("out", &Wanted::first(10, 10_000)).unwrap_err();
     assert!(matches!(error, StoreError::Damaged(_)), "{error}");
     body.wait_until(|body| body.health.has("damage"));
     body.send(0, &[("s/d1/t", 10_000)]);

@@ -1,5 +1,5 @@
 //! The cloud: two model functions that keep the highest revision per key and retire what is replaced, as docs/events.md asks,
-//! and that answer badly for a while. The real `Courier` and `StoreOutbox` send to them.
+//! and that answer badly for a while. The real `Dispatch` and `StoreOutbox` send to them.
 
 use super::check::FAMILIES;
 use super::gateway::Process;
@@ -9,8 +9,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tidegate::forward::answer::{Answer, Reply, classify};
-use tidegate::forward::courier::{Courier, Offer, Policy, Ready};
-use tidegate::forward::outbox::{Outbox, Queued};
+use tidegate::forward::courier::{Offer, Policy};
+use tidegate::forward::dispatch::{Dispatch, Next};
+use tidegate::forward::outbox::{Ask, Of, Outbox, Queued};
 use tidegate::forward::receiver::Receiver;
 use tidegate::forward::retry::{Moment, Retry};
 use tidegate::wiring::outbox::StoreOutbox;
@@ -66,25 +67,24 @@ pub(super) struct Function {
 
 /// What carries events to one function.
 pub(super) struct Line {
-    courier: Courier,
+    dispatch: Dispatch,
     outbox: StoreOutbox,
     /// When it is looked at next, whatever changes.
     at: u64,
-    /// A request is under way.
-    sending: bool,
 }
 
 impl World {
     /// A process begins to send.
     pub(super) fn cloud_begins(&mut self, process: &Process) {
         let at = self.now;
-        let line = |(outbox, events)| {
+        let line = |((outbox, events), lanes)| {
             let linger = if events > 1 { Duration::from_secs(1) } else { Duration::ZERO };
             let (retry, receiver) = (Retry::default(), Receiver::Function);
-            let policy = Policy { events, bytes: 64 << 10, linger, retry, receiver };
-            Line { courier: Courier::new(policy), outbox, at, sending: false }
+            let policy = Policy { events, bytes: 64 << 10, linger, retry, receiver, lanes };
+            Line { dispatch: Dispatch::new(policy), outbox, at }
         };
-        self.lines = World::outboxes(process).into_iter().zip(self.setup.batch).map(line).collect();
+        let outboxes = World::outboxes(process).into_iter();
+        self.lines = outboxes.zip(self.setup.batch).zip(self.setup.lanes).map(line).collect();
     }
 
     /// The process is gone, and what it was sending with it.
@@ -94,13 +94,14 @@ impl World {
 
     /// When a line is due, and which.
     pub(super) fn next_line(&self) -> Option<(u64, usize)> {
-        let due = self.lines.iter().enumerate().filter(|(_, line)| !line.sending && line.at < u64::MAX);
+        let due = self.lines.iter().enumerate().filter(|(_, line)| line.at < u64::MAX);
         due.map(|(at, line)| (line.at, at)).min()
     }
 
     /// Outboxes may have changed.
     pub(super) fn cloud_looks(&mut self) {
-        for line in self.lines.iter_mut().filter(|line| !line.sending) {
+        for line in &mut self.lines {
+            line.dispatch.changed();
             line.at = line.at.min(self.now);
         }
     }
@@ -109,25 +110,30 @@ impl World {
     pub(super) fn pump(&mut self, at: usize) {
         let now = self.instant();
         loop {
-            let Some(line) = self.lines.get_mut(at).filter(|line| !line.sending) else { return };
-            let (events, bytes) = match line.courier.ready(now) {
-                Ready::Take { events, bytes } => (events, bytes),
-                Ready::At(due) => {
+            let Some(line) = self.lines.get_mut(at) else { return };
+            let (of, events, bytes) = match line.dispatch.next(false, now) {
+                Next::Take { of, events, bytes } => (of, events, bytes),
+                Next::Answer | Next::AnswerOrChange => {
+                    line.at = u64::MAX;
+                    return self.wake_for_mail();
+                }
+                Next::At(due) => {
                     line.at = self.epoch.since(due).max(self.now + 1);
-                    return;
+                    return self.wake_for_mail();
                 }
             };
-            let batch = match line.outbox.next(line.courier.set_aside(), events, bytes, false) {
+            let ask = Ask { of, except: line.dispatch.set_aside(), events, bytes };
+            let batch = match line.outbox.next(&ask) {
                 Ok(batch) => batch,
                 Err(error) => {
                     let moment = Moment { now, chance: self.random.f64() };
                     let answer = Answer::DestinationProblem { why: error.to_string() };
-                    line.courier.answered(&[], answer, moment);
+                    line.dispatch.answered(of, &[], answer, moment);
                     continue;
                 }
             };
             // It may have asked for more.
-            let offer = line.courier.offer(&batch, now);
+            let offer = line.dispatch.offer(of, &batch, now);
             match offer {
                 Offer::Again => {}
                 Offer::Wait(due) => {
@@ -135,25 +141,24 @@ impl World {
                     return self.wake_for_mail();
                 }
                 Offer::Send => {
-                    line.sending = true;
+                    line.dispatch.begins(of);
                     let arrives = self.now + millis(self.random.u64(2..100));
                     let process = self.gateway.process.as_ref().map_or(0, |process| process.number);
-                    self.at(arrives, Event::Request { process, output: at, batch });
-                    return self.wake_for_mail();
+                    self.at(arrives, Event::Request { process, output: at, of, batch });
                 }
             }
         }
     }
 
     /// A request reaches the cloud.
-    pub(super) fn request(&mut self, process: u64, output: usize, batch: Vec<Queued>) {
+    pub(super) fn request(&mut self, process: u64, output: usize, of: Of, batch: Vec<Queued>) {
         let said = self.said(output, &batch);
         let wait = if matches!(said, Said::Nothing) { secs(30) } else { millis(self.random.u64(2..100)) };
-        self.at(self.now + wait, Event::Answer { process, output, batch, said });
+        self.at(self.now + wait, Event::Answer { process, output, of, batch, said });
     }
 
     /// The answer is back.
-    pub(super) fn answer(&mut self, process: u64, output: usize, batch: &[Queued], said: &Said) {
+    pub(super) fn answer(&mut self, process: u64, output: usize, of: Of, batch: &[Queued], said: &Said) {
         if self.gateway.process.as_ref().is_none_or(|running| running.number != process) {
             return;
         }
@@ -168,8 +173,8 @@ impl World {
         };
         let moment = Moment { now: self.instant(), chance: self.random.f64() };
         let Some(line) = self.lines.get_mut(output) else { return };
-        let effects = line.courier.answered(batch, answer, moment);
-        (line.sending, line.at) = (false, self.now);
+        let effects = line.dispatch.answered(of, batch, answer, moment);
+        line.at = self.now;
         if !effects.settled.is_empty() {
             line.outbox.settle(effects.settled, moment.now);
         }

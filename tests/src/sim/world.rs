@@ -15,7 +15,7 @@ use fastrand::Rng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidegate::forward::outbox::Queued;
+use tidegate::forward::outbox::{Of, Queued};
 use tidegate::ingest::intake::Link;
 use tidegate::mqtt::acks::Acks;
 
@@ -55,9 +55,9 @@ pub(super) enum Event {
     /// PUBACKs arrive at the broker.
     Acknowledge { connection: u64, ids: Vec<u16> },
     /// Events arrive at a function.
-    Request { process: u64, output: usize, batch: Vec<Queued> },
+    Request { process: u64, output: usize, of: Of, batch: Vec<Queued> },
     /// Its answer arrives.
-    Answer { process: u64, output: usize, batch: Vec<Queued>, said: Said },
+    Answer { process: u64, output: usize, of: Of, batch: Vec<Queued>, said: Said },
     /// The process starts.
     Start,
     /// It is killed.
@@ -244,8 +244,10 @@ impl World {
             Event::Deliver { connection, packets } => self.delivered(connection, &packets),
             Event::Silent { connection } => self.silent(connection),
             Event::Acknowledge { connection, ids } => self.acknowledged(connection, &ids),
-            Event::Request { process, output, batch } => self.request(process, output, batch),
-            Event::Answer { process, output, batch, said } => self.answer(process, output, &batch, &said),
+            Event::Request { process, output, of, batch } => self.request(process, output, of, batch),
+            Event::Answer { process, output, of, batch, said } => {
+                self.answer(process, output, of, &batch, &said)
+            }
             Event::Start => self.start(),
             Event::Kill if self.now < self.quiet_at => self.kill(),
             Event::Synchronise => self.synchronise(),

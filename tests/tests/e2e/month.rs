@@ -12,7 +12,7 @@ use tidegate::ingest::heart::{Heart, Parts};
 use tidegate::ingest::intake::{Input, Intake, Link, Message, Run};
 use tidegate::ingest::mailbox::Mailbox;
 use tidegate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX};
-use tidegate::store::{Fate, Opened, Settlement, Shared, Store, Waiting};
+use tidegate::store::{Fate, Opened, Settlement, Shared, Store, Waiting, Wanted};
 use tidegate_medium::Disk;
 use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::plan::{
@@ -179,7 +179,7 @@ impl Gateway {
     /// Hands over everything that waits, as an output does that is there again.
     fn drain(&mut self, mut take: impl FnMut(&Waiting)) {
         loop {
-            let waiting = self.shared.waiting("out", &|_, _| false, 500, 1 << 20).unwrap();
+            let waiting = self.shared.waiting("out", &Wanted::first(500, 1 << 20)).unwrap();
             waiting.iter().for_each(&mut take);
             let settlement = |waiting: Waiting| Settlement {
                 output: "out".into(),
@@ -289,7 +289,7 @@ fn memory_is_flat_over_a_year() {
             gateway.mailbox.set_waiting("out", true);
             let due = gateway.now() + 1_000_000;
             gateway.until(due);
-            let waiting = gateway.shared.waiting("out", &|_, _| false, 500, 1 << 20).unwrap();
+            let waiting = gateway.shared.waiting("out", &Wanted::first(500, 1 << 20)).unwrap();
             let settled = waiting.into_iter().map(|waiting| Settlement {
                 output: "out".into(),
                 priority: waiting.priority,

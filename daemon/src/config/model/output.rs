@@ -38,6 +38,8 @@ pub struct Http {
     pub batch: Option<Batch>,
     /// `compression` of what is sent.
     pub compression: Compression,
+    /// `concurrency`: how many requests may be under way at a time.
+    pub concurrency: usize,
     /// `budget` of a metered link.
     pub budget: Option<Budget>,
     /// `timeout` of one request.

@@ -4,10 +4,11 @@ use crate::config::field::Field;
 use crate::config::model::{Auth, Batch, Budget, Compression, Content, Http, Tls};
 use crate::config::reader::Section;
 use crate::config::{schema, secrets};
+use crate::limits;
 use jiff::civil::Time;
 use std::time::Duration;
 
-/// `batch`, `budget`, `compression` and `timeout`: a function at no address yet, that is not signed for, and whose answers
+/// `batch`, `concurrency`, `budget`, `compression` and `timeout`: a function at no address yet, that is not signed for, and whose answers
 /// command nothing.
 pub(super) fn read(section: &Section<'_>, content: Content, tls: Tls) -> Http {
     // It names sources and outputs, so it is read when all of them are known.
@@ -18,12 +19,14 @@ pub(super) fn read(section: &Section<'_>, content: Content, tls: Tls) -> Http {
         "compression",
         &[("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)],
     );
+    let concurrency = section.integer("concurrency", 1..=limits::CONCURRENCY_MAX as i64);
     let timeout = section.duration("timeout", Duration::from_millis(100)..=Duration::from_secs(900));
     Http {
         url: String::new(),
         auth: Auth::None,
         content,
         batch,
+        concurrency: concurrency.and_then(|n| usize::try_from(n).ok()).unwrap_or(1),
         budget,
         compression: compression.unwrap_or(Compression::None),
         timeout: timeout.unwrap_or(Duration::from_secs(30)),

@@ -75,6 +75,7 @@ fn four_lines_are_enough() {
         auth: Auth::None,
         content: Content::Structured,
         batch: None,
+        concurrency: 1,
         compression: Compression::None,
         budget: None,
         timeout: Duration::from_secs(30),

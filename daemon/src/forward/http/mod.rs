@@ -25,56 +25,70 @@ use sign::{Means, Signer};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use wire::Wire;
 
 const FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
 const INVOCATION_TYPE: HeaderName = HeaderName::from_static("x-amz-invocation-type");
 
-/// A function behind an HTTP address.
+/// A function behind an HTTP address. Clones are ways to the same one: they share connections, tokens and commands.
+#[derive(Clone)]
 pub struct Function {
-    cfg: Http,
+    cfg: Arc<Http>,
     state: Arc<OutputState>,
     /// Made at the first attempt and again after TLS failed, because certificates on disk may have changed.
-    client: Option<(Client, Url)>,
-    signer: Signer,
+    client: Arc<Mutex<Option<(Client, Url)>>>,
+    /// One at a time, so that a token is asked for once.
+    signer: Arc<Mutex<Signer>>,
     files: Files,
-    commander: Option<Commander>,
+    commander: Option<Arc<Commander>>,
+    /// A third party may be asked first, who takes some time.
+    asks: bool,
+    /// Signatures carry the time.
+    timed: bool,
 }
 
 impl Function {
     /// Nothing is opened or read before the first attempt.
     pub fn new(cfg: Http, state: Arc<OutputState>) -> Function {
-        let commander = cfg.commands.clone().map(|commands| Commander::start(commands, Arc::clone(&state)));
+        let start = |commands| Arc::new(Commander::start(commands, Arc::clone(&state)));
+        let commander = cfg.commands.clone().map(start);
         let (signer, files) = (Signer::new(&cfg.auth), Files::default());
-        Function { cfg, state, client: None, signer, files, commander }
+        let (asks, timed) = (signer.asks(), signer.is_timed());
+        let (client, signer) = (Arc::default(), Arc::new(Mutex::new(signer)));
+        Function { cfg: Arc::new(cfg), state, client, signer, files, commander, asks, timed }
     }
 
     /// # Errors
     /// What is wrong with the settings or with what they name.
     async fn ready(&mut self) -> Result<(Client, Url), Answer> {
-        if let Some(ready) = &self.client {
+        let mut known = self.client.lock().await;
+        if let Some(ready) = &*known {
             return Ok(ready.clone());
         }
         let url = Url::parse(&self.cfg.url)
             .map_err(|error| problem(format!("`url` is not an address ({error}): correct it")))?;
-        let secure = url.scheme() == "https" || self.signer.asks();
+        let secure = url.scheme() == "https" || self.asks;
         let client = connection::client(&self.files, secure, &self.cfg.tls, self.cfg.timeout);
         let client = client.await.map_err(problem)?;
-        Ok(self.client.insert((client, url)).clone())
+        Ok(known.insert((client, url)).clone())
     }
 
     /// Signs and sends; what comes back is the response, or what to make of its absence.
     async fn exchange(&mut self, client: &Client, mut request: Request) -> Result<Response, Answer> {
-        let state = Arc::clone(&self.state);
-        let wire = Wire { client, state: &state };
-        self.signer.sign(Means { wire, files: &self.files }, &mut request).await?;
+        let wire = Wire { client, state: &self.state };
+        let means = Means { wire, files: &self.files };
+        self.signer.lock().await.sign(means, &mut request).await?;
         let url = request.url().clone();
-        wire.send(request).await.map_err(|error| self.broke(&error, &url))
+        match wire.send(request).await {
+            Ok(response) => Ok(response),
+            Err(error) => Err(self.broke(&error, &url).await),
+        }
     }
 
-    fn broke(&mut self, error: &reqwest::Error, url: &Url) -> Answer {
+    async fn broke(&mut self, error: &reqwest::Error, url: &Url) -> Answer {
         if words::tls_error(error).is_some() {
-            self.client = None;
+            *self.client.lock().await = None;
         }
         words::transport(error, url, self.cfg.timeout)
     }
@@ -94,7 +108,7 @@ impl Function {
             (Ok(body), _) => body,
             // That we are not who we should be is said by the status.
             (Err(_), 401 | 403) => (Vec::new(), true),
-            (Err(error), _) => return Err(self.broke(&error, &url)),
+            (Err(error), _) => return Err(self.broke(&error, &url).await),
         };
         let headers = response.headers();
         let reply = Reply {
@@ -120,7 +134,7 @@ impl Function {
         if let (Answer::Confirmed { .. }, Some(commander)) = (&answer, &self.commander) {
             commander.take(&said, reply.truncated);
         }
-        Ok(self.about_us(answer, reply.status, text(headers, DATE)))
+        Ok(self.about_us(answer, reply.status, text(headers, DATE)).await)
     }
 
     /// A request that nothing comes of, but for what is wrong on the way and with who we are. `None`: nothing is.
@@ -148,16 +162,19 @@ impl Function {
         };
         // Whatever else it says of a request without an event, it is there.
         let about_us = matches!(reply.status, 300..=399 | 401 | 403 | 407);
-        let answer = about_us.then(|| answer::classify(&reply, &[]));
-        Ok(answer.map(|answer| self.about_us(answer, reply.status, text(headers, DATE))))
+        if !about_us {
+            return Ok(None);
+        }
+        let answer = answer::classify(&reply, &[]);
+        Ok(Some(self.about_us(answer, reply.status, text(headers, DATE)).await))
     }
 
     /// Where an answer says that we are not who we should be (AWS says 400 of that, too), what we know of ourselves may be out of
     /// date. Signatures that carry the time are refused where the time is wrong: says so where it is.
-    fn about_us(&mut self, answer: Answer, status: u16, date: Option<&str>) -> Answer {
+    async fn about_us(&self, answer: Answer, status: u16, date: Option<&str>) -> Answer {
         let (Answer::DestinationProblem { why }, 400 | 401 | 403) = (&answer, status) else { return answer };
-        self.signer.forget();
-        if !self.signer.is_timed() || status == 400 {
+        self.signer.lock().await.forget();
+        if !self.timed || status == 400 {
             return answer;
         }
         match date.and_then(|date| words::clock(date, jiff::Timestamp::now())) {
@@ -169,9 +186,10 @@ impl Function {
 
 impl Destination for Function {
     fn limit(&self) -> Option<Duration> {
-        let signing = if self.signer.asks() { limits::SIGN_IN_TIMEOUT } else { Duration::ZERO };
-        // The client's files are read, and then those of what signs.
-        Some(self.cfg.timeout + signing + 2 * limits::FILES_TIMEOUT)
+        // The client's files are read, and then those of what signs. Each request may wait for the others' tokens.
+        let signing = if self.asks { limits::SIGN_IN_TIMEOUT } else { Duration::ZERO };
+        let waits = u32::try_from(self.cfg.concurrency).unwrap_or(u32::MAX);
+        Some(self.cfg.timeout + (signing + 2 * limits::FILES_TIMEOUT) * waits)
     }
 
     async fn send(&mut self, events: &[Queued]) -> Answer {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::forward::memory::event;
+use crate::forward::memory::series;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 #[tokio::test]
@@ -110,6 +111,27 @@ async fn a_function_with_a_small_limit_gets_smaller_batches() {
     run.outbox.drained().await;
     assert_eq!(run.outbox.delivered(), ids(0..500));
     assert!(server.received().len() < 70, "{} requests", server.received().len());
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn several_requests_are_under_way_where_that_is_wanted() {
+    let several = |url| Http { concurrency: 3, ..batched(url, 10) };
+    let silent = Server::start(|_, _| None).await;
+    let run = Running::http(several(silent.url()), 700);
+    eventually(|| silent.received().len() >= 3, || format!("{} requests", silent.received().len())).await;
+    assert_eq!(silent.received().len(), 3);
+    run.stop().await;
+
+    let server = Server::start(|_, _| status(204)).await;
+    let run = Running::http(several(server.url()), 700);
+    run.outbox.drained().await;
+    let mut last = std::collections::BTreeMap::new();
+    for id in run.outbox.delivered() {
+        let number: u64 = id[1..].parse().unwrap();
+        let before = last.insert(series(&event(1, number)), number);
+        assert!(before < Some(number), "{id} came after {before:?} of its series");
+    }
     run.stop().await;
 }
 

@@ -200,6 +200,7 @@ pub(super) fn http(url: String) -> Http {
         auth: Auth::None,
         content: Content::Structured,
         batch: None,
+        concurrency: 1,
         compression: Compression::None,
         budget: None,
         timeout: Duration::from_secs(10),
