@@ -25,11 +25,13 @@ pub fn check(path: &Path, json: bool) -> Exit {
     let promises = config::promises(&loaded.config);
     let alerts = config::alert_promises(&loaded.config);
     let raw = config::raw_promises(&loaded.config);
+    let outputs = config::output_promises(&loaded.config);
     let clock = clock(&loaded.config);
     if json {
         let warnings: Vec<_> = loaded.warnings.iter().map(config::Diagnostic::one_line).collect();
         let document = serde_json::json!({
-            "valid": true, "warnings": warnings, "streams": promises, "alerts": alerts, "raw": raw, "clock": clock
+            "valid": true, "warnings": warnings, "streams": promises, "alerts": alerts, "raw": raw,
+            "outputs": outputs, "clock": clock
         });
         println!("{document}");
         return Exit::OK;
@@ -50,6 +52,9 @@ pub fn check(path: &Path, json: bool) -> Exit {
     }
     for raw in &raw {
         println!("  {}", raw.text);
+    }
+    for output in &outputs {
+        println!("  {}", output.text);
     }
     println!("\n  {clock}");
     Exit::OK

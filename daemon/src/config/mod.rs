@@ -40,7 +40,8 @@ mod tests;
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use environment::Environment;
 pub use model::Config;
-pub use promise::{AlertPromise, RawPromise, StreamPromise, alert_promises, promises, raw_promises};
+pub use promise::{AlertPromise, OutputPromise, RawPromise, StreamPromise};
+pub use promise::{alert_promises, output_promises, promises, raw_promises};
 
 use self::context::Context;
 use self::model::SourceKind;

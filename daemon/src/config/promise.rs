@@ -1,7 +1,9 @@
 //! What `tidegate check` promises of each stream, in plain words (promise 2 of the design).
 
+mod outputs;
 mod raw;
 
+pub use outputs::{OutputPromise, output_promises};
 pub use raw::{RawPromise, raw_promises};
 
 use super::model::{Config, Mqtt, Protocol, SourceKind};

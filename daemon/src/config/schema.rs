@@ -273,7 +273,7 @@ pub(super) static AUTH_ENTRA: Schema =
 pub(super) static AUTH_ALIYUN: Schema =
     of_type("outputs.NAME.auth", "aliyun", &["access_key_id", "access_key_secret", "security_token"]);
 pub(super) static BATCH: Schema = at("outputs.NAME.batch", &["events", "bytes", "linger"]);
-pub(super) static BUDGET: Schema = at("outputs.NAME.budget", &["bytes_per_day", "hours"]);
+pub(super) static BUDGET: Schema = at("outputs.NAME.budget", &["bytes_per_day", "hours", "order"]);
 pub(super) static BUFFER: Schema =
     at("buffer", &["max_size", "when_full", "commit_interval", "flash_budget", "history"]);
 pub(super) static HEARTBEAT: Schema = at("heartbeat", &["every", "to"]);

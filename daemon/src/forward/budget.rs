@@ -217,7 +217,7 @@ mod tests {
     fn purse(bytes_per_day: Option<u64>, hours: Option<(&str, &str)>) -> Purse {
         let time = |text: &str| text.parse::<Time>().unwrap();
         let hours = hours.map(|(from, until)| (time(from), time(until)));
-        let budget = Budget { bytes_per_day, hours, zone: "Europe/Amsterdam".into() };
+        let budget = Budget { bytes_per_day, hours, newest: false, zone: "Europe/Amsterdam".into() };
         Purse::new(budget, Spent::default())
     }
 

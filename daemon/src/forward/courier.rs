@@ -37,6 +37,8 @@ pub struct Policy {
     pub receiver: Receiver,
     /// So many attempts may be under way at a time, each with series of its own; at least 1. See [`super::dispatch`].
     pub lanes: usize,
+    /// Whether summaries are sent from the newest on.
+    pub newest: bool,
 }
 
 /// What to do before the next attempt.
@@ -94,6 +96,8 @@ pub struct Courier {
     pace: Pace,
     aside: BTreeSet<Position>,
     retest: BTreeSet<Position>,
+    /// The last batch that was refused.
+    doubtful: BTreeSet<Position>,
     sweep: usize,
     /// Single events refused in a row, with none accepted in between.
     refusals: u32,
@@ -115,6 +119,7 @@ impl Courier {
             pace: Pace::new(policy.events),
             aside: BTreeSet::new(),
             retest: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
             sweep: limits::SUSPECTS_MIN,
             refusals: 0,
             failures: 0,
@@ -136,6 +141,13 @@ impl Courier {
     /// The events to leave out when asking the outbox: at most [`limits::SUSPECTS_MAX`].
     pub fn set_aside(&self) -> &BTreeSet<Position> {
         &self.aside
+    }
+
+    /// Where summaries are sent from the newest on: what goes before them, because it waits for its retest or is doubtful. Newer
+    /// ones would come in between for ever.
+    pub fn newest_after(&self) -> Option<&BTreeSet<Position>> {
+        let first = if self.pace.doubts() { &self.doubtful } else { &self.retest };
+        self.policy.newest.then_some(first)
     }
 
     /// What to do with `batch`, the answer of the outbox to [`Ready::Take`].
@@ -276,6 +288,7 @@ impl Courier {
             Effects { error: Some(words.clone()), problem: Change::Clear, ..Effects::default() };
         let [queued] = sent else {
             self.pace.refused(sent.len());
+            self.doubtful = sent.iter().map(|queued| queued.position).collect();
             return effects;
         };
         self.refusals = self.refusals.saturating_add(1);
@@ -319,9 +332,16 @@ impl Courier {
     }
 
     /// The store may have dropped or merged an event that waits for its retest; it would be waited for in vain. They
-    /// stand before everything else of their priority, so what comes later in the queue tells.
+    /// come before everything else of their priority, so what comes later tells.
     fn forget_gone(&mut self, first: Option<&Queued>) {
         match first {
+            Some(Queued { position, .. })
+                if self.policy.newest
+                    && position.priority != Position::ALERT
+                    && !self.retest.contains(position) =>
+            {
+                self.retest.clear();
+            }
             Some(first) => self.retest.retain(|position| *position >= first.position),
             None => self.retest.clear(),
         }

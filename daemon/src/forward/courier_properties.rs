@@ -103,7 +103,13 @@ fn whatever_a_function_does_nothing_is_lost_or_given_up_without_reason() {
         let only_bad_left = left == 0
             || bench
                 .queue
-                .next(&Ask { of: Of::Everything, except: &BTreeSet::new(), events: 999, bytes: 1 << 20 })
+                .next(&Ask {
+                    of: Of::Everything,
+                    except: &BTreeSet::new(),
+                    events: 999,
+                    bytes: 1 << 20,
+                    newest_after: None,
+                })
                 .unwrap()
                 .iter()
                 .all(|q| function.bad.contains(&q.id));

@@ -12,6 +12,7 @@ pub(super) fn policy(events: usize) -> Policy {
         retry: RETRY,
         receiver: Receiver::Function,
         lanes: 1,
+        newest: false,
     }
 }
 
@@ -43,7 +44,13 @@ impl Bench {
                     continue;
                 }
             };
-            let ask = Ask { of: Of::Everything, except: self.courier.set_aside(), events, bytes };
+            let ask = Ask {
+                of: Of::Everything,
+                except: self.courier.set_aside(),
+                events,
+                bytes,
+                newest_after: self.courier.newest_after(),
+            };
             let batch = self.queue.next(&ask).unwrap();
             match self.courier.offer(&batch, self.now) {
                 Offer::Send => return Some(batch),

@@ -113,6 +113,11 @@ impl Dispatch {
         self.courier.set_aside()
     }
 
+    /// What goes first where the newest is next: see [`Courier::newest_after`].
+    pub fn newest_after(&self) -> Option<&BTreeSet<Position>> {
+        self.courier.newest_after()
+    }
+
     /// What to do with `batch`, the answer of the outbox to [`Next::Take`] with this `of`.
     pub fn offer(&mut self, of: Of, batch: &[Queued], now: Instant) -> Offer {
         let Of::Lane(lane) = of else { return self.offer_all(of, batch, now) };

@@ -18,6 +18,7 @@ fn policy(events: usize, lanes: usize) -> Policy {
         retry: RETRY,
         receiver: Receiver::Function,
         lanes,
+        newest: false,
     }
 }
 
@@ -55,7 +56,13 @@ impl Bench {
                     return;
                 }
             };
-            let ask = Ask { of, except: self.dispatch.set_aside(), events, bytes };
+            let ask = Ask {
+                of,
+                except: self.dispatch.set_aside(),
+                events,
+                bytes,
+                newest_after: self.dispatch.newest_after(),
+            };
             let batch = self.queue.next(&ask).unwrap();
             match self.dispatch.offer(of, &batch, self.now) {
                 Offer::Send => {
@@ -196,6 +203,54 @@ fn what_is_refused_in_a_lane_is_looked_for_there() {
     }
     assert_eq!(bench.queue.refused(), [format!("e{bad}")]);
     assert!(refusals <= 9, "{refusals}: halved until it was alone, and once more when another was taken");
+}
+
+#[test]
+fn the_newest_go_first_where_that_is_wanted_and_nothing_is_lost() {
+    let mut bench = Bench::new(Policy { newest: true, ..policy(3, 1) }, 10);
+    let ids = |bench: &Bench| -> Vec<u64> {
+        bench.under_way[0].1.iter().map(|queued| queued.position.sequence).collect()
+    };
+    bench.begin();
+    assert_eq!(ids(&bench), [9, 8, 7]);
+    bench.queue.push(event(1, 10));
+    bench.answer(0, ok());
+    bench.begin();
+    assert_eq!(ids(&bench), [10, 6, 5]);
+    bench.answer(0, ok());
+    for seed in 0..100 {
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let policy = Policy { newest: true, ..policy(dice.usize(1..9), dice.usize(1..4)) };
+        let mut bench = Bench::new(policy, 60);
+        let bad: BTreeSet<u64> = (0..3).map(|_| dice.u64(..60)).collect();
+        let mut next = 60;
+        for step in 0.. {
+            assert!(step < 2_000, "seed {seed}: no end");
+            // What is refused is given up once another is taken.
+            let left = bad.len() - bench.queue.refused().len();
+            let only_bad = left > 0 && bench.queue.len() <= left;
+            if only_bad || (next < 90 && dice.bool()) {
+                bench.queue.push(event(1, next));
+                next += 1;
+            }
+            bench.begin();
+            if bench.under_way.is_empty() {
+                break;
+            }
+            let at = dice.usize(..bench.under_way.len());
+            let refused = bad.iter().any(|bad| bench.has(at, *bad));
+            let said = match dice.u8(..8) {
+                0 if next < 90 => busy(),
+                _ if refused => refuse(),
+                _ => ok(),
+            };
+            bench.answer(at, said);
+        }
+        let mut refused = bench.queue.refused();
+        refused.sort_by_key(|id| id[1..].parse::<u64>().unwrap());
+        assert_eq!(refused, bad.iter().map(|bad| format!("e{bad}")).collect::<Vec<_>>(), "seed {seed}");
+        assert_eq!(bench.queue.delivered().len() as u64 + bad.len() as u64, next, "seed {seed}");
+    }
 }
 
 #[test]

@@ -109,7 +109,13 @@ impl<O: Outbox, D: Destination + 'static> Driver<O, D> {
                 // What is under way may have spent the rest.
                 return Wait { at: None, changes: false };
             }
-            let ask = Ask { of, except: self.dispatch.set_aside(), events, bytes: bytes.min(left) };
+            let ask = Ask {
+                of,
+                except: self.dispatch.set_aside(),
+                events,
+                bytes: bytes.min(left),
+                newest_after: self.dispatch.newest_after(),
+            };
             let batch = match self.outbox.next(&ask) {
                 Ok(batch) => batch,
                 Err(error) => {

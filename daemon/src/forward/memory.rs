@@ -117,7 +117,16 @@ impl Outbox for Memory {
             };
             of && !ask.except.contains(&queued.position)
         };
-        for queued in queue.values().filter(wanted).take(ask.events) {
+        let mut in_turn: Vec<&Queued> = queue.values().filter(wanted).collect();
+        if let Some(first) = ask.newest_after {
+            in_turn.sort_by_key(|queued| {
+                let Position { priority, sequence } = queued.position;
+                let first = first.contains(&queued.position);
+                let in_order = first || priority == Position::ALERT;
+                (priority, !first, if in_order { sequence } else { u64::MAX - sequence })
+            });
+        }
+        for queued in in_turn.into_iter().take(ask.events) {
             match room.checked_sub(queued.event.len()) {
                 Some(rest) => room = rest,
                 None if batch.is_empty() => room = 0,

@@ -73,8 +73,9 @@ pub async fn run_output<O: Outbox>(
                 Some(batch) => (batch.events, batch.bytes, batch.linger),
                 None => (1, 0, Duration::ZERO),
             };
-            let receiver = Receiver::Function;
-            let policy = Policy { events, bytes, linger, retry, receiver, lanes: cfg.concurrency };
+            let (receiver, lanes) = (Receiver::Function, cfg.concurrency);
+            let newest = cfg.budget.as_ref().is_some_and(|budget| budget.newest);
+            let policy = Policy { events, bytes, linger, retry, receiver, lanes, newest };
             let link = Link::new(cfg.budget.clone().map(|budget| Purse::new(budget, outbox.spent())));
             let hands = vec![http::Function::new(*cfg, state); policy.lanes];
             driver::drive(outbox, hands, policy, link, report, shutdown).await;
@@ -82,14 +83,14 @@ pub async fn run_output<O: Outbox>(
         OutputKind::Mqtt(cfg) => {
             let (events, bytes) = (limits::PUBLISH_EVENTS_MAX, limits::PUBLISH_BYTES_MAX);
             let (linger, receiver) = (Duration::ZERO, Receiver::Broker);
-            let policy = Policy { events, bytes, linger, retry, receiver, lanes: 1 };
+            let policy = Policy { events, bytes, linger, retry, receiver, lanes: 1, newest: false };
             let hands = vec![mqtt::Republisher::new(*cfg, state)];
             driver::drive(outbox, hands, policy, Link::new(None), report, shutdown).await;
         }
         OutputKind::File(path) => {
             let (events, bytes) = (limits::FILE_EVENTS_MAX, limits::FILE_BYTES_MAX);
             let (linger, receiver) = (Duration::ZERO, Receiver::File);
-            let policy = Policy { events, bytes, linger, retry, receiver, lanes: 1 };
+            let policy = Policy { events, bytes, linger, retry, receiver, lanes: 1, newest: false };
             let hands = vec![file::Lines::new(path, state)];
             driver::drive(outbox, hands, policy, Link::new(None), report, shutdown).await;
         }

@@ -54,6 +54,8 @@ pub struct Ask<'a> {
     pub events: usize,
     /// At most so many bytes in all, but for the first.
     pub bytes: usize,
+    /// From the newest summary on, but first alerts and then these; `None`: in order.
+    pub newest_after: Option<&'a BTreeSet<Position>>,
 }
 
 /// A part of the queue of one output.

@@ -78,6 +78,7 @@ impl Batch {
     pub(super) fn add_mail(&self, commit: &mut Commit) {
         commit.settled.clone_from(&self.mail.settled);
         commit.reach.clone_from(&self.mail.reach);
+        commit.allow.clone_from(&self.mail.allow);
         commit.spent.clone_from(&self.mail.spent);
         commit.waiting.clone_from(&self.waiting);
     }

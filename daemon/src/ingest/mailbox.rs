@@ -41,6 +41,8 @@ pub struct Mail {
     pub settled: Vec<Settlement>,
     /// Outputs that want more.
     pub reach: BTreeMap<String, u64>,
+    /// Of outputs that don't begin with the oldest: what they want to send.
+    pub allow: BTreeMap<String, Vec<(u8, u64)>>,
     /// What operators want.
     pub orders: Vec<Order>,
     /// What outputs have spent.
@@ -55,6 +57,7 @@ impl Mail {
     pub fn append(&mut self, mut later: Mail) {
         self.settled.append(&mut later.settled);
         self.reach.append(&mut later.reach);
+        self.allow.append(&mut later.allow);
         self.orders.append(&mut later.orders);
         self.spent.append(&mut later.spent);
         self.thin |= later.thin;
@@ -113,6 +116,12 @@ impl Mailbox {
         self.intake.wake();
     }
 
+    /// The output wants to send what stands at these places next, whatever stands before it.
+    pub fn want_these(&self, output: &str, places: Vec<(u8, u64)>) {
+        self.lock().mail.allow.insert(output.to_owned(), places);
+        self.intake.wake();
+    }
+
     /// So much was spent by `output` on that day. Rides along in the next transaction.
     pub fn spend(&self, output: &str, day: i32, bytes: u64) {
         self.lock().mail.spent.insert(output.to_owned(), (day, bytes));
@@ -157,6 +166,7 @@ impl Mailbox {
         let inner = self.lock();
         let mail = &inner.mail;
         if !mail.reach.is_empty()
+            || !mail.allow.is_empty()
             || !mail.orders.is_empty()
             || mail.thin
             || mail.settled.len() >= CONFIRMATIONS_MAX

@@ -79,14 +79,20 @@ impl<'w> Clearing<'w> {
     }
 
     /// Whether some output may have it already.
-    pub(super) fn is_seen(&self, window: &ClosedRow, waiting: &[Place]) -> bool {
-        waiting.len() < window.queued.len() || waiting.iter().any(|place| self.is_below(*place))
+    pub(super) fn is_seen(&self, window: &ClosedRow, waiting: &[Place]) -> Result<bool, StoreError> {
+        let gone = waiting.len() < window.queued.len();
+        Ok(gone || !self.allowed(waiting)?.is_empty())
     }
 
-    /// Whether what stands at `place` may be under way.
-    pub(super) fn is_below(&self, place: Place) -> bool {
-        let mut rows = self.queues.outputs.values();
-        rows.find(|row| row.number == place.0).is_none_or(|row| place.2 < row.attempted[usize::from(place.1)])
+    /// Those of `places` where something stands that may be under way.
+    pub(super) fn allowed(&self, places: &[Place]) -> Result<Vec<Place>, StoreError> {
+        let mut allowed = Vec::new();
+        for place in places {
+            if self.queues.is_allowed(self.write, *place)? {
+                allowed.push(*place);
+            }
+        }
+        Ok(allowed)
     }
 
     /// The outputs of these places.

@@ -3,7 +3,9 @@
 use super::commit::{Fate, Settlement};
 use super::definitions::Definitions;
 use super::row::{pack_value, unpack_value};
-use super::schema::{CLOSED, ClosedRow, LETTERS, Letter, LetterCounts, MOVED, OUTBOX, OutputRow, Reference};
+use super::schema::{
+    ALLOWED, CLOSED, ClosedRow, LETTERS, Letter, LetterCounts, MOVED, OUTBOX, OutputRow, Reference,
+};
 use super::{Doing, StoreError};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,12 +82,16 @@ impl Queues {
         let sequence = row.next[lane];
         row.next[lane] += 1;
         // Whoever waits sends at once, so the event counts as attempted from here on; an alert goes next in any case.
-        if (waiting || priority == ALERT) && row.attempted[lane] == sequence {
+        let at_once = waiting || priority == ALERT;
+        let next_in_turn = row.attempted[lane] == sequence;
+        if at_once && next_in_turn {
             row.attempted[lane] = row.next[lane];
         }
         let place = (row.number, priority, sequence);
+        let (end, number) = reference.row();
+        let allowed = if at_once && !next_in_turn { ALLOWED } else { 0 };
         let mut outbox = write.open_table(OUTBOX).doing("queue an event")?;
-        outbox.insert(place, reference.row()).doing("queue an event")?;
+        outbox.insert(place, (end, number | allowed)).doing("queue an event")?;
         Ok(place)
     }
 
@@ -112,7 +118,7 @@ impl Queues {
         let mut queued: Vec<Place> = before.iter().filter(gone).copied().collect();
         for name in names {
             self.output(name).counts.made += 1;
-            let (number, attempted) = (self.output(name).number, self.output(name).attempted);
+            let number = self.output(name).number;
             let old = before.iter().find(|place| place.0 == number).copied();
             let still = match old {
                 Some(place) => self.is_queued(write, place, reference)?,
@@ -121,7 +127,7 @@ impl Queues {
             let place = match old {
                 Some(place) if still => {
                     self.output(name).counts.superseded += 1;
-                    if place.2 >= attempted[usize::from(place.1)] {
+                    if !self.is_allowed(write, place)? {
                         place
                     } else {
                         let mut outbox = write.open_table(OUTBOX).doing("supersede an event")?;
@@ -172,7 +178,7 @@ impl Queues {
             let Some(name) = self.name_of(place) else {
                 continue;
             };
-            if place.2 >= self.output(&name).attempted[usize::from(place.1)] {
+            if !self.is_allowed(write, place)? {
                 let mut outbox = write.open_table(OUTBOX).doing("supersede an event")?;
                 outbox.remove(place).doing("supersede an event")?;
                 self.output(&name).counts.superseded += 1;
@@ -265,12 +271,13 @@ impl Queues {
     ) -> Result<(), StoreError> {
         let Some(number) = self.number_of(name) else { return Ok(()) };
         let mut outbox = write.open_table(OUTBOX).doing("drop an event")?;
-        let lost = Reference::Letter(letter).row();
+        let lost = Reference::Letter(letter);
         let mut dropped = 0;
         outbox
             .retain_in((number, 0, 0)..=(number, u8::MAX, u64::MAX), |_, row| {
-                dropped += u64::from(row == lost);
-                row != lost
+                let gone = Reference::of(row) == lost;
+                dropped += u64::from(gone);
+                !gone
             })
             .doing("drop an event")?;
         *self.output(name).counts.dropped.entry("evicted".to_owned()).or_default() += dropped;
@@ -286,6 +293,36 @@ impl Queues {
         for lane in 0..row.attempted.len() {
             row.attempted[lane] = row.attempted[lane].saturating_add(more).min(row.next[lane]);
         }
+    }
+
+    /// Allows what stands at these places of an output to be sent, whatever stands before it.
+    pub(super) fn allow(
+        &mut self,
+        write: &WriteTransaction,
+        name: &str,
+        places: &[(u8, u64)],
+    ) -> Result<(), StoreError> {
+        let Some(output) = self.number_of(name) else { return Ok(()) };
+        let mut outbox = write.open_table(OUTBOX).doing("allow an event to be sent")?;
+        for (priority, sequence) in places {
+            let place = (output, *priority, *sequence);
+            let row = outbox.get(place).doing("allow an event to be sent")?.map(|row| row.value());
+            if let Some((end, number)) = row {
+                outbox.insert(place, (end, number | ALLOWED)).doing("allow an event to be sent")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what stands at `place` may be under way.
+    pub(super) fn is_allowed(&self, write: &WriteTransaction, place: Place) -> Result<bool, StoreError> {
+        let row = self.outputs.values().find(|row| row.number == place.0);
+        if row.is_none_or(|row| place.2 < row.attempted[usize::from(place.1)]) {
+            return Ok(true);
+        }
+        let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
+        let row = outbox.get(place).doing("read the outbox")?;
+        Ok(row.is_some_and(|row| row.value().1 & ALLOWED != 0))
     }
 
     /// Puts a refused event back into the outbox.
@@ -324,9 +361,8 @@ pub(super) fn window(row: &[u8]) -> Result<ClosedRow, StoreError> {
     unpack_value(row, "closed window")
 }
 
-/// The id of the window that is queued at `place`.
 /// Where something stands that may be under way. After a failed commit nobody knows whether it was merged meanwhile.
-pub(super) fn below_cursor(
+pub(super) fn all_allowed(
     read: &ReadTransaction,
     outputs: &BTreeMap<String, OutputRow>,
 ) -> Result<BTreeSet<Place>, StoreError> {
@@ -335,16 +371,20 @@ pub(super) fn below_cursor(
     for row in outputs.values() {
         for (priority, end) in (0u8..).zip(row.attempted) {
             for item in outbox
-                .range((row.number, priority, 0)..(row.number, priority, end))
+                .range((row.number, priority, 0)..=(row.number, priority, u64::MAX))
                 .doing("read the outbox")?
             {
-                places.insert(item.doing("read the outbox")?.0.value());
+                let (place, reference) = item.doing("read the outbox")?;
+                if place.value().2 < end || reference.value().1 & ALLOWED != 0 {
+                    places.insert(place.value());
+                }
             }
         }
     }
     Ok(places)
 }
 
+/// The id of the window that is queued at `place`.
 fn id_at(write: &WriteTransaction, place: Place) -> Result<Option<String>, StoreError> {
     let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
     let reference = outbox.get(place).doing("read the outbox")?.map(|row| Reference::of(row.value()));

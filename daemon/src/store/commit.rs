@@ -28,6 +28,8 @@ pub struct Commit {
     pub letters: Vec<LetterRequest>,
     /// Outputs that may be sent their next events: names, and how many more.
     pub reach: BTreeMap<String, u64>,
+    /// By output: what may be sent though others before it may not: priorities and sequences.
+    pub allow: BTreeMap<String, Vec<(u8, u64)>>,
     /// Outputs that wait for something to send: what this transaction queues for them may be sent at once.
     pub waiting: BTreeSet<String>,
     /// Outputs whose queue is given up.
@@ -83,6 +85,7 @@ impl Commit {
             && self.settled.is_empty()
             && self.letters.is_empty()
             && self.reach.is_empty()
+            && self.allow.is_empty()
             && self.drop_outputs.is_empty()
             && self.spent.is_empty()
             && self.subscriptions.is_none()
@@ -132,6 +135,9 @@ impl Store {
         }
         for (name, more) in &commit.reach {
             queues.reach(name, *more);
+        }
+        for (name, places) in &commit.allow {
+            queues.allow(&write, name, places)?;
         }
         for name in &commit.drop_outputs {
             drop_output(&write, name, &mut queues)?;

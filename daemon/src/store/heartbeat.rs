@@ -48,13 +48,13 @@ impl Queues {
         for name in &beat.to {
             let row = self.output(name);
             row.counts.made += 1;
-            let (output, attempted) = (row.number, row.attempted[usize::from(SUMMARY)]);
+            let output = row.number;
             let old = before.iter().position(|place| place.0 == output).map(|at| before.swap_remove(at));
             if old.is_some() {
                 row.counts.superseded += 1;
             }
             queued.push(match old {
-                Some(place) if place.2 >= attempted => {
+                Some(place) if !self.is_allowed(write, place)? => {
                     let mut outbox = write.open_table(OUTBOX).doing("supersede a heartbeat")?;
                     outbox.insert(place, Reference::Event(number).row()).doing("supersede a heartbeat")?;
                     place

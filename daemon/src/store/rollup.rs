@@ -8,7 +8,7 @@
 
 use super::clearing::{Clearing, LOOK_MAX, read_rows};
 use super::closed::{ClosedTable, Place, window};
-use super::schema::{CLOSED, ClosedRow, OUTBOX, Reference, SILENT};
+use super::schema::{ALLOWED, CLOSED, ClosedRow, OUTBOX, Reference, SILENT};
 use super::{Doing, Store, StoreError};
 use redb::ReadableTable;
 use std::collections::BTreeMap;
@@ -141,12 +141,12 @@ impl Look<'_> {
         let Some(definition) = self.clearing.definition(key.group)? else { return Ok(0) };
         match definition.role(start, key.end, width) {
             Role::Slot(slot) => {
-                let seen = self.clearing.is_seen(&window, &places);
+                let seen = self.clearing.is_seen(&window, &places)?;
                 let waits = Waits { part: Part { key, kept: window.kept, seen }, places };
                 let merges = self.enter(table, key.group, slot, waits)?;
                 Ok(if merges { row.len() as u64 } else { 0 })
             }
-            Role::Covered if !self.clearing.is_seen(&window, &places) && window.kept.revision == 0 => {
+            Role::Covered if window.kept.revision == 0 && !self.clearing.is_seen(&window, &places)? => {
                 self.clearing.events += places.len() as u64;
                 self.clearing.merged(&places);
                 self.clearing.take_out(table, key, &places, SILENT)?;
@@ -195,7 +195,7 @@ impl Look<'_> {
         let row = table.get((key.end.0, key.group)).doing("read a window")?.map(|row| row.value().to_vec());
         let Some(window) = row.map(|row| window(&row)).transpose()? else { return Ok(None) };
         let places = self.clearing.waiting(key, &window)?;
-        let seen = self.clearing.is_seen(&window, &places);
+        let seen = self.clearing.is_seen(&window, &places)?;
         Ok((!places.is_empty()).then_some(Waits { part: Part { key, kept: window.kept, seen }, places }))
     }
 
@@ -224,6 +224,7 @@ impl Look<'_> {
         }
         let Some(definition) = self.clearing.definition(group)? else { return Ok(()) };
         let Some(coarse) = definition.merge(&parts) else { return Ok(()) };
+        let under_way = self.clearing.allowed(&places.concat())?;
         for (part, places) in parts.iter().zip(&places) {
             self.clearing.events += places.len() as u64;
             self.clearing.merged(places);
@@ -231,14 +232,19 @@ impl Look<'_> {
                 self.clearing.take_out(table, part.key, places, (coarse.key.end.0, coarse.key.group))?;
             }
         }
-        let queued = self.requeue(coarse.key, &places)?;
+        let queued = self.requeue(coarse.key, &places, &under_way)?;
         let row = ClosedRow { kept: coarse.kept, id: coarse.id, event: coarse.event, queued };
         self.clearing.queues.put(table, coarse.key, &row)
     }
 
     /// Gives the merged window a place in the queue of each output that any part waited for: the first of theirs there, so
     /// that it stands before everything that is later than it.
-    fn requeue(&mut self, key: ClosedKey, places: &[Vec<Place>]) -> Result<Vec<Place>, StoreError> {
+    fn requeue(
+        &mut self,
+        key: ClosedKey,
+        places: &[Vec<Place>],
+        under_way: &[Place],
+    ) -> Result<Vec<Place>, StoreError> {
         let mut first: BTreeMap<u16, Place> = BTreeMap::new();
         for place in places.iter().flatten() {
             first.entry(place.0).and_modify(|known| *known = (*known).min(*place)).or_insert(*place);
@@ -250,8 +256,11 @@ impl Look<'_> {
         }
         let queued: Vec<Place> = first.into_values().collect();
         for place in &queued {
-            outbox.insert(place, Reference::Closed(key).row()).doing("queue an event")?;
-            if self.clearing.is_below(*place) {
+            let (end, number) = Reference::Closed(key).row();
+            let under_way = under_way.contains(place);
+            let allowed = if under_way { ALLOWED } else { 0 };
+            outbox.insert(place, (end, number | allowed)).doing("queue an event")?;
+            if under_way {
                 self.clearing.queues.swapped.insert(*place);
             }
         }

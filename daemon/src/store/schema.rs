@@ -31,7 +31,7 @@ pub(super) const DEFINITIONS: TableDefinition<'_, u32, &[u8]> = TableDefinition:
 /// Events that are no windows, by number, until every output has settled them. Values: [`EventRow`].
 pub(super) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 /// What waits for outputs: (output, priority, sequence). Values: [`Reference`] as (end, group), (i64::MAX, letter) or
-/// (i64::MIN, event).
+/// (i64::MIN, event); the second number with [`ALLOWED`].
 pub(super) const OUTBOX: TableDefinition<'_, (u16, u8, u64), (i64, u64)> = TableDefinition::new("outbox");
 /// Outputs by name. Values: [`OutputRow`].
 pub(super) const OUTPUTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("outputs");
@@ -100,6 +100,9 @@ pub(super) struct EventRow {
     pub(super) queued: Vec<(u16, u8, u64)>,
 }
 
+/// In the second number of an outbox row: it may already have been sent, though it stands behind the `attempted` cursor.
+pub(super) const ALLOWED: u64 = 1 << 63;
+
 /// What an outbox row refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reference {
@@ -119,6 +122,7 @@ impl Reference {
     }
 
     pub(super) fn of((end, number): (i64, u64)) -> Reference {
+        let number = number & !ALLOWED;
         match (end, u32::try_from(number)) {
             (i64::MIN, _) => Reference::Event(number),
             (i64::MAX, _) | (_, Err(_)) => Reference::Letter(number),
@@ -137,7 +141,7 @@ pub struct OutputRow {
     pub number: u16,
     /// By priority: the sequence that the next event gets.
     pub next: [u64; 2],
-    /// By priority: events below this may already have been sent.
+    /// By priority: events below this may already have been sent, and those whose rows say [`ALLOWED`].
     pub attempted: [u64; 2],
     /// The account.
     pub counts: OutputCounts,

@@ -1,8 +1,8 @@
 //! What waits for an output, as its forwarder reads it.
 
-use super::closed::{ALERT, SUMMARY, window};
+use super::closed::{ALERT, Place, SUMMARY, window};
 use super::row::unpack_value;
-use super::schema::{CLOSED, DEFINITIONS, EVENTS, EventRow, LETTERS, Letter, OUTBOX, Reference};
+use super::schema::{ALLOWED, CLOSED, DEFINITIONS, EVENTS, EventRow, LETTERS, Letter, OUTBOX, Reference};
 use super::shared::{Shared, lock};
 use super::{Doing, StoreError};
 use redb::{ReadOnlyTable, ReadTransaction};
@@ -13,6 +13,10 @@ use tidegate_pipeline::mutant::{self, Mutant};
 
 /// Groups whose series are remembered: as many as there can be series. 8 bytes each.
 const SHARES_MAX: usize = 131_072;
+
+/// Events that are allowed at a time, at least, where the newest goes first: each time costs a transaction. Few, because whatever is
+/// allowed counts as seen, and names itself when it is merged.
+const LOCKED_MIN: usize = 16;
 
 /// An event that waits for an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +71,8 @@ pub enum Part {
 pub(super) type Shares = HashMap<u32, u32>;
 
 /// The tables that events are in.
-struct Events<'r> {
-    read: &'r ReadTransaction,
+struct Events {
+    read: ReadTransaction,
     closed: ReadOnlyTable<(i64, u32), &'static [u8]>,
 }
 
@@ -82,35 +86,66 @@ impl Shared {
     }
 
     fn read_waiting(&self, output: &str, wanted: &Wanted<'_>) -> Result<Vec<Waiting>, StoreError> {
-        let Some((number, attempted)) =
+        let Some(mut look) = self.look(output, wanted)? else { return Ok(Vec::new()) };
+        for priority in [ALERT, SUMMARY] {
+            if look.oldest(priority)?.is_break() || wanted.part == Part::Alerts {
+                break;
+            }
+        }
+        Ok(look.found)
+    }
+
+    /// The next events of `output` where the newest goes first: alerts in their order, what stands at `before`, and the
+    /// others from the newest on. Also the places of some that must be allowed first ([`super::Commit::allow`]); nothing that is
+    /// older than these is given.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn newest(
+        &self,
+        output: &str,
+        wanted: &Wanted<'_>,
+        before: &[u64],
+    ) -> Result<(Vec<Waiting>, Vec<(u8, u64)>), StoreError> {
+        self.read_newest(output, wanted, before).inspect_err(|error| self.met(error))
+    }
+
+    fn read_newest(
+        &self,
+        output: &str,
+        wanted: &Wanted<'_>,
+        before: &[u64],
+    ) -> Result<(Vec<Waiting>, Vec<(u8, u64)>), StoreError> {
+        let Some(mut look) = self.look(output, wanted)? else { return Ok(<_>::default()) };
+        let mut locked = Vec::new();
+        if look.oldest(ALERT)?.is_continue()
+            && wanted.part != Part::Alerts
+            && look.these(before)?.is_continue()
+        {
+            locked = look.backwards(before)?;
+        }
+        Ok((look.found, locked))
+    }
+
+    fn look<'a>(&'a self, output: &str, wanted: &'a Wanted<'a>) -> Result<Option<Look<'a>>, StoreError> {
+        let Some((output, attempted)) =
             lock(&self.accounts).outputs.get(output).map(|row| (row.number, row.attempted))
         else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
         let read = self.read()?;
         let outbox = read.open_table(OUTBOX).doing("read the outbox")?;
-        let events = Events::open(&read)?;
-        let mut found = Found { wanted, events: Vec::new(), bytes: 0 };
-        for (priority, end) in [(ALERT, attempted[0]), (SUMMARY, attempted[1])] {
-            if priority != ALERT && wanted.part == Part::Alerts {
-                break;
-            }
-            let end = if mutant::active(Mutant::SendBeforeAttempted) { u64::MAX } else { end };
-            let lane = (number, priority, 0)..(number, priority, end);
-            for item in outbox.range(lane).doing("read the outbox")? {
-                let (place, reference) = item.doing("read the outbox")?;
-                let (_, _, sequence) = place.value();
-                let reference = Reference::of(reference.value());
-                if !self.is_in(wanted.part, reference, &read)? || (wanted.skip)(priority, sequence) {
-                    continue;
-                }
-                let Some((id, event)) = events.get(reference)? else { continue };
-                if found.take(Waiting { priority, sequence, id, event }).is_break() {
-                    return Ok(found.events);
-                }
-            }
-        }
-        Ok(found.events)
+        let events = Events::open(read)?;
+        Ok(Some(Look {
+            shared: self,
+            wanted,
+            output,
+            attempted,
+            outbox,
+            events,
+            found: Vec::new(),
+            bytes: 0,
+        }))
     }
 
     fn is_in(&self, part: Part, reference: Reference, read: &ReadTransaction) -> Result<bool, StoreError> {
@@ -151,7 +186,7 @@ impl Shared {
         };
         let read = self.read()?;
         let outbox = read.open_table(OUTBOX).doing("read the outbox")?;
-        let events = Events::open(&read)?;
+        let events = Events::open(read)?;
         let mut heads = Vec::new();
         for priority in [ALERT, SUMMARY] {
             let lane = (number, priority, 0)..=(number, priority, u64::MAX);
@@ -164,32 +199,100 @@ impl Shared {
     }
 }
 
-/// What was found so far.
-struct Found<'a> {
+/// One look at an outbox.
+struct Look<'a> {
+    shared: &'a Shared,
     wanted: &'a Wanted<'a>,
-    events: Vec<Waiting>,
+    output: u16,
+    attempted: [u64; 2],
+    outbox: ReadOnlyTable<Place, (i64, u64)>,
+    events: Events,
+    found: Vec<Waiting>,
     bytes: usize,
 }
 
-impl Found<'_> {
-    /// Takes one more, if there is room; breaks where there is none for another.
-    fn take(&mut self, waiting: Waiting) -> ControlFlow<()> {
-        self.bytes += waiting.event.len();
-        if !self.events.is_empty() && self.bytes > self.wanted.bytes {
-            return ControlFlow::Break(());
+impl Look<'_> {
+    /// Takes what may be sent of one priority, in order.
+    fn oldest(&mut self, priority: u8) -> Result<ControlFlow<()>, StoreError> {
+        let all = mutant::active(Mutant::SendBeforeAttempted);
+        let end = if all { u64::MAX } else { self.attempted[usize::from(priority)] };
+        let rows = (self.output, priority, 0)..(self.output, priority, end);
+        for item in self.outbox.range(rows).doing("read the outbox")? {
+            let (place, row) = item.doing("read the outbox")?;
+            if self.take(place.value(), row.value())?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
-        self.events.push(waiting);
-        if self.events.len() >= self.wanted.events {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Takes the summaries with these sequences.
+    fn these(&mut self, sequences: &[u64]) -> Result<ControlFlow<()>, StoreError> {
+        for sequence in sequences {
+            let place = (self.output, SUMMARY, *sequence);
+            let row = self.outbox.get(place).doing("read the outbox")?.map(|row| row.value());
+            if let Some(row) = row
+                && self.take(place, row)?.is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
         }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Takes summaries from the newest on, except these, up to the first that may not be sent yet: the places of that one and of
+    /// some behind it.
+    fn backwards(&mut self, except: &[u64]) -> Result<Vec<(u8, u64)>, StoreError> {
+        let mut locked = Vec::new();
+        let rows = (self.output, SUMMARY, 0)..=(self.output, SUMMARY, u64::MAX);
+        for item in self.outbox.range(rows).doing("read the outbox")?.rev() {
+            let (place, row) = item.doing("read the outbox")?;
+            let (place, row) = (place.value(), row.value());
+            if except.contains(&place.2) || !self.wants(place, row)? {
+                continue;
+            }
+            let allowed = place.2 < self.attempted[usize::from(SUMMARY)] || row.1 & ALLOWED != 0;
+            if !allowed {
+                locked.push((SUMMARY, place.2));
+            } else if !locked.is_empty() {
+                continue;
+            } else if self.take(place, row)?.is_break() {
+                break;
+            }
+            if locked.len() >= self.wanted.events.max(LOCKED_MIN) {
+                break;
+            }
+        }
+        Ok(locked)
+    }
+
+    fn wants(&self, place: Place, row: (i64, u64)) -> Result<bool, StoreError> {
+        let part = self.shared.is_in(self.wanted.part, Reference::of(row), &self.events.read)?;
+        Ok(part && !(self.wanted.skip)(place.1, place.2))
+    }
+
+    /// Takes one more, if it is wanted and there is room; breaks where there is none for another.
+    fn take(&mut self, place: Place, row: (i64, u64)) -> Result<ControlFlow<()>, StoreError> {
+        if !self.wants(place, row)? {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let Some((id, event)) = self.events.get(Reference::of(row))? else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        self.bytes += event.len();
+        if !self.found.is_empty() && self.bytes > self.wanted.bytes {
+            return Ok(ControlFlow::Break(()));
+        }
+        self.found.push(Waiting { priority: place.1, sequence: place.2, id, event });
+        let full = self.found.len() >= self.wanted.events;
+        Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 }
 
-impl<'r> Events<'r> {
-    fn open(read: &'r ReadTransaction) -> Result<Events<'r>, StoreError> {
-        Ok(Events { read, closed: read.open_table(CLOSED).doing("read a window")? })
+impl Events {
+    fn open(read: ReadTransaction) -> Result<Events, StoreError> {
+        let closed = read.open_table(CLOSED).doing("read a window")?;
+        Ok(Events { read, closed })
     }
 
     /// The id of an event and its bytes, if it is still there.

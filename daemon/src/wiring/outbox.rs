@@ -4,6 +4,7 @@ use crate::forward::budget::Spent;
 use crate::forward::outbox::{Ask, Of, Outbox, Outcome, Position, Queued, Settled};
 use crate::ingest::mailbox::Mailbox;
 use crate::store::{Fate, Part, Settlement, Shared, StoreError, Waiting, Wanted};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 use tidegate_pipeline::mutant::{self, Mutant};
@@ -27,10 +28,22 @@ impl StoreOutbox {
 }
 
 impl StoreOutbox {
+    /// From the newest on. What may not be sent yet is asked for.
+    fn newest(&self, wanted: &Wanted<'_>, first: &BTreeSet<Position>) -> Result<Vec<Waiting>, StoreError> {
+        let summaries = first.iter().filter(|position| position.priority != Position::ALERT);
+        let before: Vec<u64> = summaries.map(|position| position.sequence).collect();
+        let (found, locked) = self.store.newest(&self.name, wanted, &before)?;
+        if !locked.is_empty() {
+            self.mailbox.want_these(&self.name, locked);
+        }
+        Ok(found)
+    }
+
     /// Asks for more to be allowed: ahead, so that the transaction that allows it passes while this batch is sent.
     fn reach(&self, ask: &Ask<'_>, found: &[Waiting]) {
         let ahead = |last: &Waiting| self.store.reach_after(&self.name, last.priority, last.sequence);
         let wants = match ask.of {
+            _ if ask.newest_after.is_some() => false,
             // What must wait for its budget is not about to be sent. Alerts are within reach as soon as they are there.
             Of::Alerts => false,
             Of::Everything => {
@@ -60,7 +73,10 @@ impl Outbox for StoreOutbox {
         };
         let wanted = Wanted { part, skip: &skip, events: ask.events, bytes: ask.bytes };
         // What is damaged the writer mends.
-        let waiting = self.store.waiting(&self.name, &wanted);
+        let waiting = match ask.newest_after {
+            None => self.store.waiting(&self.name, &wanted),
+            Some(first) => self.newest(&wanted, first),
+        };
         let waiting = waiting.inspect_err(|error| {
             if error.is_damage() {
                 self.mailbox.wake()

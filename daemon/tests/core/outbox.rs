@@ -99,13 +99,59 @@ fn a_lane_without_series_does_not_ask_for_more_and_more() {
     for _ in 0..20 {
         for number in 0..2 {
             let of = Of::Lane(Lane { number, of: 2 });
-            outbox.next(&Ask { of, except: &except, events: 100, bytes: 1 << 20 }).unwrap();
+            outbox
+                .next(&Ask { of, except: &except, events: 100, bytes: 1 << 20, newest_after: None })
+                .unwrap();
         }
         let (mail, _) = mailbox.take();
         rig.with(200_000, |commit| commit.reach = mail.reach);
     }
     let attempted = rig.store.shared().outputs()["out"].attempted[1];
     assert!((400..1_300).contains(&attempted), "{attempted} of 3,000 may be sent");
+}
+
+/// What an output that begins with the newest is given, by device and revision, and what it asks to be allowed.
+fn newest(rig: &Rig, events: usize, before: &[u64]) -> (Vec<String>, Vec<(u8, u64)>) {
+    let (found, locked) = backwards(rig, events, before);
+    let name = |event: Waiting| format!("{}/{}", &event.id[9..11], event.id.rsplit('/').next().unwrap());
+    (found.into_iter().map(name).collect(), locked)
+}
+
+fn backwards(rig: &Rig, events: usize, before: &[u64]) -> (Vec<Waiting>, Vec<(u8, u64)>) {
+    rig.store.shared().newest("out", &Wanted::first(events, usize::MAX), before).unwrap()
+}
+
+#[test]
+fn the_newest_are_allowed_without_the_older_ones() {
+    let mut rig = closed(&["d1", "d2", "d3"], |_| {});
+    let (found, locked) = newest(&rig, 2, &[]);
+    assert_eq!((found.len(), &locked[..]), (0, &[(1, 2), (1, 1), (1, 0)][..]), "nothing is allowed yet");
+    let allow = |rig: &mut Rig, places: Vec<(u8, u64)>| {
+        rig.with(60, |commit| assert_eq!(commit.allow.insert("out".into(), places), None));
+    };
+    allow(&mut rig, vec![(1, 2)]);
+    let (found, locked) = newest(&rig, 2, &[]);
+    assert_eq!((found, locked), (vec!["d3/r0".into()], vec![(1, 1), (1, 0)]));
+    assert!(rig.waiting("out").is_empty(), "the cursor has not moved");
+    allow(&mut rig, vec![(1, 0)]);
+    assert_eq!(newest(&rig, 2, &[]).0, ["d3/r0"], "nothing older than what is not allowed yet");
+    assert_eq!(newest(&rig, 2, &[0]).0, ["d1/r0", "d3/r0"], "but for what comes first");
+    rig = rig.restart();
+    allow(&mut rig, vec![(1, 1), (1, 9)]);
+    assert_eq!(newest(&rig, 9, &[]).0, ["d3/r0", "d2/r0", "d1/r0"]);
+    // What may have been sent is not superseded in place.
+    rig.send(61, "d1", 2, 30);
+    rig.with(61, |_| {});
+    let (_, locked) = newest(&rig, 9, &[]);
+    assert_eq!(locked, [(1, 3)], "its next revision stands behind the others");
+    // And whoever has nothing to send is given the next at once, though the cursor is far behind.
+    allow(&mut rig, vec![(1, 3)]);
+    let (all, _) = backwards(&rig, 9, &[]);
+    assert_eq!(all.len(), 3);
+    rig.with(61, |commit| commit.settled.extend(all.iter().map(|one| settled("out", one, Fate::Delivered))));
+    rig.send(62, "d2", 3, 62);
+    rig.with(120, |commit| commit.waiting = idle(&["out"]));
+    assert_eq!(newest(&rig, 9, &[]).0, ["d2/r0"]);
 }
 
 #[test]

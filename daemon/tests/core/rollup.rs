@@ -3,7 +3,7 @@
 
 use crate::rig::{Rig, at, idle, message, payload, plan};
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate::store::{Commit, Fate, Settlement, Waiting};
+use tidegate::store::{Commit, Fate, Settlement, Waiting, Wanted};
 use tidegate_pipeline::plan::{Plan, Window};
 use tidegate_pipeline::time::Span;
 
@@ -96,6 +96,37 @@ fn the_oldest_merge_first_and_the_order_stays() {
     assert_eq!(rig.roll_up(u64::MAX), 4);
     assert_eq!(rig.roll_up(u64::MAX), 0, "one window each is the end");
     assert!(rig.store.roll_up(1).unwrap().spent);
+}
+
+/// The same where the newest is sent first, so that no cursor tells what may be under way.
+#[test]
+fn what_was_allowed_out_of_turn_and_merged_meanwhile() {
+    let mut rig = Rig::new(plan());
+    minutes(&mut rig, 4, 1);
+    let allow = |commit: &mut Commit| {
+        commit.allow.insert("out".into(), vec![(1, 0), (1, 3)]);
+    };
+    rig.with(240, allow);
+    let look = |rig: &Rig, before: &[u64]| {
+        rig.store.shared().newest("out", &Wanted::first(9, usize::MAX), before).unwrap().0
+    };
+    let under_way = look(&rig, &[0]);
+    assert_eq!(under_way.len(), 2);
+    rig.roll_up(u64::MAX);
+    rig = rig.restart();
+    let merged = look(&rig, &[0]);
+    let replaces = |waiting: &Waiting| {
+        let event: serde_json::Value = serde_json::from_slice(&waiting.event).unwrap();
+        event["data"]["replaces"].as_array().unwrap().len()
+    };
+    // Of the second pair the later one may have been sent, but the merged one stands at the place of the earlier.
+    assert_eq!(merged.iter().map(replaces).collect::<Vec<_>>(), [1]);
+    rig.with(300, |commit| commit.settled.extend(under_way.iter().map(settled)));
+    assert_eq!(look(&rig, &[0]), merged, "the merged one waits all the same");
+    let all = rig.all();
+    assert_eq!(all.iter().map(replaces).collect::<Vec<_>>(), [1, 1]);
+    rig.with(300, |commit| commit.settled.extend(all.iter().map(settled)));
+    assert!(rig.all().is_empty());
 }
 
 /// What was under way when it was merged: an answer to it settles it, and not the merged one that has its place.

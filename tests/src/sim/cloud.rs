@@ -77,14 +77,15 @@ impl World {
     /// A process begins to send.
     pub(super) fn cloud_begins(&mut self, process: &Process) {
         let at = self.now;
-        let line = |((outbox, events), lanes)| {
+        let line = |(((outbox, events), lanes), newest)| {
             let linger = if events > 1 { Duration::from_secs(1) } else { Duration::ZERO };
             let (retry, receiver) = (Retry::default(), Receiver::Function);
-            let policy = Policy { events, bytes: 64 << 10, linger, retry, receiver, lanes };
+            let policy = Policy { events, bytes: 64 << 10, linger, retry, receiver, lanes, newest };
             Line { dispatch: Dispatch::new(policy), outbox, at }
         };
         let outboxes = World::outboxes(process).into_iter();
-        self.lines = outboxes.zip(self.setup.batch).zip(self.setup.lanes).map(line).collect();
+        self.lines =
+            outboxes.zip(self.setup.batch).zip(self.setup.lanes).zip(self.setup.newest).map(line).collect();
     }
 
     /// The process is gone, and what it was sending with it.
@@ -122,7 +123,8 @@ impl World {
                     return self.wake_for_mail();
                 }
             };
-            let ask = Ask { of, except: line.dispatch.set_aside(), events, bytes };
+            let newest_after = line.dispatch.newest_after();
+            let ask = Ask { of, except: line.dispatch.set_aside(), events, bytes, newest_after };
             let batch = match line.outbox.next(&ask) {
                 Ok(batch) => batch,
                 Err(error) => {
@@ -251,7 +253,8 @@ impl World {
         function.events.insert(queued.id.clone(), queued.event.clone());
         let event: Value = serde_json::from_slice(&queued.event).unwrap();
         let windows_may_move = self.setup.clocks || self.setup.changes;
-        if event["data"]["revision"] == 0 && !windows_may_move {
+        let in_order = !self.setup.newest[output];
+        if event["data"]["revision"] == 0 && !windows_may_move && in_order {
             self.check_turn(output, &queued.id, &event);
         }
     }

@@ -80,6 +80,8 @@ pub(super) struct Setup {
     pub(super) batch: [usize; 2],
     /// Requests that may be under way at a time, by output.
     pub(super) lanes: [usize; 2],
+    /// The newest summaries go first, by output.
+    pub(super) newest: [bool; 2],
     /// Journal bytes that are worth a checkpoint.
     pub(super) checkpoint: u64,
     /// For how long both functions are away in the end, in µs.
@@ -109,6 +111,7 @@ impl Setup {
             clocks: random.u32(..3) == 0,
             changes: random.u32(..3) == 0,
             batch: [random.usize(2..30), 1],
+            newest: [seed % 7 == 5, seed % 9 == 7],
             lanes: [1 + (seed / 2 % 4) as usize, 1 + (seed / 3 % 3) as usize],
             checkpoint: [2_000, 20_000, 4 << 20][random.usize(..3)],
             away: if random.u32(..50) == 0 { secs(random.u64(3_600..3 * 86_400)) } else { 0 },

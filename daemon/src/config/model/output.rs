@@ -209,6 +209,8 @@ pub struct Budget {
     pub bytes_per_day: Option<u64>,
     /// `hours`: from and until which time of day summaries are sent; over midnight where the second is before the first.
     pub hours: Option<(jiff::civil::Time, jiff::civil::Time)>,
+    /// `order = "newest"`: the newest summaries are sent first.
+    pub newest: bool,
     /// The name of the time zone that days and hours are of: `gateway.timezone`.
     pub zone: String,
 }

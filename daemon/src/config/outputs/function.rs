@@ -151,8 +151,9 @@ fn budget(field: &Field<'_>) -> Option<Budget> {
         field.bad("says nothing", "write bytes_per_day = \"5MB\", hours = \"01:00-05:00\", or both");
     }
     let hours = hours.and_then(|field| hours_of(&field));
+    let newest = section.choice("order", &[("oldest", false), ("newest", true)]).unwrap_or(false);
     section.finish();
-    Some(Budget { bytes_per_day, hours, zone: String::new() })
+    Some(Budget { bytes_per_day, hours, newest, zone: String::new() })
 }
 
 fn hours_of(field: &Field<'_>) -> Option<(Time, Time)> {

@@ -65,12 +65,13 @@ fn certificates_and_binary_mode() {
 #[test]
 fn budgets() {
     let http = function(
-        "url = \"https://f.example/\"\nbudget = { bytes_per_day = \"5MB\", hours = \"22:00-06:30\" }",
+        "url = \"https://f.example/\"\nbudget = { bytes_per_day = \"5MB\", hours = \"22:00-06:30\", order = \"newest\" }",
     );
     let time = |text: &str| text.parse().unwrap();
     let expected = Budget {
         bytes_per_day: Some(5_000_000),
         hours: Some((time("22:00"), time("06:30"))),
+        newest: true,
         zone: "Europe/Amsterdam".into(),
     };
     assert_eq!(http.budget, Some(expected));

@@ -7,7 +7,8 @@ use crate::forward::outbox::{Outbox, Queued};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn metered(url: String, bytes_per_day: u64) -> Http {
-    let budget = Budget { bytes_per_day: Some(bytes_per_day), hours: None, zone: "UTC".into() };
+    let budget =
+        Budget { bytes_per_day: Some(bytes_per_day), hours: None, newest: false, zone: "UTC".into() };
     Http { budget: Some(budget), ..http(url) }
 }
 

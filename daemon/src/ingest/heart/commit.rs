@@ -95,7 +95,8 @@ impl Heart {
                 && commit.changes.raw.is_empty()
                 && commit.settled.is_empty()
                 && commit.letters.is_empty()
-                && commit.reach.is_empty());
+                && commit.reach.is_empty()
+                && commit.allow.is_empty());
         Ok(Done { traces, closed: commit.changes.closed, outboxes, alerted, beaten, turned })
     }
 

@@ -6,7 +6,7 @@ use super::super::closed::Place;
 use super::super::heartbeat;
 use super::super::pages::Item;
 use super::super::row::{pack_value, unpack_value};
-use super::super::schema::{CLOSED, EVENTS, EventRow, HeartbeatRow, MOVED, OUTBOX, Reference};
+use super::super::schema::{ALLOWED, CLOSED, EVENTS, EventRow, HeartbeatRow, MOVED, OUTBOX, Reference};
 use super::super::{Doing, closed};
 use super::old::{Key, Old};
 use super::windows;
@@ -107,7 +107,13 @@ impl<'t> Queue<'t> {
 
     /// Queues something where it was.
     pub(super) fn put(&mut self, place: Place, reference: Reference) -> Result<(), StoreError> {
-        self.outbox.insert(place, reference.row()).doing("be salvaged").map(drop)
+        let (end, number) = reference.row();
+        // Where the old row is lost, it may have been sent.
+        let allowed = match self.old.get(place).doing("be salvaged")? {
+            Some(row) => row.value().1 & ALLOWED,
+            None => ALLOWED,
+        };
+        self.outbox.insert(place, (end, number | allowed)).doing("be salvaged").map(drop)
     }
 
     /// Keeps an event that something waits for.
