@@ -71,6 +71,8 @@ struct Inner {
     unconfirmed: BTreeMap<String, BTreeSet<(u8, u64)>>,
     /// Outputs that have nothing to send.
     waiting: BTreeSet<String>,
+    /// Outputs that begin with the newest.
+    out_of_turn: BTreeSet<String>,
     changed: BTreeMap<String, Arc<Notify>>,
 }
 
@@ -146,6 +148,21 @@ impl Mailbox {
         } else {
             inner.waiting.remove(output);
         }
+    }
+
+    /// Whether the output takes windows out of turn.
+    pub fn set_out_of_turn(&self, output: &str, out_of_turn: bool) {
+        let mut inner = self.lock();
+        if out_of_turn {
+            inner.out_of_turn.insert(output.to_owned());
+        } else {
+            inner.out_of_turn.remove(output);
+        }
+    }
+
+    /// The outputs that take windows out of turn.
+    pub fn out_of_turn(&self) -> BTreeSet<String> {
+        self.lock().out_of_turn.clone()
     }
 
     /// An operator's order; the answer comes when it is on disk.

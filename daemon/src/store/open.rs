@@ -62,6 +62,8 @@ pub struct Store {
     pub(super) swapped: BTreeSet<Place>,
     /// Where the merging of what waits goes on.
     pub(super) hand: Hand,
+    /// See [`Store::set_out_of_turn`].
+    pub(super) out_of_turn: BTreeSet<String>,
     /// See [`Store::fit`].
     pub(super) room: Room,
 }
@@ -117,6 +119,7 @@ impl Store {
             definitions: Definitions::default(),
             swapped: BTreeSet::new(),
             hand: Hand::default(),
+            out_of_turn: BTreeSet::new(),
             room: Room::default(),
         };
         if mutant::active(Mutant::ReplayUnderNewPlan) {

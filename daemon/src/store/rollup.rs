@@ -3,7 +3,8 @@
 //!
 //! A *hand* goes over the closed windows from the oldest to the newest and merges, within each group, what waits in one slot
 //! ([`tidegate_pipeline::rollup`]). When it has come to the end, the width doubles and it begins anew. So all that waits is about
-//! equally coarse, and no coarser than it must be. Where the hand is need not be written down: after a restart it finds
+//! equally coarse, and no coarser than it must be. What waits for an output that begins with the newest merges only without a gap:
+//! there, what lies in between may have been sent. Where the hand is need not be written down: after a restart it finds
 //! nothing to merge until it comes to where it was.
 
 use super::clearing::{Clearing, LOOK_MAX, read_rows};
@@ -11,10 +12,10 @@ use super::closed::{ClosedTable, Place, window};
 use super::schema::{ALLOWED, CLOSED, ClosedRow, OUTBOX, Reference, SILENT};
 use super::{Doing, Store, StoreError};
 use redb::ReadableTable;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidegate_pipeline::event::ClosedKey;
 use tidegate_pipeline::rollup::{Part, Role};
-use tidegate_pipeline::time::Span;
+use tidegate_pipeline::time::{Span, Time};
 
 /// Transactions without a merge before the writer turns to other things.
 const LOOKS_MAX: usize = 10;
@@ -52,6 +53,8 @@ struct Look<'w> {
     hand: Hand,
     /// By group: the slot, and what waits in it.
     open: BTreeMap<u32, (i64, Vec<Waits>)>,
+    /// Numbers of the outputs that take windows out of turn.
+    out_of_turn: BTreeSet<u16>,
 }
 
 /// A window that waits.
@@ -61,7 +64,19 @@ struct Waits {
     places: Vec<Place>,
 }
 
+impl Waits {
+    /// Whether it may merge with one that ends there, whatever lies in between.
+    fn follows(&self, end: Time, out_of_turn: &BTreeSet<u16>) -> bool {
+        self.part.kept.start <= end || !self.places.iter().any(|place| out_of_turn.contains(&place.0))
+    }
+}
+
 impl Store {
+    /// Which outputs take windows out of turn: of those that wait for one of them, only neighbours merge.
+    pub fn set_out_of_turn(&mut self, outputs: BTreeSet<String>) {
+        self.out_of_turn = outputs;
+    }
+
     /// Merges what waits in at most so many transactions that find nothing, until `bytes` are free or one has merged something.
     ///
     /// # Errors
@@ -82,7 +97,10 @@ impl Store {
         write.set_two_phase_commit(false);
         let before = self.closed_bytes;
         let hand = std::mem::take(&mut self.hand);
-        let mut look = Look { clearing: Clearing::new(&write, self.queues()), hand, open: BTreeMap::new() };
+        let names = self.out_of_turn.iter().filter_map(|name| self.outputs.get(name));
+        let out_of_turn = names.map(|row| row.number).collect();
+        let clearing = Clearing::new(&write, self.queues());
+        let mut look = Look { clearing, hand, open: BTreeMap::new(), out_of_turn };
         let spent = look.go_on(bytes)?;
         let Look { clearing: Clearing { queues, events, .. }, hand, .. } = look;
         if events > 0 {
@@ -168,20 +186,25 @@ impl Look<'_> {
         slot: i64,
         waits: Waits,
     ) -> Result<bool, StoreError> {
+        let last = |parts: &[Waits]| parts.last().map(|waits| waits.part.key.end);
         if let Some((open, parts)) = self.open.get_mut(&group)
             && *open == slot
+            && last(parts).is_some_and(|end| waits.follows(end, &self.out_of_turn))
         {
             parts.push(waits);
             return Ok(true);
         }
         let known = self.hand.slots.get(&group).copied();
-        if known.is_some() || self.open.contains_key(&group) {
+        let before =
+            self.open.get(&group).and_then(|(_, parts)| last(parts)).or(known.map(|(_, key)| key.end));
+        let follows = before.is_some_and(|end| waits.follows(end, &self.out_of_turn));
+        if follows {
             // Two slots of one group are one at twice the width.
             self.widen(Span(self.hand.width.0.saturating_mul(2)));
         }
         self.leave(table, group)?;
         let mut parts = Vec::new();
-        if let Some((_, before)) = known.filter(|(before, _)| *before == slot) {
+        if let Some((_, before)) = known.filter(|(before, _)| follows && *before == slot) {
             parts.extend(self.again(table, before)?);
         }
         let others = !parts.is_empty();

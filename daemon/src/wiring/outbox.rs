@@ -86,6 +86,7 @@ impl Outbox for StoreOutbox {
         // Whoever finds nothing will send the next event as soon as it is there.
         let idle = ask.of == Of::Everything && waiting.is_empty() && ask.except.is_empty();
         self.mailbox.set_waiting(&self.name, idle);
+        self.mailbox.set_out_of_turn(&self.name, ask.newest_after.is_some());
         let queued = waiting.into_iter().map(|row| Queued {
             position: Position { priority: row.priority, sequence: row.sequence },
             id: row.id,

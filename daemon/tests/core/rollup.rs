@@ -98,6 +98,23 @@ fn the_oldest_merge_first_and_the_order_stays() {
     assert!(rig.store.roll_up(1).unwrap().spent);
 }
 
+#[test]
+fn across_a_gap_only_where_windows_go_in_turn() {
+    let made = |out_of_turn: &[&str]| {
+        let mut rig = Rig::new(plan());
+        for (number, minute) in [0, 1, 4, 5].into_iter().enumerate() {
+            send(&mut rig, 60 * minute, 0, 60 * minute, number as u64 + 1);
+        }
+        rig.tick(600);
+        rig.store.set_out_of_turn(idle(out_of_turn));
+        while rig.roll_up(u64::MAX) > 0 {}
+        let ids = rig.all().into_iter().map(|event| event.id.replace("minute/t/d0/2026-11-22T", ""));
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(made(&["other"]), ["10:00:00Z/360s/r0"]);
+    assert_eq!(made(&["out"]), ["10:00:00Z/120s/r0", "10:04:00Z/120s/r0"], "it may have been sent");
+}
+
 /// The same where the newest is sent first, so that no cursor tells what may be under way.
 #[test]
 fn what_was_allowed_out_of_turn_and_merged_meanwhile() {

@@ -84,6 +84,9 @@ impl Heart {
         let (used, max) = (self.used(), self.parts.bytes_max);
         let bound = if self.room.shedding { LOW } else { HIGH };
         let scarce = used >= max / 16 * bound;
+        if scarce || self.room.thin {
+            self.parts.store.set_out_of_turn(self.parts.mailbox.out_of_turn());
+        }
         if scarce && let Err(error) = self.press(now) {
             return self.refused(&error, None, now);
         }
