@@ -1,11 +1,8 @@
 //! Closed windows and the queues of the outputs that refer to them.
 
-use super::commit::{Fate, Settlement};
 use super::definitions::Definitions;
 use super::row::{pack_value, unpack_value};
-use super::schema::{
-    ALLOWED, CLOSED, ClosedRow, LETTERS, Letter, LetterCounts, MOVED, OUTBOX, OutputRow, Reference,
-};
+use super::schema::{ALLOWED, CLOSED, ClosedRow, MOVED, OUTBOX, OutputRow, Reference};
 use super::{Doing, StoreError};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,11 +49,14 @@ pub(super) struct Queues {
 impl Queues {
     /// The row of the output, made if it is new.
     pub(super) fn output(&mut self, name: &str) -> &mut OutputRow {
-        self.changed.insert(name.to_owned());
-        let next = self.outputs.values().map(|row| row.number + 1).max().unwrap_or(0);
-        self.outputs
-            .entry(name.to_owned())
-            .or_insert_with(|| OutputRow { number: next, ..OutputRow::default() })
+        if !self.changed.contains(name) {
+            self.changed.insert(name.to_owned());
+        }
+        if !self.outputs.contains_key(name) {
+            let number = self.outputs.values().map(|row| row.number + 1).max().unwrap_or(0);
+            self.outputs.insert(name.to_owned(), OutputRow { number, ..OutputRow::default() });
+        }
+        self.outputs.entry(name.to_owned()).or_default()
     }
 
     /// The output whose queue this place is in.
@@ -184,82 +184,9 @@ impl Queues {
                 self.output(&name).counts.superseded += 1;
             }
         }
-        self.closed_bytes -= forget(write, table, key)?.min(self.closed_bytes);
+        let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
+        self.closed_bytes -= forget(&outbox, table, key)?.min(self.closed_bytes);
         Ok(())
-    }
-
-    /// Takes a settled event out of the outbox. One that is not there any more was superseded or settled before.
-    pub(super) fn settle(
-        &mut self,
-        write: &WriteTransaction,
-        settlement: &Settlement,
-        letters: &mut LetterCounts,
-        at: Time,
-    ) -> Result<(), StoreError> {
-        let Some(row) = self.outputs.get(&settlement.output) else { return Ok(()) };
-        let place = (row.number, settlement.priority, settlement.sequence);
-        if self.swapped.contains(&place) {
-            // It was merged while it was under way: what stands here now was not sent yet.
-            if id_at(write, place)?.is_some_and(|id| id != settlement.id) {
-                return Ok(());
-            }
-            self.swapped.remove(&place);
-        }
-        let removed = {
-            let mut outbox = write.open_table(OUTBOX).doing("confirm an event")?;
-            outbox.remove(place).doing("confirm an event")?.map(|row| Reference::of(row.value()))
-        };
-        let Some(reference) = removed else { return Ok(()) };
-        match &settlement.fate {
-            Fate::Delivered => {
-                self.output(&settlement.output).counts.delivered += 1;
-                if let Reference::Letter(number) = reference {
-                    super::letters::remove(write, number, letters)?;
-                }
-            }
-            Fate::Refused(why) => {
-                self.output(&settlement.output).counts.refused += 1;
-                self.refuse(write, settlement, reference, why, letters, at)?;
-            }
-        }
-        if let Reference::Closed(key) = reference
-            && key.end <= self.forgotten
-        {
-            let mut table = write.open_table(CLOSED).doing("forget a window")?;
-            self.closed_bytes -= forget(write, &mut table, (key.end.0, key.group))?.min(self.closed_bytes);
-        }
-        if let Reference::Event(number) = reference {
-            self.release(write, number)?;
-        }
-        Ok(())
-    }
-
-    /// Makes a refused event a dead letter.
-    fn refuse(
-        &mut self,
-        write: &WriteTransaction,
-        settlement: &Settlement,
-        reference: Reference,
-        why: &str,
-        letters: &mut LetterCounts,
-        at: Time,
-    ) -> Result<(), StoreError> {
-        let (number, event) = match reference {
-            Reference::Letter(number) => (number, read_letter_event(write, number)?),
-            Reference::Closed(key) => (super::letters::take_number(letters), read_event(write, key)?),
-            Reference::Event(number) => {
-                (super::letters::take_number(letters), super::events::read(write, number)?)
-            }
-        };
-        let letter = Letter::Event {
-            output: settlement.output.clone(),
-            id: settlement.id.clone(),
-            event: event.unwrap_or_default(),
-            why: why.to_owned(),
-            at,
-            queued: false,
-        };
-        super::letters::insert(write, number, &letter, letters, self)
     }
 
     /// A refused event that waits again has lost its bytes to newer dead letters: it is dropped.
@@ -350,12 +277,6 @@ impl Queues {
     }
 }
 
-fn read_event(write: &WriteTransaction, key: ClosedKey) -> Result<Option<Vec<u8>>, StoreError> {
-    let table = write.open_table(CLOSED).doing("read a window")?;
-    let row = table.get((key.end.0, key.group)).doing("read a window")?;
-    Ok(row.map(|row| window(row.value())).transpose()?.map(|row| row.event))
-}
-
 /// The window in a row.
 pub(super) fn window(row: &[u8]) -> Result<ClosedRow, StoreError> {
     unpack_value(row, "closed window")
@@ -384,37 +305,20 @@ pub(super) fn all_allowed(
     Ok(places)
 }
 
-/// The id of the window that is queued at `place`.
-fn id_at(write: &WriteTransaction, place: Place) -> Result<Option<String>, StoreError> {
-    let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
-    let reference = outbox.get(place).doing("read the outbox")?.map(|row| Reference::of(row.value()));
-    let Some(Reference::Closed(key)) = reference else { return Ok(None) };
-    let table = write.open_table(CLOSED).doing("read a window")?;
-    let row = table.get((key.end.0, key.group)).doing("read a window")?;
-    Ok(row.map(|row| window(row.value())).transpose()?.map(|row| row.id))
-}
-
-fn read_letter_event(write: &WriteTransaction, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
-    let table = write.open_table(LETTERS).doing("read a dead letter")?;
-    let row = table.get(number).doing("read a dead letter")?;
-    let letter = row.map(|row| unpack_value::<Letter>(row.value(), "dead letter")).transpose()?;
-    Ok(letter.and_then(|letter| match letter {
-        Letter::Event { event, .. } => Some(event),
-        Letter::Message(_) => None,
-    }))
-}
-
 /// Of closed windows, open for writing.
 pub(super) type ClosedTable<'t> = redb::Table<'t, (i64, u32), &'static [u8]>;
 
 /// Removes a window that can't be amended any more, if nothing waits for it: its bytes.
-fn forget(write: &WriteTransaction, table: &mut ClosedTable<'_>, key: (i64, u32)) -> Result<u64, StoreError> {
+pub(super) fn forget(
+    outbox: &impl ReadableTable<Place, (i64, u64)>,
+    table: &mut ClosedTable<'_>,
+    key: (i64, u32),
+) -> Result<u64, StoreError> {
     let Some(row) = table.get(key).doing("forget a window")?.map(|row| row.value().to_vec()) else {
         return Ok(0);
     };
     let bytes = row.len() as u64;
     let reference = Reference::Closed(ClosedKey { end: Time(key.0), group: key.1 });
-    let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
     for place in window(&row)?.queued {
         let waits = outbox.get(place).doing("read the outbox")?;
         if waits.is_some_and(|row| Reference::of(row.value()) == reference) {
@@ -445,10 +349,12 @@ pub(super) fn collect(
     for item in table.range::<(i64, u32)>(range).doing("forget windows")?.take(COLLECT_MAX) {
         keys.push(item.doing("forget windows")?.0.value());
     }
+    let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
     let mut freed = 0;
     for key in &keys {
-        freed += forget(write, &mut table, *key)?;
+        freed += forget(&outbox, &mut table, *key)?;
     }
+    drop(outbox);
     let mut moved = write.open_table(MOVED).doing("forget windows")?;
     let gone = |_, _| {
         freed += MOVED_ROW_BYTES;

@@ -113,9 +113,7 @@ impl Store {
             queues.forgotten = queues.forgotten.max(forgotten);
         }
         // What an output has taken is settled before a later revision could supersede it.
-        for settlement in &commit.settled {
-            queues.settle(&write, settlement, &mut letters, commit.at)?;
-        }
+        queues.settle(&write, &commit.settled, &mut letters, commit.at)?;
         for alert in &commit.changes.alerts {
             queues.send(&write, alert, super::closed::ALERT, &commit.outputs, &commit.waiting)?;
         }

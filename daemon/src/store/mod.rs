@@ -23,6 +23,7 @@ mod room;
 mod row;
 mod salvage;
 mod schema;
+mod settle;
 mod shared;
 mod waiting;
 
