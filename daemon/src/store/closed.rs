@@ -282,19 +282,20 @@ pub(super) fn window(row: &[u8]) -> Result<ClosedRow, StoreError> {
     unpack_value(row, "closed window")
 }
 
-/// Where something stands that may be under way. After a failed commit nobody knows whether it was merged meanwhile.
+/// Where something stands that may be under way. After a failed commit nobody knows whether it was merged meanwhile. In the queues of
+/// outputs that go `out_of_turn` each row says whether it is one.
 pub(super) fn all_allowed(
     read: &ReadTransaction,
     outputs: &BTreeMap<String, OutputRow>,
+    out_of_turn: &BTreeSet<String>,
 ) -> Result<BTreeSet<Place>, StoreError> {
     let outbox = read.open_table(OUTBOX).doing("read the outbox")?;
     let mut places = BTreeSet::new();
-    for row in outputs.values() {
+    for (name, row) in outputs {
         for (priority, end) in (0u8..).zip(row.attempted) {
-            for item in outbox
-                .range((row.number, priority, 0)..=(row.number, priority, u64::MAX))
-                .doing("read the outbox")?
-            {
+            let upto = if out_of_turn.contains(name) { u64::MAX } else { end };
+            let rows = (row.number, priority, 0)..(row.number, priority, upto);
+            for item in outbox.range(rows).doing("read the outbox")? {
                 let (place, reference) = item.doing("read the outbox")?;
                 if place.value().2 < end || reference.value().1 & ALLOWED != 0 {
                     places.insert(place.value());

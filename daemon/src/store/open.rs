@@ -219,7 +219,7 @@ impl Store {
             let (name, row) = item.doing("read the outputs")?;
             self.outputs.insert(name.value().to_owned(), unpack_value(row.value(), "output")?);
         }
-        self.swapped = closed::all_allowed(&read, &self.outputs)?;
+        self.swapped = closed::all_allowed(&read, &self.outputs, &self.out_of_turn)?;
         self.snapshot = None;
         self.next = self.checkpoint.journal + 1;
         self.journal_bytes = 0;

@@ -84,6 +84,7 @@ pub struct ClosedRow {
     /// CloudEvents id.
     pub id: String,
     /// The whole event.
+    #[serde(with = "serde_bytes")]
     pub event: Vec<u8>,
     /// Where it was queued when this revision was made: (output, priority, sequence).
     pub queued: Vec<(u16, u8, u64)>,
@@ -95,6 +96,7 @@ pub(super) struct EventRow {
     /// CloudEvents id.
     pub(super) id: String,
     /// The whole event.
+    #[serde(with = "serde_bytes")]
     pub(super) event: Vec<u8>,
     /// Where it was queued: (output, priority, sequence).
     pub(super) queued: Vec<(u16, u8, u64)>,
@@ -184,6 +186,7 @@ pub enum Letter {
         /// CloudEvents id.
         id: String,
         /// The whole event.
+        #[serde(with = "serde_bytes")]
         event: Vec<u8>,
         /// What the function said.
         why: String,

@@ -36,6 +36,11 @@ impl Recent {
         if self.last.len() == SEQUENCES_REMEMBERED {
             self.last.pop_front();
         }
+        if self.last.len() == self.last.capacity() {
+            // One that was read from a checkpoint would double past what it may ever hold.
+            let room = (2 * self.last.len()).clamp(8, SEQUENCES_REMEMBERED);
+            self.last.reserve_exact(room - self.last.len());
+        }
         self.last.push_back(key(sequence, hash));
         self.previous = Some(sequence);
         self.highest = self.highest.max(sequence);
@@ -77,6 +82,14 @@ mod tests {
         ] {
             assert_eq!(note(&mut recent, sequence, hash), expected, "({sequence}, {hash})");
         }
+    }
+
+    #[test]
+    fn takes_no_more_room_than_it_may_need() {
+        let mut recent = Recent { last: (0..1_000).map(|n| (n, 0)).collect(), ..Recent::default() };
+        recent.last.shrink_to_fit();
+        (1_000..5_000).for_each(|sequence| recent.insert(sequence, 0));
+        assert_eq!((recent.last.len(), recent.last.capacity()), (SEQUENCES_REMEMBERED, SEQUENCES_REMEMBERED));
     }
 
     #[test]

@@ -69,7 +69,8 @@ pub(super) fn drained(summaries: u64, compression: &str) -> Vec<Figure> {
          [outputs.function]\nurl = \"http://{outlet}/\"\nbatch = {{ events = {BATCH}, bytes = \"1MiB\" }}\ncompression = \"{compression}\"\n"
     ));
     let count = summaries.to_string();
-    let load = run("load", &["--address", &format!("127.0.0.1:{inlet}"), "--count", &count]);
+    let address = format!("127.0.0.1:{inlet}");
+    let load = run("load", &["--address", &address, "--count", &count, "--series", "200"]);
     wait_for_readings(&daemon, number(&load, "sent") as u64);
     // What taking them left in memory is not of interest here.
     daemon.terminate();
