@@ -307,6 +307,7 @@ aggregates = [\"count\", \"sum\", \"mean\", \"min\", \"max\", \"first\", \"last\
 [outputs.function]
 url = \"{url}\"
 timeout = \"5s\"
+concurrency = 3
 "
     )
 }
