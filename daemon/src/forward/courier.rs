@@ -390,7 +390,7 @@ fn settle(sent: &[Queued], failed: &BTreeMap<&str, &Failed>) -> Vec<Settled> {
 
 #[cfg(test)]
 #[path = "courier_tests.rs"]
-mod tests;
+pub(super) mod tests;
 
 #[cfg(test)]
 #[path = "courier_properties.rs"]

@@ -4,7 +4,7 @@ use crate::forward::outbox::{Ask, Of, Outbox};
 
 const RETRY: Retry = Retry { min: Duration::from_millis(200), max: Duration::from_secs(60) };
 
-pub(super) fn policy(events: usize) -> Policy {
+pub(in crate::forward) fn policy(events: usize) -> Policy {
     Policy {
         events,
         bytes: 1 << 20,

@@ -1,25 +1,13 @@
 use super::*;
 use crate::forward::answer::Failed;
 use crate::forward::courier::Change;
+use crate::forward::courier::tests::policy as one_lane;
 use crate::forward::memory::{Memory, event, series};
 use crate::forward::outbox::{Ask, Outbox};
-use crate::forward::receiver::Receiver;
-use crate::forward::retry::Retry;
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-const RETRY: Retry = Retry { min: Duration::from_millis(200), max: Duration::from_secs(60) };
 
 fn policy(events: usize, lanes: usize) -> Policy {
-    Policy {
-        events,
-        bytes: 1 << 20,
-        linger: Duration::ZERO,
-        retry: RETRY,
-        receiver: Receiver::Function,
-        lanes,
-        newest: false,
-    }
+    Policy { lanes, ..one_lane(events) }
 }
 
 /// An output without a driver: the test says when an attempt is answered, and how.
