@@ -29,6 +29,8 @@ pub enum Mutant {
     MergeReplacesNothing,
     /// Raw readings become an event, and that is not written down.
     RawNotInJournal,
+    /// Windows of one series are under way side by side.
+    SeriesInTwoLanes,
 }
 
 /// Whether this thread runs with that bug.

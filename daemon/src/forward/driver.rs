@@ -160,7 +160,9 @@ impl<O: Outbox, D: Destination + 'static> Driver<O, D> {
     where
         F: Future<Output = Attempt<D>> + Send + 'static,
     {
-        let hand = self.hands.pop().expect("no more attempts are under way than there are hands");
+        let Some(hand) = self.hands.pop() else {
+            unreachable!("no more attempts are under way than there are lanes, and hands");
+        };
         match hand.limit() {
             Some(limit) => self.report.pulse().does(what, limit + limits::WEDGED_AFTER),
             None => self.report.pulse().waits("waits for the file to take what it writes"),

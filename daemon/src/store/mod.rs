@@ -37,7 +37,7 @@ pub use rollup::Shed;
 pub use salvage::Report;
 pub use schema::{ClosedRow, Expenses, Letter, LetterCounts, OutputCounts, OutputRow};
 pub use shared::Shared;
-pub use waiting::{Part, Waiting, Wanted};
+pub use waiting::{Backwards, Part, Waiting, Wanted};
 
 use tidegate_pipeline::plan::Plan;
 

@@ -51,6 +51,15 @@ impl Wanted<'_> {
     }
 }
 
+/// What waits, from the newest on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backwards {
+    /// The next events, none of which is older than what is locked.
+    pub found: Vec<Waiting>,
+    /// Priorities and sequences of some that must be allowed first ([`super::Commit::allow`]).
+    pub locked: Vec<(u8, u64)>,
+}
+
 /// A part of an outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -96,17 +105,11 @@ impl Shared {
     }
 
     /// The next events of `output` where the newest goes first: alerts in their order, what stands at `before`, and the
-    /// others from the newest on. Also the places of some that must be allowed first ([`super::Commit::allow`]); nothing that is
-    /// older than these is given.
+    /// others from the newest on.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn newest(
-        &self,
-        output: &str,
-        wanted: &Wanted<'_>,
-        before: &[u64],
-    ) -> Result<(Vec<Waiting>, Vec<(u8, u64)>), StoreError> {
+    pub fn newest(&self, output: &str, wanted: &Wanted<'_>, before: &[u64]) -> Result<Backwards, StoreError> {
         self.read_newest(output, wanted, before).inspect_err(|error| self.met(error))
     }
 
@@ -115,8 +118,8 @@ impl Shared {
         output: &str,
         wanted: &Wanted<'_>,
         before: &[u64],
-    ) -> Result<(Vec<Waiting>, Vec<(u8, u64)>), StoreError> {
-        let Some(mut look) = self.look(output, wanted)? else { return Ok(<_>::default()) };
+    ) -> Result<Backwards, StoreError> {
+        let Some(mut look) = self.look(output, wanted)? else { return Ok(Backwards::default()) };
         let mut locked = Vec::new();
         if look.oldest(ALERT)?.is_continue()
             && wanted.part != Part::Alerts
@@ -124,7 +127,7 @@ impl Shared {
         {
             locked = look.backwards(before)?;
         }
-        Ok((look.found, locked))
+        Ok(Backwards { found: look.found, locked })
     }
 
     fn look<'a>(&'a self, output: &str, wanted: &'a Wanted<'a>) -> Result<Option<Look<'a>>, StoreError> {
@@ -152,7 +155,10 @@ impl Shared {
         Ok(match (part, reference) {
             (Part::All | Part::Alerts, _) => true,
             (Part::Share { number, of }, Reference::Closed(key)) => {
-                self.share(key.group, read)? as usize % of == number
+                let next_to_next = mutant::active(Mutant::SeriesInTwoLanes);
+                let share =
+                    if next_to_next { (key.end.0 / 60_000_000) as u32 } else { self.share(key.group, read)? };
+                share as usize % of == number
             }
             (Part::Share { number, .. }, Reference::Letter(_) | Reference::Event(_)) => number == 0,
         })

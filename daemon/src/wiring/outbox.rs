@@ -3,7 +3,7 @@
 use crate::forward::budget::Spent;
 use crate::forward::outbox::{Ask, Of, Outbox, Outcome, Position, Queued, Settled};
 use crate::ingest::mailbox::Mailbox;
-use crate::store::{Fate, Part, Settlement, Shared, StoreError, Waiting, Wanted};
+use crate::store::{Backwards, Fate, Part, Settlement, Shared, StoreError, Waiting, Wanted};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,7 +32,7 @@ impl StoreOutbox {
     fn newest(&self, wanted: &Wanted<'_>, first: &BTreeSet<Position>) -> Result<Vec<Waiting>, StoreError> {
         let summaries = first.iter().filter(|position| position.priority != Position::ALERT);
         let before: Vec<u64> = summaries.map(|position| position.sequence).collect();
-        let (found, locked) = self.store.newest(&self.name, wanted, &before)?;
+        let Backwards { found, locked } = self.store.newest(&self.name, wanted, &before)?;
         if !locked.is_empty() {
             self.mailbox.want_these(&self.name, locked);
         }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tidegate::forward::outbox::{Ask, Lane, Of, Outbox};
 use tidegate::ingest::intake::Intake;
 use tidegate::ingest::mailbox::Mailbox;
-use tidegate::store::{Commit, Fate, Letter, LetterRequest, OutputCounts, Part, Settlement, Waiting, Wanted};
+use tidegate::store::{
+    Backwards, Commit, Fate, Letter, LetterRequest, OutputCounts, Part, Settlement, Waiting, Wanted,
+};
 use tidegate::wiring::outbox::StoreOutbox;
 use tidegate_pipeline::event::ClosedKey;
 
@@ -118,7 +120,9 @@ fn newest(rig: &Rig, events: usize, before: &[u64]) -> (Vec<String>, Vec<(u8, u6
 }
 
 fn backwards(rig: &Rig, events: usize, before: &[u64]) -> (Vec<Waiting>, Vec<(u8, u64)>) {
-    rig.store.shared().newest("out", &Wanted::first(events, usize::MAX), before).unwrap()
+    let wanted = Wanted::first(events, usize::MAX);
+    let Backwards { found, locked } = rig.store.shared().newest("out", &wanted, before).unwrap();
+    (found, locked)
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn what_was_allowed_out_of_turn_and_merged_meanwhile() {
     };
     rig.with(240, allow);
     let look = |rig: &Rig, before: &[u64]| {
-        rig.store.shared().newest("out", &Wanted::first(9, usize::MAX), before).unwrap().0
+        rig.store.shared().newest("out", &Wanted::first(9, usize::MAX), before).unwrap().found
     };
     let under_way = look(&rig, &[0]);
     assert_eq!(under_way.len(), 2);

@@ -6,19 +6,20 @@ use tidegate_pipeline::mutant::Mutant;
 use tidegate_tests::sim;
 
 /// A bug and the seed that catches it.
-const CAUGHT: [(Mutant, u64); 12] = [
-    (Mutant::AcknowledgeBeforeCommit, 0),
-    (Mutant::NoFence, 39),
+const CAUGHT: [(Mutant, u64); 13] = [
+    (Mutant::AcknowledgeBeforeCommit, 2),
+    (Mutant::NoFence, 150),
     (Mutant::MarkNotInJournal, 13),
     (Mutant::ConfirmBeforeAnswer, 1),
     (Mutant::SendBeforeAttempted, 406),
-    (Mutant::ReplayUnderNewPlan, 18),
+    (Mutant::ReplayUnderNewPlan, 46),
     (Mutant::OutlierMovesWatermark, 3),
-    (Mutant::RetryWithoutLooking, 4),
+    (Mutant::RetryWithoutLooking, 40),
     (Mutant::CheckpointCutsTooMuch, 2),
     (Mutant::MergeLosesOne, 2),
     (Mutant::MergeReplacesNothing, 8),
     (Mutant::RawNotInJournal, 18),
+    (Mutant::SeriesInTwoLanes, 0),
 ];
 
 #[test]
