@@ -3,6 +3,7 @@
 //! postcard says nothing of the fields of a struct, so that a new one inside would make every older checkpoint unreadable.
 //! Behind the end one can be missing.
 
+use crate::devices::Devices;
 use crate::plan::{Plan, RawPlan};
 use crate::raw::Raw;
 use crate::state::State;
@@ -11,17 +12,24 @@ use crate::state::State;
 pub fn encode(plan: &Plan, state: &State) -> Vec<u8> {
     // Serialising to memory fails only for types that postcard cannot hold, and these have none.
     let bytes = postcard::to_stdvec(&(plan, state)).unwrap_or_default();
-    if plan.raw.is_empty() && state.raw == Raw::default() {
+    // All of them up to the last that there is.
+    let devices = state.devices != Devices::default();
+    if !devices && plan.raw.is_empty() && state.raw == Raw::default() {
         return bytes;
     }
-    postcard::to_extend(&(&plan.raw, &state.raw), bytes).unwrap_or_default()
+    let bytes = postcard::to_extend(&(&plan.raw, &state.raw), bytes).unwrap_or_default();
+    if devices { postcard::to_extend(&state.devices, bytes).unwrap_or_default() } else { bytes }
 }
 
 /// What [`encode`] wrote, or an older version; `None` where the bytes are damaged.
 pub fn decode(bytes: &[u8]) -> Option<(Plan, State)> {
     let ((mut plan, mut state), later) = postcard::take_from_bytes::<(Plan, State)>(bytes).ok()?;
     if !later.is_empty() {
-        (plan.raw, state.raw) = postcard::from_bytes::<(Vec<RawPlan>, Raw)>(later).ok()?;
+        let (raw, later) = postcard::take_from_bytes::<(Vec<RawPlan>, Raw)>(later).ok()?;
+        (plan.raw, state.raw) = raw;
+        if !later.is_empty() {
+            state.devices = postcard::from_bytes::<Devices>(later).ok()?;
+        }
     }
     Some((plan, state))
 }
@@ -29,9 +37,10 @@ pub fn decode(bytes: &[u8]) -> Option<(Plan, State)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::devices::{Change, Health};
     use crate::entry::{Event, Reading};
     use crate::time::{Span, Time};
-    use crate::verdict::Verdict;
+    use crate::verdict::{Reason, Verdict};
 
     /// Every store that was written since has these bytes: what comes later stands behind them.
     #[test]
@@ -61,5 +70,25 @@ mod tests {
         // In the journal it stands behind all that there was before.
         let event = postcard::to_stdvec(&Event::Raw { raw: 1, readings: 2 }).unwrap();
         assert_eq!(event, [14, 1, 2]);
+        // Behind that the devices, even where there is nothing raw.
+        let mut state = State::default();
+        state.devices.met(0);
+        state.devices.came(0, 7, 5);
+        state.devices.came(0, 7, 9);
+        let health = Health { dropped: Some(2), rssi_dbm: Some(-60), ..Health::default() };
+        let change = Change::Health { boot: 7, uptime: 4, health };
+        state.devices.note(0, change);
+        state.devices.decided(0, Verdict::Rejected(Reason::Range));
+        let bytes = encode(&Plan::default(), &state);
+        let later = bytes.strip_prefix(before.as_slice()).unwrap();
+        // No [raw.NAME], no raw events, no buffers.
+        assert_eq!(later[..3], [0, 0, 0]);
+        // One account with one boot: id, first, highest, floor, missing, before, told, elsewhere, health with its uptime.
+        assert_eq!(later[3..24], [1, 1, 7, 5, 9, 0, 8, 3, 2, 0, 1, 8, 0, 1, 2, 0, 1, 196, 0, 0, 0]);
+        // What ended (the 0 before, too), numbers, counted, duplicate, refused; known, evicted, totals.
+        assert_eq!(later[24..], [2, 0, 0, 1, 6, 1, 1, 0, 2, 3, 1]);
+        assert_eq!(decode(&bytes), Some((Plan::default(), state)));
+        let event = postcard::to_stdvec(&Event::Device { clock: 1, change }).unwrap();
+        assert_eq!(event, [15, 1, 0, 7, 8, 0, 1, 2, 0, 1, 196, 0]);
     }
 }

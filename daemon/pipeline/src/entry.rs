@@ -7,6 +7,7 @@ use crate::alert::Move;
 use crate::clock::{ClockState, Held};
 use crate::decode::sparkplug;
 use crate::dedupe::{CounterKind, Mark, content::Print};
+use crate::devices::Change;
 use crate::ticks::Tick;
 use crate::time::{Span, Time};
 use crate::verdict::Verdict;
@@ -139,6 +140,13 @@ pub enum Event {
         raw: u16,
         /// How many, from the first that waited on.
         readings: u32,
+    },
+    /// Something happened to a device that sends frames.
+    Device {
+        /// The number of its clock.
+        clock: u32,
+        /// What.
+        change: Change,
     },
 }
 

@@ -102,6 +102,10 @@ impl Pipeline {
     }
 
     pub(crate) fn forget_counter(&mut self, at: u32) {
+        if let Some(device) = self.device_of(at) {
+            self.state.devices.settle(device);
+        }
+        self.last_counter = None;
         let known = &mut self.state.counters[at as usize];
         self.counter_index.remove(known.name.as_str());
         known.name = String::new();

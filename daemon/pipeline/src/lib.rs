@@ -24,6 +24,7 @@ pub mod rejections;
 pub mod series;
 pub mod presence;
 pub mod ticks;
+pub mod devices;
 mod fold;
 mod take;
 pub mod window;

@@ -67,11 +67,12 @@ impl Pipeline {
             let name = format!("{stream}\u{1}{rest}");
             Some(KnownCounter { name, heard: heard(known.heard), ..known.clone() })
         });
-        let clocks = self.state.clocks.iter().filter_map(|known| {
+        let clocks = self.state.clocks.iter().zip(0..).filter_map(|(known, at)| {
             let (stream, rest) = known.name.split_once('\u{1}')?;
             let stream = streams.get(stream.parse::<usize>().ok()?).copied().flatten()?;
-            Some(KnownClock { name: format!("{stream}\u{1}{rest}"), ..known.clone() })
+            Some((at, KnownClock { name: format!("{stream}\u{1}{rest}"), ..known.clone() }))
         });
+        let (places, clocks): (Vec<u32>, Vec<_>) = clocks.unzip();
         let watches = self.state.watches.iter().filter(|watch| !watch.is_vacant()).filter_map(|watch| {
             let streams = watch.streams.iter().filter_map(|&at| streams[usize::from(at)]).collect();
             let alert = self.heir(watch.alert, &new)?;
@@ -88,7 +89,8 @@ impl Pipeline {
         let state = State {
             sources: known,
             watches: watches.collect(),
-            clocks: clocks.collect(),
+            clocks,
+            devices: self.state.devices.of(places.into_iter()),
             groups: groups.collect(),
             next_group: self.state.next_group,
             counters: counters.collect(),

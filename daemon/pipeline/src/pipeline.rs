@@ -71,6 +71,10 @@ pub struct Pipeline {
     pub(crate) zone: TimeZone,
     pub(crate) worst: Worst,
     pub(crate) last_session: Option<u32>,
+    /// The counter that was noted last, and the clock of the device that counts, where it sends frames.
+    pub(crate) last_counter: Option<(u32, Option<u32>)>,
+    /// The clock of the device whose part is at hand, where it sends frames.
+    pub(crate) device: Option<u32>,
     /// Where the part at hand came from, and when.
     pub(crate) heard: Heard,
     /// Where the look for what is idle goes on.
@@ -197,12 +201,16 @@ impl Pipeline {
             zone,
             worst: Worst::default(),
             last_session: None,
+            last_counter: None,
+            device: None,
             heard: Heard::default(),
             sweep: 0,
             taken: Vec::new(),
         };
         pipeline.state.sources.resize_with(pipeline.plan.sources.len(), SourceState::default);
         pipeline.state.raw.buffers.resize_with(pipeline.plan.raw.len(), Buffer::default);
+        let clocks = pipeline.state.clocks.len();
+        pipeline.state.devices.reach(clocks);
         pipeline.index();
         pipeline
     }
@@ -317,6 +325,9 @@ impl Pipeline {
             rejections.add(reason);
             self.worst.note(reading.series, rejections);
         }
+        if let Some(device) = self.device {
+            self.state.devices.decided(device, reading.verdict);
+        }
         self.record(reading, arrival);
         self.wait_raw(reading, arrival);
         crate::fold::fold(self, reading, value, gap, arrival);
@@ -371,12 +382,14 @@ impl Pipeline {
             }
             Event::Account { verdict, count } => self.state.ledger.add(*verdict, *count),
             Event::Raw { raw, readings } => self.state.raw.cut(*raw, *readings),
+            Event::Device { clock, change } => self.state.devices.note(*clock, *change),
         }
     }
 
     /// Notes fingerprint and sequence number; says how many numbers were skipped before it.
     pub(crate) fn note_part(&mut self, part: &Part) -> u32 {
         self.heard = Heard::default();
+        self.device = None;
         if let Some(known) = self.state.sessions.get_mut(part.session as usize) {
             known.heard = part.arrival;
             if let Some((print, cancelled)) = part.print {
@@ -388,10 +401,16 @@ impl Pipeline {
             }
         }
         let Some(mark) = &part.mark else { return 0 };
+        self.device = mark.boot.and_then(|_| self.device_of(mark.counter));
         let Some(known) = self.state.counters.get_mut(mark.counter as usize) else { return 0 };
         known.heard = self.heard;
         match known.counter.note(mark) {
-            crate::dedupe::Seen::New { gap } => gap,
+            crate::dedupe::Seen::New { gap } => {
+                if let (Some(device), Some(boot)) = (self.device, mark.boot) {
+                    self.state.devices.came(device, boot, mark.sequence);
+                }
+                gap
+            }
             _ => 0,
         }
     }

@@ -60,6 +60,7 @@ impl Pipeline {
 
     pub(crate) fn add_counter(&mut self, name: &str, kind: CounterKind) {
         self.counter_index.insert(name.into(), self.next_counter());
+        self.last_counter = None;
         let counter = Counter::new(kind);
         let known = KnownCounter { name: name.to_owned(), heard: Heard::default(), counter };
         match self.state.vacant_counters.pop() {
@@ -241,6 +242,8 @@ impl Pipeline {
             None => self.state.clocks.push(known),
         }
         self.clock_index.insert(name.into(), slot);
+        self.state.devices.met(slot);
+        self.last_counter = None;
     }
 
     /// Rebuilds what is derived from the state.

@@ -4,6 +4,7 @@ use crate::alert::{Recorder, Watch};
 use crate::clock::{ClockState, Hold};
 use crate::decode::sparkplug::Births;
 use crate::dedupe::{Counter, content::Session};
+use crate::devices::Devices;
 use crate::ledger::Ledger;
 use crate::presence::Presence;
 use crate::raw::Raw;
@@ -58,6 +59,9 @@ pub struct State {
     /// Raw readings that are in no event yet. A checkpoint keeps it behind the rest: see [`crate::checkpoint`].
     #[serde(skip)]
     pub raw: Raw,
+    /// What became of the readings of devices. Behind that.
+    #[serde(skip)]
+    pub devices: Devices,
 }
 
 /// What is remembered of a source.

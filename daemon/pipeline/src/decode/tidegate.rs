@@ -5,8 +5,9 @@ use super::found::{Own, Sent};
 use super::shape::Shape;
 use super::walk::{put, with_digits};
 use super::{DecodeError, Found, Scalar};
+use crate::devices::Health;
 use crate::time::Span;
-use tidegate_wire::Frame;
+use tidegate_wire::{Frame, Status};
 
 pub(super) fn decode(shape: &Shape, payload: &[u8], found: &mut Found<'_>) -> Result<(), DecodeError> {
     let frame = Frame::parse(payload)
@@ -16,6 +17,7 @@ pub(super) fn decode(shape: &Shape, payload: &[u8], found: &mut Found<'_>) -> Re
         boot: frame.head.boot.into(),
         uptime: uptime(frame.sent()),
         resolution: Span((1_000_000 / i64::from(frame.head.hz)).max(1)),
+        health: frame.status.map(health),
     });
     let last = frame.len() - 1;
     for (at, reading) in frame.readings().enumerate() {
@@ -31,6 +33,11 @@ pub(super) fn decode(shape: &Shape, payload: &[u8], found: &mut Found<'_>) -> Re
     Ok(())
 }
 
+/// Field by field: what another version of frames adds has to be thought of here.
+fn health(Status { queued, dropped, resets, rssi_dbm, battery_mv }: Status) -> Health {
+    Health { queued, dropped, resets, rssi_dbm, battery_mv }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::sparkplug::Births;
@@ -38,7 +45,7 @@ mod tests {
     use super::*;
     use crate::decode::Input;
     use crate::plan::Format;
-    use tidegate_wire::{Channel, Encoder, Head, Status};
+    use tidegate_wire::{Channel, Encoder, Head};
 
     fn frame(readings: &[(u16, i8, u64, i64)], status: Option<Status>) -> Vec<u8> {
         let mut buffer = [0; 512];
@@ -93,6 +100,7 @@ mod tests {
         let own: Vec<_> = found.records(&shape).map(|record| record.numbered().unwrap()).collect();
         let own: Vec<_> = own.iter().map(|own| (own.sequence, own.uptime)).collect();
         assert_eq!(own, [(100, 5_000_000), (101, 5_000_000), (102, 6_000_000)]);
-        assert_eq!(found.sent, Some(Sent { boot: 7, uptime: 9_000_000, resolution: Span::from_millis(1) }));
+        let sent = Sent { boot: 7, uptime: 9_000_000, resolution: Span::from_millis(1), health: None };
+        assert_eq!(found.sent, Some(sent));
     }
 }

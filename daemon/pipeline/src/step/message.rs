@@ -80,6 +80,18 @@ impl Step<'_> {
         detail: &str,
         keep: bool,
     ) {
+        self.unread_as(origin, stream, reason, detail, keep);
+    }
+
+    /// The same, and what was decided.
+    fn unread_as(
+        &mut self,
+        origin: &Origin<'_>,
+        stream: Option<u16>,
+        reason: Reason,
+        detail: &str,
+        keep: bool,
+    ) -> Verdict {
         let verdict = if origin.cancelled {
             Verdict::Duplicate
         } else if keep {
@@ -103,6 +115,7 @@ impl Step<'_> {
                 detail: detail.to_owned(),
             });
         }
+        verdict
     }
 
     /// Keeps the message's bytes if it may: the verdict for its readings.
@@ -157,7 +170,9 @@ impl Step<'_> {
             }
             Err(DecodeError::NoReading(reason)) => self.unread(origin, Some(part.stream), reason, "", false),
             Err(error) => {
-                self.unread(origin, Some(part.stream), Reason::Malformed, &error.to_string(), true);
+                let (stream, detail) = (Some(part.stream), error.to_string());
+                let verdict = self.unread_as(origin, stream, Reason::Malformed, &detail, true);
+                self.unread_of_device(origin, part, verdict);
             }
         }
         // The fingerprint goes into one part of the message only; whether it was cancelled concerns them all.

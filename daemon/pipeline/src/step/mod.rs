@@ -7,6 +7,7 @@ mod capture;
 mod clock;
 mod close;
 mod derive;
+mod device;
 mod message;
 mod number;
 mod raw;

@@ -55,7 +55,10 @@ impl Step<'_> {
                     self.core.note_reading(&reading, value.unwrap_or(f64::NAN), gap, arrival);
                     self.core.cleaned.extend(value.map(|value| (series, value)));
                 }
-                Err(_) => self.event(Event::Account { verdict, count: 1 }),
+                Err(_) => {
+                    self.event(Event::Account { verdict, count: 1 });
+                    self.decided_without_series(verdict);
+                }
             }
             self.trace_reading(origin, part, &candidate, context, (raw, value), verdict);
         }

@@ -86,6 +86,7 @@ impl Step<'_> {
             origin.print = None;
             self.derive(origin, part, stream, &context);
         }
+        self.tell_health(told, found);
         part.metric = metric;
         part.tags = from_topic;
         self.core.tags = tags;
@@ -118,7 +119,7 @@ impl Step<'_> {
 }
 
 /// Replayed by the broker at subscription, and not to be counted.
-fn is_unwanted(origin: &Origin<'_>, stream: &StreamPlan) -> bool {
+pub(super) fn is_unwanted(origin: &Origin<'_>, stream: &StreamPlan) -> bool {
     origin.message.retained && stream.retained != Retained::Count
 }
 

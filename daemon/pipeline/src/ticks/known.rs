@@ -3,9 +3,9 @@
 use super::Estimate;
 use crate::pipeline::Pipeline;
 
-/// A device, and how its clock stands to ours.
+/// A device that says its uptime, and how its clock stands to ours.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Device {
+pub struct Sender {
     /// The stream that it sends to.
     pub stream: String,
     /// Its topic, or its tags as `device=d1`.
@@ -16,18 +16,18 @@ pub struct Device {
 
 impl Pipeline {
     /// Devices whose uptime says the time, in the order in which they were met; `max` of them at most.
-    pub fn devices(&self, max: usize) -> Vec<Device> {
-        let device = |known: &crate::state::KnownClock| {
+    pub fn clocks(&self, max: usize) -> Vec<Sender> {
+        let sender = |known: &crate::state::KnownClock| {
             let (stream, sender) = shown(&known.name)?;
             let stream = self.plan.streams.get(stream)?.name.clone();
-            Some(Device { stream, sender, estimate: known.clock.estimate()? })
+            Some(Sender { stream, sender, estimate: known.clock.estimate()? })
         };
-        self.state.clocks.iter().filter_map(device).take(max).collect()
+        self.state.clocks.iter().filter_map(sender).take(max).collect()
     }
 }
 
 /// Index of the stream, and the sender in words: the other way round from [`crate::series::name`].
-fn shown(name: &str) -> Option<(usize, String)> {
+pub(crate) fn shown(name: &str) -> Option<(usize, String)> {
     let mut parts = name.split('\u{1}');
     let stream = parts.next()?.parse().ok()?;
     let topic = parts.nth(1)?;

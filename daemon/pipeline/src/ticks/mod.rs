@@ -21,7 +21,8 @@ mod simulation;
 
 use crate::limits::BOOTS_MAX;
 use crate::time::{Span, Time};
-pub use known::Device;
+pub(crate) use known::shown;
+pub use known::Sender;
 
 use envelope::Envelope;
 use fit::Drift;
@@ -93,6 +94,8 @@ pub struct Estimate {
     pub uncertainty: Span,
     /// When it was heard last.
     pub heard: Time,
+    /// Its uptime then, in microseconds.
+    pub uptime: i64,
 }
 
 impl Clock {
@@ -169,6 +172,7 @@ impl Clock {
             drift_ppm: boot.envelope.drift().slope * 1e6,
             uncertainty: self.uncertainty(boot.id, uptime)?,
             heard,
+            uptime,
         })
     }
 

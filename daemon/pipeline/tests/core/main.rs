@@ -8,6 +8,7 @@ mod cleaning;
 mod alerts;
 mod captures;
 mod clocks;
+mod devices;
 mod events;
 mod forgetting;
 mod kinds;

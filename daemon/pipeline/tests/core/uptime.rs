@@ -30,7 +30,7 @@ fn documents() -> Plan {
 }
 
 /// `f/{device}` with frames.
-fn frames() -> Plan {
+pub fn frames() -> Plan {
     with(|stream| {
         stream.topics = vec![TopicPattern::parse("f/{device}").unwrap()];
         stream.format = Format::Tidegate;
@@ -52,11 +52,11 @@ fn frame(boot: u32, from: u64, to: u64, sent: f64) -> Vec<u8> {
     frame.finish((sent * 1_000.0) as u64, (from % 2 == 1).then_some(&status)).unwrap().to_vec()
 }
 
-fn send(world: &mut World, secs: f64, topic: &str, payload: &[u8]) -> Vec<Trace> {
+pub fn send(world: &mut World, secs: f64, topic: &str, payload: &[u8]) -> Vec<Trace> {
     world.step(secs, |step| step.message(&Message { payload, ..message(secs, topic, "") }))
 }
 
-fn verdicts(traces: &[Trace]) -> Vec<String> {
+pub fn verdicts(traces: &[Trace]) -> Vec<String> {
     traces.iter().map(|trace| name(trace.verdict)).collect()
 }
 
@@ -65,7 +65,7 @@ fn times(traces: &[Trace]) -> Vec<f64> {
     traces.iter().map(|trace| (trace.time.unwrap().0 - at(0.0).0) as f64 / 1e6).collect()
 }
 
-fn replays(world: &World) {
+pub fn replays(world: &World) {
     let mut replayed = Pipeline::new(world.pipeline.plan().clone());
     for entry in &world.entries {
         let row = journal::encode(entry);

@@ -27,7 +27,7 @@ impl Heart {
         figures.windows.store(self.parts.pipeline.open_windows() as u64, Ordering::Relaxed);
         figures.publish_clocks(
             self.parts.pipeline.state().clocks.len(),
-            self.parts.pipeline.devices(CLOCKS_SHOWN_MAX),
+            self.parts.pipeline.clocks(CLOCKS_SHOWN_MAX),
         );
     }
 

@@ -8,6 +8,7 @@ pub(super) use self::record::keep_match;
 use super::sparkplug::Change;
 use super::{DecodeError, ROOT_NAME, Scalar, Shape};
 use crate::limits::{NAME_BYTES_MAX, READINGS_PER_MESSAGE_MAX};
+use crate::devices::Health;
 use crate::time::{Span, Time};
 use crate::verdict::Reason;
 
@@ -59,6 +60,8 @@ pub(crate) struct Sent {
     pub(crate) uptime: i64,
     /// How finely it counts.
     pub(crate) resolution: Span,
+    /// How it is, where it says.
+    pub(crate) health: Option<Health>,
 }
 
 /// What a format says of one record, where it numbers them.
