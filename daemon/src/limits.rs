@@ -63,6 +63,10 @@ pub const FILTERS_PER_PACKET_MAX: usize = 64;
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Devices whose clocks the status document shows; it says how many there are.
 pub const CLOCKS_SHOWN_MAX: usize = 100;
+/// Devices that send frames which the status document and the metrics show: those that lost the most.
+pub const DEVICES_SHOWN_MAX: usize = 100;
+/// How many of them the status page and `tidegate status` list.
+pub const DEVICES_LISTED_MAX: usize = 10;
 /// Connections of the status endpoint.
 pub const STATUS_CONNECTIONS_MAX: usize = 64;
 /// After this long a connection of the status endpoint is closed when its request is answered. A `tap` may stay.

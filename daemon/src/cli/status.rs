@@ -1,5 +1,7 @@
 //! `tidegate status`: how the running daemon is, in one screen or as JSON.
 
+mod devices;
+
 use super::DaemonArgs;
 use super::client::Client;
 use super::exit::Exit;
@@ -50,6 +52,7 @@ fn human(document: &Value) -> String {
     text.push_str(&table(&sources(&document["sources"])));
     text.push_str("\noutputs\n");
     text.push_str(&table(&outputs(&document["outputs"])));
+    devices::devices(&mut text, &document["devices"]);
     let (buffer, store) = (&document["buffer"], &document["store"]);
     let _ = write!(
         text,

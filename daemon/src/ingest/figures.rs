@@ -10,7 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tidegate_pipeline::alert::Active;
 use tidegate_pipeline::ledger::Ledger;
 use tidegate_pipeline::rejections::SeriesRejections;
-use tidegate_pipeline::ticks::Device;
+use tidegate_pipeline::devices::{Device, Totals};
+use tidegate_pipeline::ticks::Sender;
 
 /// What became of all readings: what the pipeline decided, and what became of dead letters afterwards. The two change
 /// together when a dead letter is retried, so they are published together.
@@ -33,6 +34,19 @@ pub struct Alerts {
     pub shown: Vec<Active>,
 }
 
+/// Devices that send frames of firmware.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeviceFigures {
+    /// How many.
+    pub known: u32,
+    /// How many made room for others.
+    pub evicted: u64,
+    /// What all of them lost.
+    pub totals: Totals,
+    /// Those that lost the most, at most [`crate::limits::DEVICES_SHOWN_MAX`], in the order in which they were met.
+    pub shown: Vec<Device>,
+}
+
 /// Published by the writer, read by anyone.
 #[derive(Debug, Default)]
 pub struct Figures {
@@ -52,7 +66,8 @@ pub struct Figures {
     /// More flash is written than the budget allows: 0 or 1.
     pub overspent: AtomicU64,
     /// Devices that say their uptime: how many, and the first of them.
-    clocks: Mutex<(usize, Vec<Device>)>,
+    clocks: Mutex<(usize, Vec<Sender>)>,
+    devices: Mutex<DeviceFigures>,
     pulse: Pulse,
 }
 
@@ -71,13 +86,22 @@ impl Figures {
     }
 
     /// Tells what is known of the clocks of devices.
-    pub(super) fn publish_clocks(&self, count: usize, devices: Vec<Device>) {
-        *self.clocks.lock().unwrap_or_else(PoisonError::into_inner) = (count, devices);
+    pub(super) fn publish_clocks(&self, count: usize, senders: Vec<Sender>) {
+        *self.clocks.lock().unwrap_or_else(PoisonError::into_inner) = (count, senders);
     }
 
     /// Devices that say their uptime: how many, and how the clocks of the first of them stand to ours.
-    pub fn clocks(&self) -> (usize, Vec<Device>) {
+    pub fn clocks(&self) -> (usize, Vec<Sender>) {
         self.clocks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Devices that send frames.
+    pub fn devices(&self) -> DeviceFigures {
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn publish_devices(&self, devices: DeviceFigures) {
+        *self.devices.lock().unwrap_or_else(PoisonError::into_inner) = devices;
     }
 
     /// The series with the most rejections, the most first.

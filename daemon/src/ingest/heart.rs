@@ -26,6 +26,7 @@ use crate::config::model::{Heartbeat, WhenFull};
 use crate::health::Health;
 use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, INTAKE_BYTES_MAX};
 use crate::store::{HistorySender, Store};
+use publish::Shown;
 use room::Room;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -100,6 +101,8 @@ pub struct Heart {
     trouble: Option<Trouble>,
     /// A plan that is not in force yet.
     plan: Option<NewPlan>,
+    /// Which devices are shown.
+    shown: Shown,
     /// What `backlog` and `listening` are numbered by.
     sources: Vec<String>,
     /// A transaction was written in this turn.
@@ -152,6 +155,7 @@ impl Heart {
             press: None,
             trouble: None,
             plan: None,
+            shown: Shown::default(),
             sources,
             committed: false,
         };

@@ -2,6 +2,8 @@
 //!
 //! Written out by hand: everything is a figure that exists already, and a registry would only keep a second copy.
 
+mod devices;
+
 use super::model::Document;
 use crate::ingest::figures::Account;
 use std::fmt::{Display, Write};
@@ -17,6 +19,7 @@ pub(super) fn exposition(document: &Document, account: &Account) -> String {
     readings(&mut text, document, account);
     outputs(&mut text, document);
     sources(&mut text, document);
+    devices::devices(&mut text, &document.devices);
     let flag = u64::from(document.store.flash_overspent);
     text.one("tidegate_commits_total", "counter", "Transactions.", document.store.commits);
     text.one(
@@ -195,6 +198,7 @@ mod tests {
         account.ledger.counted = 7;
         account.ledger.rejected.insert(Reason::Range, 2);
         let inputs = Inputs {
+            devices: crate::status::devices::example("field/\"d1\""),
             account: account.clone(),
             gateway: "a \"quoted\"\nname\\".into(),
             outputs: [("out".to_owned(), OutputSnapshot::default())].into(),
@@ -207,6 +211,10 @@ mod tests {
         has("tidegate_readings_total{term=\"rejected\",reason=\"range\"} 2");
         has("tidegate_output_events_total{output=\"out\",term=\"made\",reason=\"\"} 0");
         has("tidegate_series 0");
+        has("tidegate_devices_lost_readings{at=\"air\"} 9");
+        has("tidegate_device_lost_readings{stream=\"field\",sender=\"field/\\\"d1\\\"\",at=\"gateway\"} 7");
+        has("tidegate_device_battery_volts{stream=\"field\",sender=\"field/\\\"d1\\\"\"} 3.7");
+        assert!(!text.contains("tidegate_device_rssi_dbm{"), "what a device does not say");
         assert!(text.contains("gateway=\"a \\\"quoted\\\"\\nname\\\\\"} 1\n"), "{text}");
         let mut typed = Vec::new();
         for line in text.lines() {

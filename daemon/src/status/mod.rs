@@ -4,6 +4,7 @@
 //! given, [`model`] what it says, [`server`] how much of it anybody gets.
 
 pub mod model;
+pub mod devices;
 pub mod view;
 pub mod text;
 pub mod trace;

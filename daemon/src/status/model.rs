@@ -1,8 +1,9 @@
 //! The document of `status --json`, and how it is put together. Names are promised: add, never rename.
 
+use super::devices::DevicesEntry;
 use crate::forward::state::OutputSnapshot;
 use crate::health::Problem;
-use crate::ingest::figures::{Account, Alerts, ClockFigures};
+use crate::ingest::figures::{Account, Alerts, ClockFigures, DeviceFigures};
 use crate::mqtt::SourceSnapshot;
 use crate::report::{BufferEntry, ClockEntry, LedgerEntry, OutputAccount};
 use crate::store::OutputCounts;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate_pipeline::alert::Active;
 use tidegate_pipeline::rejections::SeriesRejections;
-use tidegate_pipeline::ticks::Device;
+use tidegate_pipeline::ticks::{Estimate, Sender};
 
 /// Everything that there is to say at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,6 +49,8 @@ pub struct Document {
     pub open_windows: u64,
     /// Clocks of devices that say their uptime.
     pub clocks: ClocksEntry,
+    /// Devices that send frames of firmware.
+    pub devices: DevicesEntry,
     /// The series with the most rejections, the most first.
     pub rejections: Vec<RejectionsEntry>,
 }
@@ -201,7 +204,9 @@ pub struct Inputs {
     /// Windows open.
     pub open_windows: u64,
     /// Clocks of devices that say their uptime: how many, and the first of them.
-    pub clocks: (usize, Vec<Device>),
+    pub clocks: (usize, Vec<Sender>),
+    /// Devices that send frames.
+    pub devices: DeviceFigures,
     /// The series with the most rejections.
     pub rejections: Vec<SeriesRejections>,
 }
@@ -226,6 +231,7 @@ pub fn assemble(inputs: Inputs) -> Document {
         series: inputs.series,
         open_windows: inputs.open_windows,
         clocks: clocks(inputs.clocks),
+        devices: inputs.devices.into(),
         rejections: inputs.rejections.into_iter().map(rejections).collect(),
     }
 }
@@ -240,9 +246,14 @@ fn rejections(series: SeriesRejections) -> RejectionsEntry {
     }
 }
 
-fn clocks((known, devices): (usize, Vec<Device>)) -> ClocksEntry {
+fn clocks((known, senders): (usize, Vec<Sender>)) -> ClocksEntry {
+    let entry = |Sender { stream, sender, estimate }: Sender| clock(stream, sender, &estimate);
+    ClocksEntry { known, devices: senders.into_iter().map(entry).collect() }
+}
+
+pub(super) fn clock(stream: String, sender: String, estimate: &Estimate) -> DeviceClockEntry {
     let rounded = |number: f64| (number * 1e3).round() / 1e3;
-    let entry = |Device { stream, sender, estimate }: Device| DeviceClockEntry {
+    DeviceClockEntry {
         stream,
         sender,
         boot: estimate.boot,
@@ -251,8 +262,7 @@ fn clocks((known, devices): (usize, Vec<Device>)) -> ClocksEntry {
         #[expect(clippy::cast_precision_loss, reason = "for people")]
         uncertainty_ms: rounded(estimate.uncertainty.0 as f64 / 1e3),
         heard_ms: estimate.heard.as_millis(),
-    };
-    ClocksEntry { known, devices: devices.into_iter().map(entry).collect() }
+    }
 }
 
 fn alerts(alerts: Alerts) -> AlertsEntry {

@@ -1,5 +1,7 @@
 //! The page for people: made here, without scripts, and good on a phone.
 
+mod devices;
+
 use super::model::{AlertEntry, Document, OutputEntry, SourceEntry};
 use super::text::{bytes, duration, grouped};
 use crate::report::OutputAccount;
@@ -20,6 +22,7 @@ pub(super) fn page(document: &Document) -> String {
     ledger(&mut body, document);
     sources(&mut body, document);
     outputs(&mut body, document);
+    devices::section(&mut body, document);
     store(&mut body, document);
     frame(&title, &body)
 }
@@ -265,6 +268,7 @@ mod tests {
             problems,
             outputs: [(evil.clone(), Default::default())].into(),
             alerts: crate::ingest::figures::Alerts { active: 1, shown: vec![raised(&evil)] },
+            devices: crate::status::devices::example(&evil),
             ..Inputs::default()
         };
         assert!(!page(&assemble(inputs)).contains("<script"));

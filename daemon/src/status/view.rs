@@ -161,6 +161,7 @@ impl Running {
             series: self.figures.get(|f| &f.series),
             open_windows: self.figures.get(|f| &f.windows),
             clocks: self.figures.clocks(),
+            devices: self.figures.devices(),
             rejections: self.figures.rejections(),
         })
     }

@@ -106,6 +106,7 @@ fn status_and_metrics_are_explained() {
     let document = read("docs/status.md");
     for path in [
         "daemon/src/status/model.rs",
+        "daemon/src/status/devices.rs",
         "daemon/src/report.rs",
         "daemon/src/mqtt/state.rs",
         "daemon/src/forward/state.rs",
@@ -116,7 +117,7 @@ fn status_and_metrics_are_explained() {
             assert!(document.contains(&format!("`{field}`")), "{field} of {path} is not in docs/status.md");
         }
     }
-    let code = read("daemon/src/status/metrics.rs");
+    let code = read("daemon/src/status/metrics/devices.rs") + &read("daemon/src/status/metrics.rs");
     let code = code.split("#[cfg(test)]").next().unwrap();
     let metrics: BTreeSet<String> =
         code.split('"').filter(|text| text.starts_with("tidegate_")).map(str::to_owned).collect();

@@ -1,13 +1,14 @@
 //! What became of the readings of one device.
 
-use super::Health;
 use super::boot::Boot;
+use super::{Device, Health};
 use crate::limits::BOOTS_MAX;
 use crate::rejections::Rejections;
-use crate::verdict::{Reason, Verdict};
+use crate::ticks::Estimate;
+use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
-/// Readings that got into no summary, by where that happened.
+/// Readings that did not come, by where they were lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
     /// The device says that it gave them up: dropped, or merged into a neighbour.
@@ -78,28 +79,23 @@ impl Account {
         self.boots.iter_mut().for_each(Boot::settle);
     }
 
-    /// Numbers that came.
-    pub fn numbers(&self) -> u64 {
-        self.came
-    }
-
-    /// Its readings that were counted.
-    pub fn counted(&self) -> u64 {
-        self.counted
-    }
-
-    /// Its readings that came again.
-    pub fn duplicate(&self) -> u64 {
-        self.duplicate
-    }
-
-    /// What came and was not counted, by reason.
-    pub fn refused(&self) -> impl Iterator<Item = (Reason, u32)> + '_ {
-        self.refused.iter()
+    /// For people.
+    pub(super) fn shown(&self, stream: String, sender: String, estimate: Estimate) -> Device {
+        Device {
+            stream,
+            sender,
+            estimate,
+            numbers: self.came,
+            counted: self.counted,
+            duplicate: self.duplicate,
+            refused: self.refused.iter().collect(),
+            lost: self.lost(),
+            health: self.health(),
+        }
     }
 
     /// What did not come, over all boots.
-    pub fn lost(&self) -> Lost {
+    pub(super) fn lost(&self) -> Lost {
         self.boots.iter().fold(self.ended, |lost, boot| Lost {
             sensor: lost.sensor.saturating_add(boot.sensor()),
             air: lost.air.saturating_add(boot.air()),
@@ -113,7 +109,7 @@ impl Account {
     }
 
     /// What it told last about itself, since its latest boot that told anything.
-    pub fn health(&self) -> Option<Health> {
+    pub(super) fn health(&self) -> Option<Health> {
         self.boots.iter().rev().find_map(|boot| boot.health).map(|(_, health)| health)
     }
 

@@ -1,9 +1,10 @@
 //! The devices that a pipeline knows, for people; and whose counter is whose.
 
-use super::Account;
+use super::{Health, Lost};
 use crate::pipeline::Pipeline;
 use crate::plan::Unique;
 use crate::ticks::{Estimate, shown};
+use crate::verdict::Reason;
 
 /// A device that sends frames.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,8 +15,18 @@ pub struct Device {
     pub sender: String,
     /// Its clock.
     pub estimate: Estimate,
-    /// What became of its readings.
-    pub account: Account,
+    /// Numbers that came: its readings, each once.
+    pub numbers: u64,
+    /// Readings that were counted, those of its health included.
+    pub counted: u64,
+    /// Readings that came again.
+    pub duplicate: u64,
+    /// What came and was not counted, by reason.
+    pub refused: Vec<(Reason, u32)>,
+    /// What did not come, over all boots.
+    pub lost: Lost,
+    /// What it told last about itself.
+    pub health: Option<Health>,
 }
 
 impl Pipeline {
@@ -41,7 +52,7 @@ impl Pipeline {
             let (stream, sender) = shown(&known.name)?;
             let stream = self.plan.streams.get(stream)?.name.clone();
             let estimate = known.clock.estimate()?;
-            (!account.is_blank()).then(|| Device { stream, sender, estimate, account: account.clone() })
+            (!account.is_blank()).then(|| account.shown(stream, sender, estimate))
         };
         clocks.iter().filter_map(device).collect()
     }

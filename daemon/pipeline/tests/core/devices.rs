@@ -48,12 +48,12 @@ fn device(world: &World, sender: &str) -> Device {
 }
 
 fn lost(world: &World, sender: &str) -> (u64, u64) {
-    let Lost { sensor, air } = device(world, sender).account.lost();
+    let Lost { sensor, air } = device(world, sender).lost;
     (sensor, air)
 }
 
 fn refused(device: &Device) -> Vec<(&'static str, u32)> {
-    device.account.refused().map(|(reason, count)| (reason.name(), count)).collect()
+    device.refused.iter().map(|(reason, count)| (reason.name(), *count)).collect()
 }
 
 #[test]
@@ -84,9 +84,9 @@ fn three_places() {
     let device = device(&world, "f/d");
     assert_eq!(refused(&device), [("malformed", 1), ("range", 1)]);
     assert_eq!((device.estimate.boot, device.estimate.uptime), (8, 5_500_000));
-    assert_eq!(device.account.numbers(), 10 + 10 + 3 + 1 + 1 + 2 + 2);
-    assert_eq!(device.account.duplicate(), 3);
-    assert_eq!(device.account.health().unwrap().dropped, Some(5), "the new boot has said nothing yet");
+    assert_eq!(device.numbers, 10 + 10 + 3 + 1 + 1 + 2 + 2);
+    assert_eq!(device.duplicate, 3);
+    assert_eq!(device.health.unwrap().dropped, Some(5), "the new boot has said nothing yet");
     let devices = &world.pipeline.state().devices;
     assert_eq!((devices.known(), devices.evicted()), (1, 0));
     let totals = devices.totals();
@@ -314,10 +314,10 @@ proptest! {
             let device = device(&world, &topic);
             prop_assert_eq!(lost(&world, &topic), (sensor, air), "{:?}", truth);
             let numbers: usize = truth.came.values().map(BTreeSet::len).sum();
-            prop_assert_eq!(device.account.numbers(), numbers as u64);
+            prop_assert_eq!(device.numbers, numbers as u64);
             let of = |verdict: &str| seen.get(&(topic.clone(), verdict.to_owned())).copied().unwrap_or(0);
-            prop_assert_eq!(device.account.counted(), of("counted"));
-            prop_assert_eq!(device.account.duplicate(), of("duplicate"));
+            prop_assert_eq!(device.counted, of("counted"));
+            prop_assert_eq!(device.duplicate, of("duplicate"));
             let names = [("dead malformed", "malformed"), ("rejected range", "range")];
             let all: Vec<_> = names.iter().map(|(seen, reason)| (*reason, of(seen) as u32)).collect();
             let all: Vec<_> = all.into_iter().filter(|(_, count)| *count > 0).collect();

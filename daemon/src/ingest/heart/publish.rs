@@ -2,11 +2,42 @@
 
 use super::{Heart, Parts};
 use crate::ingest::change::{NewPlan, put_in_force};
-use crate::ingest::figures::ClockFigures;
-use crate::limits::{ALERTS_SHOWN_MAX, CLOCKS_SHOWN_MAX};
+use crate::ingest::figures::{ClockFigures, DeviceFigures};
+use crate::limits::{ALERTS_SHOWN_MAX, CLOCKS_SHOWN_MAX, DEVICES_SHOWN_MAX};
 use crate::store::{Commit, StoreError};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+use tidegate_pipeline::Pipeline;
+
+/// Which devices are shown: looking at all of them for those that lost the most is not for every transaction.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    clocks: Vec<u32>,
+    /// How many were known then.
+    known: u32,
+    /// Transactions since.
+    age: u32,
+}
+
+/// They are chosen anew when one is new, and after so many transactions.
+const CHOSEN_FOR: u32 = 64;
+
+impl Shown {
+    fn figures(&mut self, pipeline: &Pipeline) -> DeviceFigures {
+        let devices = &pipeline.state().devices;
+        self.age += 1;
+        if self.known != devices.known() || self.age >= CHOSEN_FOR {
+            let clocks = pipeline.devices_of_note(DEVICES_SHOWN_MAX);
+            *self = Shown { clocks, known: devices.known(), age: 0 };
+        }
+        DeviceFigures {
+            known: devices.known(),
+            evicted: devices.evicted(),
+            totals: devices.totals(),
+            shown: pipeline.devices(&self.clocks),
+        }
+    }
+}
 
 impl Heart {
     /// Shows what is on disk. So many that were pending in the intake are in it now.
@@ -29,6 +60,7 @@ impl Heart {
             self.parts.pipeline.state().clocks.len(),
             self.parts.pipeline.clocks(CLOCKS_SHOWN_MAX),
         );
+        figures.publish_devices(self.shown.figures(&self.parts.pipeline));
     }
 
     pub(super) fn publish_alerts(&self) {
@@ -43,6 +75,8 @@ impl Heart {
             return self.refused(&error, None, now);
         }
         self.renumber(now);
+        // Clocks have other numbers now.
+        self.shown = Shown::default();
         self.beats.change(new.heartbeat.clone(), now);
         self.publish(0);
         self.publish_alerts();
