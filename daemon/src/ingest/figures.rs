@@ -8,9 +8,9 @@ use crate::store::LetterCounts;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tidegate_pipeline::alert::Active;
+use tidegate_pipeline::devices::{Device, Totals};
 use tidegate_pipeline::ledger::Ledger;
 use tidegate_pipeline::rejections::SeriesRejections;
-use tidegate_pipeline::devices::{Device, Totals};
 use tidegate_pipeline::ticks::Sender;
 
 /// What became of all readings: what the pipeline decided, and what became of dead letters afterwards. The two change

@@ -1,9 +1,10 @@
 //! Firmware that knows no time of day, from its frames to the summaries that a function receives.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::Duration;
 use tidegate_tests::client::Client;
-use tidegate_tests::daemon::Daemon;
+use tidegate_tests::daemon::{Daemon, binary};
 use tidegate_tests::events::latest;
 use tidegate_tests::function::{Function, now_ms};
 use tidegate_tests::{port, wait};
@@ -37,6 +38,10 @@ impl Device {
 
     /// The readings of some seconds, sent at an uptime of `sent_ms`.
     fn frame(&self, seconds: std::ops::Range<i64>, sent_ms: u64) -> Vec<u8> {
+        self.frame_saying(seconds, sent_ms, &Status { battery_mv: Some(3_700), ..Status::default() })
+    }
+
+    fn frame_saying(&self, seconds: std::ops::Range<i64>, sent_ms: u64, status: &Status) -> Vec<u8> {
         let (temperature, pressure) = (Channel { id: 0, decimals: 2 }, Channel { id: 1, decimals: 0 });
         let mut buffer = [0; 1_024];
         let sequence = 2 * seconds.start as u64;
@@ -47,8 +52,7 @@ impl Device {
             frame.push(temperature, ticks, self.value(second)).unwrap();
             frame.push(pressure, ticks, 1_013).unwrap();
         }
-        let status = Status { battery_mv: Some(3_700), ..Status::default() };
-        frame.finish(sent_ms, Some(&status)).unwrap().to_vec()
+        frame.finish(sent_ms, Some(status)).unwrap().to_vec()
     }
 }
 
@@ -67,6 +71,85 @@ fn received(function: &Function) -> Summaries {
             ((metric, start.as_second()), (number("count"), number("mean")))
         })
         .collect()
+}
+
+/// Frames that are lost on the way, late, given up by the device, refused and damaged; then a kill, which changes nothing of
+/// what is known of it, and what still comes is counted on.
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn what_a_device_lost_and_where() {
+    let port = port::reserve();
+    let mut daemon = Daemon::start(&format!(
+        "[sources.field]\ntype = \"listen\"\nlisten = \"127.0.0.1:{port}\"\n{}",
+        STREAM.replace(
+            "[streams.field.metrics]",
+            "clean = [{ range = { max = 5_000 } }]\n[streams.field.metrics]"
+        )
+    ));
+    let device = Device { boot: 7, start_ms: now_ms() - 300_000 };
+    let publish = |payload: &[u8]| Client::connect(port, "d1").publish(b"field/d1", payload);
+    let make = |device: &Device, seconds: std::ops::Range<i64>, dropped: u32| {
+        let status =
+            Status { dropped: Some(dropped), queued: Some(2), rssi_dbm: Some(-61), ..Status::default() };
+        device.frame_saying(seconds, (now_ms() - device.start_ms) as u64, &status)
+    };
+    let send = |device: &Device, seconds: std::ops::Range<i64>, dropped: u32| {
+        publish(&make(device, seconds, dropped));
+    };
+    let told = |daemon: &Daemon| {
+        let status = daemon.wait_for("what came", |status| status.ledger("pending") == 0);
+        let devices = status.0["devices"].clone();
+        assert_eq!(status.balance(), Ok(()));
+        let lost = &devices["list"][0]["lost"];
+        let [sensor, air] = ["sensor", "air"].map(|at| lost[at].as_u64().unwrap());
+        assert_eq!(
+            (devices["lost"]["sensor"].as_u64(), devices["lost"]["air"].as_u64()),
+            (Some(sensor), Some(air))
+        );
+        (devices, sensor, air)
+    };
+    // Two numbers a second. Ten seconds are lost, for five the device had no room.
+    send(&device, 0..10, 0);
+    let [early, later] = [make(&device, 10..15, 0), make(&device, 15..20, 0)];
+    send(&device, 20..30, 0);
+    let again = make(&device, 35..40, 10);
+    [&again, &again].into_iter().for_each(|frame| publish(frame));
+    let (_, sensor, air) = told(&daemon);
+    assert_eq!((sensor, air), (10, 20));
+    // Half of those come late. One frame is damaged, and a pressure of 1,013,000 hPa is none.
+    publish(&early);
+    let mut damaged = again.clone();
+    damaged[20] ^= 1;
+    publish(&damaged);
+    let mut buffer = [0; 256];
+    let mut frame = Encoder::new(&mut buffer, Head { boot: 7, sequence: 80, hz: 1_000 }).unwrap();
+    frame.push(Channel { id: 1, decimals: 0 }, 40_500, 1_013_000).unwrap();
+    publish(frame.finish(300_500, None).unwrap());
+    let (before, sensor, air) = told(&daemon);
+    assert_eq!((sensor, air), (10, 10), "{before}");
+    let one = &before["list"][0];
+    assert_eq!(one["lost"]["gateway"], serde_json::json!({"malformed": 1, "range": 1}), "{one}");
+    assert_eq!((one["sender"].as_str(), one["boot"].as_u64()), (Some("field/d1"), Some(7)), "{one}");
+    assert_eq!((one["numbers"].as_u64(), one["duplicate"].as_u64()), (Some(61), Some(10)), "{one}");
+    let health =
+        serde_json::json!({"queued": 2, "dropped": 10, "resets": null, "rssi_dbm": -61, "battery_mv": null});
+    assert_eq!(one["health"], health);
+
+    daemon.kill();
+    daemon.launch();
+    assert_eq!(daemon.status().0["devices"], before);
+    // The rest of the gap comes, and a restart of the device of which the first frame is lost.
+    publish(&later);
+    assert_eq!(told(&daemon).2, 0);
+    send(&Device { boot: 8, start_ms: now_ms() - 20_000 }, 4..8, 0);
+    let (after, sensor, air) = told(&daemon);
+    assert_eq!((sensor, air, after["list"][0]["boot"].as_u64()), (10, 8, Some(8)), "{after}");
+
+    let shown =
+        Command::new(binary()).args(["--config"]).arg(daemon.config()).arg("status").output().unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let line = shown.lines().find(|line| line.contains("field/d1")).unwrap_or_default();
+    assert!(line.split_whitespace().skip(2).take(5).eq(["78", "10", "8", "2", "2"]), "{shown}");
 }
 
 /// A queue of two minutes, a frame that comes twice, one that is cut anew, a restart of the device and one of the daemon.

@@ -174,7 +174,10 @@ mod tests {
         // It was not: nobody knows who got the first.
         check(false, &[(Come(1_000_000, 1_000_010), (0, 0)), (Come(1_000_012, 1_000_013), (0, 2))]);
         // Its first frame came second.
-        check(false, &[(Come(5, 8), (0, 0)), (Come(1, 5), (0, 0)), (Come(9, 10), (0, 1)), (Come(0, 1), (0, 1))]);
+        check(
+            false,
+            &[(Come(5, 8), (0, 0)), (Come(1, 5), (0, 0)), (Come(9, 10), (0, 1)), (Come(0, 1), (0, 1))],
+        );
         // What it gave up before is part of that.
         check(false, &[(Come(40, 50), (0, 0)), (Say(1, 40, 3), (40, 0)), (Come(53, 54), (40, 3))]);
         check(false, &[(Come(900, 950), (0, 0)), (Say(1, 40, 3), (40, 0)), (Come(953, 954), (40, 3))]);

@@ -21,8 +21,8 @@ mod simulation;
 
 use crate::limits::BOOTS_MAX;
 use crate::time::{Span, Time};
-pub(crate) use known::shown;
 pub use known::Sender;
+pub(crate) use known::shown;
 
 use envelope::Envelope;
 use fit::Drift;

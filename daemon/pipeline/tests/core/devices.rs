@@ -200,9 +200,8 @@ struct Flight {
 fn flights() -> impl Strategy<Value = Flight> {
     let fate = prop_oneof![6 => Just(Fate::Sent), 1 => Just(Fate::Refused), 2 => Just(Fate::Dropped)];
     let odds = (proptest::bool::weighted(0.25), proptest::bool::weighted(0.2), proptest::bool::weighted(0.1));
-    (proptest::collection::vec(fate, 1..12), odds, 0..6usize).prop_map(
-        |(readings, (lost, twice, broken), late)| Flight { readings, lost, twice, broken, late },
-    )
+    (proptest::collection::vec(fate, 1..12), odds, 0..6usize)
+        .prop_map(|(readings, (lost, twice, broken), late)| Flight { readings, lost, twice, broken, late })
 }
 
 /// What an observer who sees everything counts.

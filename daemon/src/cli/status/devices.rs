@@ -12,7 +12,7 @@ pub(super) fn devices(text: &mut String, devices: &Value) {
     if known == 0 {
         return;
     }
-    let _ = writeln!(text, "\ndevices: {} send frames", grouped(known));
+    let _ = writeln!(text, "\ndevices: {} known", grouped(known));
     let mut rows =
         vec![head(&["sender", "heard", "counted", "lost: sensor", "air", "gateway", "queued", "clock"])];
     let mut list: Vec<&Value> = devices["list"].as_array().into_iter().flatten().collect();
@@ -30,7 +30,11 @@ pub(super) fn devices(text: &mut String, devices: &Value) {
     if known as usize > DEVICES_LISTED_MAX {
         let total = &devices["lost"];
         let total = ["sensor", "air", "gateway"].map(|at| grouped(count(&total[at])));
-        let _ = writeln!(text, "  all: {} lost on sensors, {} in the air, {} at the gateway; see --json", total[0], total[1], total[2]);
+        let _ = writeln!(
+            text,
+            "  all: {} lost on sensors, {} in the air, {} at the gateway; see --json",
+            total[0], total[1], total[2]
+        );
     }
 }
 
@@ -81,6 +85,6 @@ mod tests {
         assert!(!text.contains("field/d1") && text.contains("8 lost on sensors, 9 in the air"), "{text}");
         // Of another version, or none.
         assert_eq!(shown(&json!({})), "");
-        assert!(shown(&json!({"known": 2, "list": [{}, null]})).contains("2 send frames"));
+        assert!(shown(&json!({"known": 2, "list": [{}, null]})).contains("2 known"));
     }
 }

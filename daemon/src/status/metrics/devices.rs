@@ -36,7 +36,8 @@ pub(super) fn devices(text: &mut Text, devices: &DevicesEntry) {
         "How far its times can be off.",
         |device| Some(device.snapshot.uncertainty_ms / 1e3),
     );
-    let health = |of: fn(&HealthEntry) -> Option<f64>| move |device: &DeviceEntry| of(device.health.as_ref()?);
+    let health =
+        |of: fn(&HealthEntry) -> Option<f64>| move |device: &DeviceEntry| of(device.health.as_ref()?);
     each(
         text,
         devices,

@@ -15,7 +15,7 @@ pub(super) fn section(body: &mut String, document: &Document) {
         return;
     }
     let known = grouped(devices.known.into());
-    let _ = write!(body, "<section><h2>Devices</h2><p class=\"big\">{known}<small>send frames</small></p><dl>");
+    let _ = write!(body, "<section><h2>Devices</h2><p class=\"big\">{known}<small>known</small></p><dl>");
     row(body, "lost on the sensor", "other", devices.lost.sensor);
     row(body, "lost in the air", "bad", devices.lost.air);
     row(body, "refused at the gateway", "wait", devices.lost.gateway);
@@ -26,7 +26,9 @@ pub(super) fn section(body: &mut String, document: &Document) {
         one(body, device);
     }
     if devices.known as usize > DEVICES_LISTED_MAX {
-        body.push_str("<p class=\"faint\">those that lost the most; <code>tidegate status --json</code> has more</p>");
+        body.push_str(
+            "<p class=\"faint\">those that lost the most; <code>tidegate status --json</code> has more</p>",
+        );
     }
     body.push_str("</section>");
 }
@@ -80,7 +82,8 @@ mod tests {
 
     #[test]
     fn a_device_on_the_page() {
-        let page = super::super::page(&assemble(Inputs { devices: example("field/d1"), ..Inputs::default() }));
+        let page =
+            super::super::page(&assemble(Inputs { devices: example("field/d1"), ..Inputs::default() }));
         for part in [
             "<h3>field/d1</h3>",
             "heard 2026-11-22T12:00:00Z · up 2 h 0 min · boot 12 · clock -21.5 ppm ± 4 ms · 3 queued · 3.70 V",

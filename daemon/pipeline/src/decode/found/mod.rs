@@ -7,8 +7,8 @@ pub use self::record::Record;
 pub(super) use self::record::keep_match;
 use super::sparkplug::Change;
 use super::{DecodeError, ROOT_NAME, Scalar, Shape};
-use crate::limits::{NAME_BYTES_MAX, READINGS_PER_MESSAGE_MAX};
 use crate::devices::Health;
+use crate::limits::{NAME_BYTES_MAX, READINGS_PER_MESSAGE_MAX};
 use crate::time::{Span, Time};
 use crate::verdict::Reason;
 
