@@ -5,6 +5,7 @@
 mod alerts;
 mod clock;
 mod cuts;
+mod devices;
 mod failures;
 mod files;
 mod fixtures;
