@@ -26,7 +26,7 @@ pub const SESSIONS_MAX: usize = 10_000;
 pub const SEQUENCES_REMEMBERED: usize = 1_024;
 /// Sequence numbers below the highest that are remembered per boot.
 pub const BOOT_WINDOW: u64 = 1_024;
-/// Boots of one sensor that stay live (promise 2).
+/// Boots of one sensor that stay live (promise 2), with their clocks and what they lost.
 pub const BOOTS_MAX: usize = 4;
 /// Devices whose clocks are known; the longest unheard makes room.
 pub const CLOCKS_MAX: usize = 10_000;
