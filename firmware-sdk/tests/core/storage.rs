@@ -1,0 +1,163 @@
+//! Resets, and storage that fails.
+
+use crate::broker::Mode;
+use crate::shelf::Broken;
+use crate::world::{COUNTED, ONE, Publisher, Readings, World, pass, settings};
+use embassy_time::Duration;
+use std::pin::pin;
+use tidegate_firmware::{Identity, Keep, WhenFull};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// `count` readings a second apart, while the publisher runs, from `value` on.
+fn run(world: &World, outbox: &Readings, value: i64, count: i64) {
+    let mut publisher = Publisher::new(outbox, settings());
+    let mut line = world.line.clone();
+    let mut task = pin!(async {
+        publisher.run(&mut line).await;
+    });
+    for value in value..value + count {
+        pass(&mut task, 1, SECOND);
+        outbox.put(ONE, value);
+    }
+    pass(&mut task, 1, SECOND);
+}
+
+/// Five starts without a broker, then one with: of each start everything, under its boot.
+#[test]
+fn readings_of_earlier_starts() {
+    let world = World::new();
+    world.mode(Mode::Away);
+    for start in 0..4 {
+        let mut memory = world.boot(WhenFull::DropOldest, Keep::ALWAYS);
+        run(&world, memory.start(&COUNTED), start * 100, 50);
+    }
+    world.mode(Mode::Serve);
+    let mut memory = world.boot(WhenFull::DropOldest, Keep::ALWAYS);
+    let outbox = memory.start(&COUNTED);
+    assert_eq!((outbox.report().restored, outbox.boot()), (200, 1_004));
+    run(&world, outbox, 400, 100);
+    let broker = world.broker();
+    for start in 0..4_i64 {
+        let boot = 1_000 + start as u32;
+        assert_eq!(broker.gateway.values(boot), (start * 100..start * 100 + 50).collect::<Vec<_>>());
+        assert_eq!((broker.gateway.missing(boot, 50), broker.gateway.dropped(boot)), (0, 0));
+    }
+    assert!(broker.gateway.values(1_004).len() > 90);
+    assert_eq!(broker.gateway.status[&1_004].resets, Some(5));
+}
+
+/// Of a fifth earlier start nothing can be kept: it is counted.
+#[test]
+fn more_starts_than_are_remembered() {
+    let world = World::new();
+    world.mode(Mode::Away);
+    for start in 0..6 {
+        let mut memory = world.boot(WhenFull::DropOldest, Keep::ALWAYS);
+        run(&world, memory.start(&COUNTED), start * 100, 10);
+    }
+    world.mode(Mode::Serve);
+    let mut memory = world.boot(WhenFull::DropOldest, Keep::ALWAYS);
+    let outbox = memory.start(&COUNTED);
+    assert_eq!((outbox.report().restored, outbox.report().dropped), (40, 10));
+    run(&world, outbox, 0, 10);
+    let broker = world.broker();
+    let told: u64 = (1_000..1_007).map(|boot| broker.gateway.dropped(boot)).sum();
+    assert_eq!((told, broker.gateway.numbers(1_001).len(), broker.gateway.numbers(1_002).len()), (20, 0, 10));
+}
+
+/// The uptime at sending of what an earlier start left: its clock as the last image knew it, and what passed since.
+#[test]
+fn clocks_of_earlier_starts() {
+    let world = World::new();
+    world.mode(Mode::Away);
+    let mut memory = world.boot(WhenFull::DropOldest, Keep::ALWAYS);
+    run(&world, memory.start(&COUNTED), 0, 100);
+    let mut memory = world.boot(WhenFull::DropOldest, Keep::ALWAYS);
+    run(&world, memory.start(&COUNTED), 0, 50);
+    world.mode(Mode::Serve);
+    let mut memory = world.boot(WhenFull::DropOldest, Keep::ALWAYS);
+    run(&world, memory.start(&COUNTED), 0, 20);
+    let broker = world.broker();
+    let sent = |boot| broker.gateway.frames.iter().find(|frame| frame.0 == boot).unwrap().2;
+    // Readings at second 1 to 100, then at 1 to 50; the third start sends after its first five seconds.
+    assert!((154_000..=157_000).contains(&sent(1_000)), "{}", sent(1_000));
+    assert!((54_000..=57_000).contains(&sent(1_001)), "{}", sent(1_001));
+}
+
+/// While storage fails nothing is lost that RAM holds, it is counted, and boot numbers do not come again.
+#[test]
+fn storage_that_fails() {
+    let world = World::new();
+    let mut memory = world.boot(WhenFull::DropOldest, Keep::ALWAYS);
+    world.shelf.0.borrow_mut().fails = true;
+    let outbox = memory.start(&Identity::Counted { otherwise: 77 });
+    assert_eq!((outbox.boot(), outbox.report().storage_failures), (77, 1));
+    assert_eq!(outbox.save(), Err(Broken));
+    world.mode(Mode::Away);
+    run(&world, outbox, 0, 50);
+    world.mode(Mode::Serve);
+    run(&world, outbox, 50, 200);
+    let report = outbox.report();
+    assert!(report.storage_failures > 200 && report.dropped == 0, "{report:?}");
+    assert!(world.broker().gateway.values(77).into_iter().eq(0..i64::from(report.delivered)));
+    assert!(report.delivered > 190, "{report:?}");
+
+    // It can be read again, but not be written: the next start would count to the same number.
+    world.shelf.0.borrow_mut().fails = false;
+    assert_eq!(world.boot(WhenFull::DropOldest, Keep::ALWAYS).start(&COUNTED).boot(), 1_000);
+    assert_eq!(world.boot(WhenFull::DropOldest, Keep::ALWAYS).start(&COUNTED).boot(), 1_001);
+    world.shelf.0.borrow_mut().worn = true;
+    assert_eq!(
+        world.boot(WhenFull::DropOldest, Keep::ALWAYS).start(&Identity::Counted { otherwise: 9 }).boot(),
+        9
+    );
+}
+
+/// Whatever is wrong with an image, it is not taken for readings, and the queue works.
+#[test]
+fn images_that_are_none() {
+    let world = World::new();
+    world.mode(Mode::Away);
+    let mut memory = world.boot(WhenFull::DropOldest, Keep::ALWAYS);
+    run(&world, memory.start(&COUNTED), 0, 40);
+    let good = world.shelf.0.borrow().image.clone();
+    let cut = |len: usize| good[..len].to_vec();
+    let mut bad: Vec<Vec<u8>> = vec![Vec::new(), vec![0xff; 4_096], vec![0xff; 2_048], vec![0; 300]];
+    bad.extend((0..good.len()).step_by(7).map(cut));
+    for at in (0..good.len()).step_by(3) {
+        let mut flipped = good.clone();
+        flipped[at] ^= 0x10;
+        bad.push(flipped);
+    }
+    for image in bad {
+        world.shelf.0.borrow_mut().image = image;
+        let mut memory = world.boot(WhenFull::DropOldest, Keep::NEVER);
+        let outbox = memory.start(&Identity::Random(5));
+        assert_eq!((outbox.report().restored, outbox.boot()), (0, 5));
+        outbox.put(ONE, 1);
+        assert_eq!(outbox.report().queued, 1);
+    }
+    world.shelf.0.borrow_mut().image = good;
+    let mut memory = world.boot(WhenFull::DropOldest, Keep::NEVER);
+    // A boot number that storage knows as an earlier one is not taken again.
+    assert_eq!(memory.start(&Identity::Random(1_000)).boot(), 1_001);
+}
+
+/// Flash is written as seldom as was asked for, and an image of a backlog that is gone does not stay.
+#[test]
+fn flash_is_spared() {
+    let world = World::new();
+    let mut memory = world.boot(WhenFull::DropOldest, Keep::FLASH);
+    let outbox = memory.start(&COUNTED);
+    run(&world, outbox, 0, 1_000);
+    assert_eq!(world.shelf.0.borrow().saves, 1, "the boot number, and nothing while all is well");
+    world.mode(Mode::Away);
+    run(&world, outbox, 1_000, 3_600);
+    let saves = world.shelf.0.borrow().saves;
+    assert!((6..=8).contains(&saves), "{saves} in an hour");
+    world.mode(Mode::Serve);
+    run(&world, outbox, 5_000, 1_300);
+    let mut memory = world.boot(WhenFull::DropOldest, Keep::FLASH);
+    assert!(memory.start(&COUNTED).report().restored <= 60);
+}
