@@ -15,6 +15,7 @@
 )]
 
 pub mod bare;
+pub mod board;
 pub mod broker;
 pub mod certificates;
 pub mod client;

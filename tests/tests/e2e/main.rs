@@ -10,6 +10,7 @@ mod bad_input;
 mod clock;
 mod decoders;
 mod disk;
+mod firmware;
 mod frames;
 mod functions;
 mod heartbeat;

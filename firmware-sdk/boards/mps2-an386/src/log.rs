@@ -14,8 +14,17 @@ pub fn sample(boot: u32, count: i64) {
 
 /// `= …`: the counters, in the order of [`Report`], and the bytes of stack that were never used.
 pub fn report(report: &Report, stack: u32) {
-    let Report { queued, delivered, dropped, merged, restored, resent, connections, failures, storage_failures } =
-        *report;
+    let Report {
+        queued,
+        delivered,
+        dropped,
+        merged,
+        restored,
+        resent,
+        connections,
+        failures,
+        storage_failures,
+    } = *report;
     talk(b"=");
     for value in
         [queued, delivered, dropped, merged, restored, resent, connections, failures, storage_failures, stack]

@@ -1,4 +1,4 @@
-//! A sensor on QEMU's `mps2-an386`: samples ten times a second, queues through outages, publishes to whatever TCP socket its
+//! A sensor on QEMU's `mps2-an386`: samples twenty times a second, queues through outages, publishes to whatever TCP socket its
 //! second UART is wired to, and keeps its queue over a reset. The first UART tells what it does.
 
 #![no_std]
@@ -16,9 +16,11 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::{Duration, Timer};
 use nonvolatile::Nonvolatile;
 use static_cell::ConstStaticCell;
-use tidegate_firmware::{Channel, Identity, Input, Keep, Merge, Outbox, OutboxMemory, Publisher, Sampler, Settings, WhenFull};
+use tidegate_firmware::{
+    Channel, Identity, Input, Keep, Merge, Outbox, OutboxMemory, Publisher, Sampler, Settings, WhenFull,
+};
 
-/// The number of the sample.
+/// The number of the sample in this start, and 100,000 times that of the start: no two samples are alike.
 const COUNT: Channel = Channel::new(0, 0).unwrap().merged_by(Merge::Last);
 /// A temperature, in hundredths of a degree: mean, least and greatest of ten samples.
 const MEAN: Channel = Channel::new(1, 2).unwrap();
@@ -35,9 +37,13 @@ async fn main(_spawner: Spawner) {
     uart::start();
     // The board has no random numbers; a counter in its memory does as well. Were that unreadable, so would the queue be.
     let identity = Identity::Counted { otherwise: 0 };
-    static MEMORY: ConstStaticCell<OutboxMemory<NoopRawMutex, Nonvolatile, QUEUE_BYTES>> = ConstStaticCell::new(
-        OutboxMemory::new(Nonvolatile, &[COUNT, LEAST, GREATEST], WhenFull::DropOldest, Keep::ALWAYS),
-    );
+    static MEMORY: ConstStaticCell<OutboxMemory<NoopRawMutex, Nonvolatile, QUEUE_BYTES>> =
+        ConstStaticCell::new(OutboxMemory::new(
+            Nonvolatile,
+            &[COUNT, LEAST, GREATEST],
+            WhenFull::DropOldest,
+            Keep::ALWAYS,
+        ));
     let outbox: &Outbox<NoopRawMutex, Nonvolatile, QUEUE_BYTES> = MEMORY.take().start(&identity);
     let mut settings = Settings::new("mps2", "field/mps2");
     settings.gather = Duration::from_secs(1);
@@ -48,13 +54,14 @@ async fn main(_spawner: Spawner) {
     let mut publisher = Publisher::<_, _, _, TX_BYTES>::new(outbox, settings);
     let mut sampler = Sampler::new(
         outbox,
-        Duration::from_millis(100),
+        Duration::from_millis(50),
         [Input::each(COUNT), Input::folded(LEAST, MEAN, GREATEST, 10)],
     );
     let mut count = 0;
     let sample = async {
         loop {
-            sampler.next(&mut async || [Some(count), Some(2_150 + count % 10)]).await;
+            let name = i64::from(outbox.boot()) * 100_000 + count;
+            sampler.next(&mut async || [Some(name), Some(2_150 + count % 10)]).await;
             log::sample(outbox.boot(), count);
             count += 1;
         }
