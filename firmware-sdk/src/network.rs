@@ -6,7 +6,8 @@ use embedded_io_async::{Read, Write};
 /// Opens connections: a TCP socket of embassy-net, TLS around one, a modem, a UART.
 #[allow(async_fn_in_trait, reason = "executors of firmware have one thread: no future needs to be `Send`")]
 pub trait Network {
-    /// An open connection. Dropping it closes it. Reading waits while nothing comes, and gives 0 at the end.
+    /// An open connection. Dropping it closes it. Reading waits while nothing comes, and gives 0 at the end. A read or write that
+    /// is dropped before it is done must have taken or sent nothing: publishing stops waiting whenever a reading comes.
     type Io<'n>: Read + Write
     where
         Self: 'n;

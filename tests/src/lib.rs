@@ -27,6 +27,7 @@ pub mod field;
 pub mod function;
 pub mod http;
 pub mod https;
+pub mod image;
 pub mod load;
 pub mod measure;
 pub mod oracle;

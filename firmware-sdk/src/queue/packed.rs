@@ -1,5 +1,7 @@
 //! Frames one behind the other in a fixed piece of memory, each with a head of three bytes: its length and its flags.
 
+use core::cell::Cell;
+use core::ops::Range;
 use tidegate_wire::Frame;
 
 /// Length, low byte first, and flags.
@@ -136,7 +138,7 @@ impl<const BYTES: usize> Packed<BYTES> {
     pub(crate) fn remove(&mut self, at: usize) {
         let Some(end) = self.at(at).map(|record| record.end()) else { return };
         if end <= self.len {
-            self.bytes.copy_within(end..self.len, at);
+            move_down(&mut self.bytes, end..self.len, at);
             self.len -= end - at;
         }
     }
@@ -151,7 +153,7 @@ impl<const BYTES: usize> Packed<BYTES> {
         }
         let Some(place) = self.bytes.get_mut(at..end) else { return false };
         write(place, flags, frame);
-        self.bytes.copy_within(old_end..self.len, end);
+        move_down(&mut self.bytes, old_end..self.len, end);
         self.len -= old_end - end;
         true
     }
@@ -161,6 +163,13 @@ impl<const BYTES: usize> Packed<BYTES> {
 pub(crate) fn head(flags: Flags, len: usize) -> [u8; HEAD_BYTES] {
     let len = u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes();
     [len[0], len[1], flags.0]
+}
+
+/// `copy_within` towards the front, but for the panic.
+fn move_down(bytes: &mut [u8], from: Range<usize>, to: usize) {
+    let cells = Cell::from_mut(bytes).as_slice_of_cells();
+    let (to, from) = (cells.get(to..).unwrap_or_default(), cells.get(from).unwrap_or_default());
+    to.iter().zip(from).for_each(|(to, from)| to.set(from.get()));
 }
 
 fn write(place: &mut [u8], flags: Flags, frame: &[u8]) {

@@ -144,6 +144,33 @@ fn images_that_are_none() {
     assert_eq!(memory.start(&Identity::Random(1_000)).boot(), 1_001);
 }
 
+/// An image of before a merge must not come back when what was merged is out: the gateway would have both, under numbers with two
+/// contents, which it does not take here.
+#[test]
+fn images_of_before_a_merge() {
+    let world = World::new();
+    world.mode(Mode::Away);
+    let seldom = Keep { at_risk: 0, spacing_ms: 1_000_000 };
+    let mut memory = world.boot(WhenFull::Merge, seldom);
+    let outbox = memory.start(&COUNTED);
+    run(&world, outbox, 0, 2_900);
+    let saves = world.shelf.0.borrow().saves;
+    world.mode(Mode::Serve);
+    run(&world, outbox, 2_900, 5);
+    let report = outbox.report();
+    assert!(report.merged > 500 && report.delivered > 0, "{report:?}");
+    assert_eq!(world.shelf.0.borrow().saves, saves + 1);
+    // Power is lost before anything else is saved.
+    let mut memory = world.boot(WhenFull::Merge, seldom);
+    let outbox = memory.start(&COUNTED);
+    assert!(outbox.report().restored > 0);
+    run(&world, outbox, 0, 100);
+    let broker = world.broker();
+    assert!(
+        broker.gateway.again > 0 && broker.gateway.missing(1_000, 2_905) <= u64::from(report.merged) + 10
+    );
+}
+
 /// Flash is written as seldom as was asked for, and an image of a backlog that is gone does not stay.
 #[test]
 fn flash_is_spared() {

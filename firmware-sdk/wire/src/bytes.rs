@@ -37,11 +37,11 @@ impl<'b> Writer<'b> {
     }
 
     pub(crate) fn written(&self) -> &[u8] {
-        &self.buffer[..self.len]
+        self.buffer.get(..self.len).unwrap_or_default()
     }
 
     pub(crate) fn into_written(self) -> &'b [u8] {
-        &self.buffer[..self.len]
+        self.buffer.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -79,7 +79,7 @@ impl<const N: usize> Chunk<N> {
     }
 
     pub(crate) fn get(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 

@@ -81,8 +81,13 @@ pub struct Head {
 /// Ticks as microseconds, `None` when they are too many.
 const fn micros(ticks: u64, hz: u32) -> Option<u64> {
     let hz = hz as u64;
-    let Some(whole) = (ticks / hz).checked_mul(1_000_000) else { return None };
+    // None of 0 Hz, either: no division here can panic.
+    let (Some(seconds), Some(rest)) = (ticks.checked_div(hz), ticks.checked_rem(hz)) else { return None };
+    let (Some(whole), Some(rest)) = (seconds.checked_mul(1_000_000), (rest * 1_000_000).checked_div(hz))
+    else {
+        return None;
+    };
     // Below 10^9 · 10^6: fits.
-    let Some(micros) = whole.checked_add(ticks % hz * 1_000_000 / hz) else { return None };
+    let Some(micros) = whole.checked_add(rest) else { return None };
     if micros < UPTIME_MICROS_MAX && ticks <= predict::TICKS_MAX { Some(micros) } else { None }
 }

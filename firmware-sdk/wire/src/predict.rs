@@ -38,11 +38,11 @@ impl Channels {
     }
 
     pub(crate) fn find(&self, channel: Channel) -> Option<usize> {
-        self.known[..self.count].iter().position(|known| known.channel == channel)
+        self.known.iter().take(self.count).position(|known| known.channel == channel)
     }
 
     pub(crate) fn channel(&self, slot: usize) -> Option<Channel> {
-        self.known[..self.count].get(slot).map(|known| known.channel)
+        self.known.get(slot).filter(|_| slot < self.count).map(|known| known.channel)
     }
 
     /// The ticks of the reading before, where a new channel's are counted from.
@@ -52,7 +52,7 @@ impl Channels {
 
     /// The ticks and the value that are expected of a channel.
     pub(crate) fn expect(&self, slot: usize) -> (i64, i64) {
-        let known = &self.known[slot];
+        let known = self.known.get(slot).copied().unwrap_or_default();
         // Below 2^63: ticks are below 2^62, and so are intervals.
         (known.ticks + known.interval.unwrap_or(self.interval), known.value)
     }
@@ -66,7 +66,7 @@ impl Channels {
     }
 
     pub(crate) fn note(&mut self, slot: usize, ticks: i64, value: i64) {
-        let known = &mut self.known[slot];
+        let Some(known) = self.known.get_mut(slot) else { return };
         self.interval = ticks - known.ticks;
         *known = Known { ticks, interval: Some(self.interval), value, ..*known };
         self.ticks = ticks;

@@ -185,6 +185,14 @@ fn paths_exist() {
     }
 }
 
+/// The first sensor of the tutorial is the example that is compiled, and run end to end.
+#[test]
+fn the_tutorial_is_an_example() {
+    let tutorial = read("docs/firmware.md");
+    let shown = tutorial.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(shown, read("firmware-sdk/boards/linux/examples/first_sensor.rs"));
+}
+
 #[test]
 fn every_field_of_the_event_is_explained() {
     let document = read("docs/events.md");

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tidegate_tests::board::{Board, Sample};
+use tidegate_tests::board::{Board, Sample, boards};
 use tidegate_tests::daemon::Daemon;
 use tidegate_tests::events::{check_ids, latest, moment_ms};
 use tidegate_tests::function::Function;
+use tidegate_tests::image::{Image, budget};
 use tidegate_tests::proxy::Proxy;
 use tidegate_tests::{port, wait};
 
@@ -237,4 +238,151 @@ fn a_queue_that_is_too_small() {
     let (first, last) = (missing[0], missing[missing.len() - 1]);
     assert_eq!(last - first + 1, missing.len() as i64, "one gap, from {first} to {last}");
     println!("{} readings given up, {} of them samples; all others arrived once", dropped, missing.len());
+}
+
+/// Images of the boards, by the folder of each.
+const IMAGES: [(&str, &str); 2] = [
+    ("mps2-an386", "thumbv7em-none-eabihf/release/tidegate-mps2-an386"),
+    ("pico-w", "thumbv6m-none-eabi/release/tidegate-pico-w"),
+];
+
+fn open(board: &str, target: &str) -> Image {
+    Image::open(&boards().join(board).join("target").join(target))
+}
+
+/// Each image keeps to the budget in its board's manifest; the emulated one with the deepest stack that was seen.
+#[test]
+#[ignore = "end to end, with an emulator: ./tests/run firmware"]
+fn budgets_are_kept() {
+    for (board, target) in IMAGES {
+        let (size, budget) = (open(board, target).size(), budget(&boards().join(board)));
+        println!("image {board}: {} bytes of flash, {} of static RAM", size.flash, size.ram);
+        assert!(size.flash <= budget.flash && size.ram <= budget.ram, "{board}: {size:?} of {budget:?}");
+    }
+    let (image, budget) = (open(IMAGES[0].0, IMAGES[0].1), budget(&boards().join(IMAGES[0].0)));
+    // The linker script gives as much RAM as the budget; what is not static is stack.
+    let mut board = Board::wired_to(port::reserve());
+    board.start();
+    until_sampled(&board, 60);
+    let stack = budget.ram - image.size().ram - u64::from(board.counters().stack_unused);
+    println!("image mps2-an386: {stack} bytes of stack at most");
+    assert!(board.counters().stack_unused > 512, "{stack} bytes of stack");
+}
+
+/// No line of the SDK or of the frames can panic. Of others some can, where their own sums were wrong: docs/firmware.md.
+#[test]
+#[ignore = "end to end, with an emulator: ./tests/run firmware"]
+fn nothing_of_ours_panics() {
+    for (board, target) in IMAGES {
+        let panics = open(board, target).panics();
+        println!("panics {board}: {panics:?}");
+        assert!(panics.contains_key("minimq-0.13.5"), "none in minimq: is this still the way to find them?");
+        let ours =
+            |name: &str| ["firmware-sdk/src/", "firmware-sdk/wire/"].iter().any(|of| name.contains(of));
+        let ours: Vec<_> = panics.iter().filter(|(name, _)| ours(name)).collect();
+        assert!(ours.is_empty(), "{board}: {ours:?}");
+    }
+}
+
+/// A program of `firmware-sdk/boards/linux`, which ends with the value.
+struct Process(std::process::Child);
+
+impl Process {
+    fn start(program: &str, dir: &std::path::Path, port: u16) -> Process {
+        let path = boards().join("linux/target/release").join(program).canonicalize();
+        let path = path.unwrap_or_else(|error| {
+            panic!(
+                "{program}: {error}: `cargo build --release --bins --examples` in firmware-sdk/boards/linux"
+            )
+        });
+        let mut command = std::process::Command::new(path);
+        Process(command.arg(format!("127.0.0.1:{port}")).current_dir(dir).spawn().expect("the sensor"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _gone_already = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// The same code on Linux: the first sensor of docs/firmware.md, and one that keeps its queue in a file, killed while the
+/// daemon is away.
+#[test]
+#[ignore = "end to end, with an emulator: ./tests/run firmware"]
+fn sensors_on_linux() {
+    let (port, function) = (port::reserve(), Function::start());
+    let mut daemon = Daemon::start(&format!(
+        "[sources.field]\ntype = \"listen\"\nlisten = \"127.0.0.1:{port}\"\n[streams.field]\ntopic = \"field/{{device}}\"\n\
+         format = \"tidegate\"\n[summaries.second]\nwindow = \"1s\"\namend = \"1h\"\n[outputs.function]\nurl = \"{}\"\n",
+        function.url()
+    ));
+    let dir = tempfile::tempdir().unwrap();
+    let first = Process::start("examples/first_sensor", dir.path(), port);
+    let sensor = Process::start("tidegate-linux", dir.path(), port);
+    let counted = |device: &str| {
+        let of = |summary: &tidegate_tests::events::Summary| {
+            let data = &summary.event["data"];
+            let whose = data["tags"]["device"] == device && data["metric"] == "channel/0";
+            (data["values"]["count"].as_u64().unwrap_or(0), whose)
+        };
+        let events = latest(&function.events());
+        let seconds: Vec<u64> =
+            events.values().map(of).filter(|(_, whose)| *whose).map(|(count, _)| count).collect();
+        // One reading a second; a second may begin between two of them, and then has two or none.
+        assert!(seconds.iter().all(|count| *count <= 2), "{seconds:?}");
+        seconds.iter().sum::<u64>()
+    };
+    let until = |count: u64| {
+        wait::until("readings of both", PATIENCE, || match (counted("first"), counted("linux")) {
+            (first, linux) if first >= count && linux >= count => Ok((first, linux)),
+            seen => Err(format!("{seen:?} of {count}")),
+        })
+    };
+    let (_, before) = until(8);
+    daemon.terminate();
+    let image = dir.path().join("queue.image");
+    let len = || std::fs::metadata(&image).map_or(0, |metadata| metadata.len());
+    let (small, start) = (len(), std::time::Instant::now());
+    wait::until("some seconds in the file", PATIENCE, || {
+        // Eight readings more are eight seconds more, and some bytes.
+        if start.elapsed() > Duration::from_secs(9) && len() > small {
+            Ok(())
+        } else {
+            Err(format!("{} bytes", len()))
+        }
+    });
+    drop(sensor);
+    let again = Process::start("tidegate-linux", dir.path(), port);
+    daemon.launch();
+    let (_, after) = until(before + 12);
+    assert!(after >= before + 12);
+    drop((first, again));
+    let status = daemon.wait_for("what was delivered", |status| status.ledger("pending") == 0);
+    assert_eq!(status.rejected_in_all() + status.ledger("dead_lettered"), 0, "{}", status.0["ledger"]);
+}
+
+/// What writing, reading and queueing cost, counted by the emulator: the same each time.
+#[test]
+#[ignore = "end to end, with an emulator: ./tests/run firmware"]
+fn instructions() {
+    let image = boards().join("mps2-an386/target/thumbv7em-none-eabihf/release/cost");
+    let mut qemu = tidegate_tests::board::command(&image);
+    let output = qemu.args(["-serial", "null", "-icount", "shift=0"]).output().expect("qemu-system-arm");
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    said.lines().for_each(|line| println!("{line}"));
+    assert!(output.status.success(), "{said}");
+    let of = |what: &str| -> u32 {
+        let line = said
+            .lines()
+            .find_map(|line| line.strip_prefix(what))
+            .unwrap_or_else(|| panic!("no `{what}` in {said}"));
+        line.split(|c: char| !c.is_ascii_digit()).find_map(|word| word.parse().ok()).unwrap()
+    };
+    // A fifth more than in docs/firmware.md.
+    assert!(of("instructions to write a frame of 60 readings: ") < 36_000, "{said}");
+    assert!(of("instructions to read it: ") < 22_000, "{said}");
+    assert!(of("instructions to queue a reading: ") < 800, "{said}");
 }

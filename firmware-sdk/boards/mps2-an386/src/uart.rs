@@ -126,19 +126,25 @@ impl Read for Wire {
 }
 
 impl Write for Wire {
+    /// Waits for room for one byte at most, so that nothing is written that is not told when this is dropped half-way.
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        poll_fn(|context| {
+            if WIRE.is_full() {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+        let mut written = 0;
         for &byte in bytes {
-            poll_fn(|context| {
-                if WIRE.is_full() {
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                WIRE.write(Uart::DATA, byte.into());
-                Poll::Ready(())
-            })
-            .await;
+            if WIRE.is_full() {
+                break;
+            }
+            WIRE.write(Uart::DATA, byte.into());
+            written += 1;
         }
-        Ok(bytes.len())
+        Ok(written)
     }
 
     async fn flush(&mut self) -> Result<(), Infallible> {
