@@ -63,7 +63,7 @@ impl Board {
     /// When there is no emulator or no image; says how to get them.
     pub fn start(&mut self) {
         assert!(self.running.is_none(), "the board runs already");
-        let wire = format!("socket,id=wire,host=127.0.0.1,port={},reconnect=1", self.port);
+        let wire = format!("socket,id=wire,host=127.0.0.1,port={},{}", self.port, every_second());
         let mut qemu = command(&image());
         qemu.args(["-chardev", &wire, "-serial", "stdio", "-serial", "chardev:wire"])
             .current_dir(self.dir.path());
@@ -136,6 +136,16 @@ impl Drop for Board {
             let _reaped = child.wait();
         }
     }
+}
+
+/// How QEMU is told to try the wire again every second: the word for it changed in version 9.2.
+fn every_second() -> &'static str {
+    let asked = Command::new("qemu-system-arm").arg("--version").output();
+    let said = asked.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let version = said.split("version ").nth(1).unwrap_or_default();
+    let mut parts = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    let version: (u32, u32) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    if version < (9, 2) { "reconnect=1" } else { "reconnect-ms=1000" }
 }
 
 /// The emulator with an image, without its UARTs.

@@ -48,7 +48,7 @@ impl Image {
         let mut size = Size { flash: 0, ram: 0 };
         for section in self.file().sections() {
             let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
-            if u64::from(sh_flags.0) & ALLOCATED == 0 {
+            if sh_flags.0 & ALLOCATED == 0 {
                 continue;
             }
             let in_ram = section.address() >= 0x2000_0000;
