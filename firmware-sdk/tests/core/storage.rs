@@ -171,6 +171,35 @@ fn images_of_before_a_merge() {
     );
 }
 
+/// What comes back may have gone out after the image was made: its numbers are final, whatever has to be merged later.
+#[test]
+fn what_comes_back_is_not_merged() {
+    let world = World::new();
+    world.mode(Mode::Away);
+    let seldom = Keep { at_risk: 0, spacing_ms: 1_000_000 };
+    let mut memory = world.boot(WhenFull::Merge, seldom);
+    let outbox = memory.start(&COUNTED);
+    run(&world, outbox, 0, 200);
+    outbox.save().unwrap();
+    world.mode(Mode::Serve);
+    run(&world, outbox, 200, 60);
+    assert!(outbox.report().delivered >= 200);
+    // Back with the image of before, into an outage that needs all the room.
+    world.mode(Mode::Away);
+    let mut memory = world.boot(WhenFull::Merge, seldom);
+    let outbox = memory.start(&COUNTED);
+    assert_eq!(outbox.report().restored, 200);
+    run(&world, outbox, 0, 6_000);
+    assert!(outbox.report().merged > 3_000, "{:?}", outbox.report());
+    world.mode(Mode::Serve);
+    run(&world, outbox, 6_000, 300);
+    // The gateway checked that no number came with two contents.
+    let broker = world.broker();
+    assert_eq!(broker.gateway.values(1_000)[..200], (0..200).collect::<Vec<i64>>());
+    assert_eq!(broker.gateway.again, 200);
+    assert_eq!(broker.gateway.dropped(1_001), u64::from(outbox.report().dropped));
+}
+
 /// Flash is written as seldom as was asked for, and an image of a backlog that is gone does not stay.
 #[test]
 fn flash_is_spared() {
