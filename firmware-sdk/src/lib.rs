@@ -35,7 +35,7 @@ pub use identity::Identity;
 pub use network::Network;
 pub use outbox::{Outbox, OutboxMemory};
 pub use publisher::{Publisher, Settings, Trouble};
-pub use queue::{QUEUE_BYTES_MIN, Queue, SEALED_BYTES_MAX, TooSmall, WhenFull};
+pub use queue::{Outgoing, QUEUE_BYTES_MIN, Queue, SEALED_BYTES_MAX, TooSmall, WhenFull};
 pub use report::Report;
 pub use sampler::Sampler;
 pub use storage::{Keep, NoStorage, Storage};

@@ -29,19 +29,14 @@ impl<const BYTES: usize> Queue<BYTES> {
     /// When storage does not take it. The queue is as it was.
     pub fn save<S: Storage>(&mut self, storage: &mut S, ms: u64) -> Result<(), S::Error> {
         let mut scratch = [0; SEALED_BYTES_MAX];
-        let (len, count) = self.encode_open(&mut scratch, ms).unwrap_or_default();
-        if count < self.open.len() {
-            // More is open than one frame takes: the rest of it is a frame's worth at most.
+        loop {
+            let (len, count) = self.encode_open(&mut scratch, ms).unwrap_or_default();
+            if count == self.open.len() {
+                return self.write(storage, scratch.get(..len).unwrap_or_default(), ms);
+            }
+            // More is open than one frame takes.
             self.seal(ms, true);
-            return self.save_sealed(storage, ms);
         }
-        self.write(storage, scratch.get(..len).unwrap_or_default(), ms)
-    }
-
-    fn save_sealed<S: Storage>(&mut self, storage: &mut S, ms: u64) -> Result<(), S::Error> {
-        let mut scratch = [0; SEALED_BYTES_MAX];
-        let (len, _) = self.encode_open(&mut scratch, ms).unwrap_or_default();
-        self.write(storage, scratch.get(..len).unwrap_or_default(), ms)
     }
 
     fn write<S: Storage>(&mut self, storage: &mut S, open: &[u8], ms: u64) -> Result<(), S::Error> {

@@ -249,7 +249,7 @@ impl<const BYTES: usize> Queue<BYTES> {
             let Some(frame) = record.frame() else { break };
             let next =
                 frame.head.boot == head.boot && frame.head.sequence == head.sequence + into.len() as u64;
-            // Half of the memory at most is under way, so that the other half can give way.
+            // A third of the memory at most is under way, so that the rest can give way.
             let fits = into.len() + frame.len() <= READINGS_MAX && (frames == 0 || bytes <= BYTES / 3);
             if !next || !fits {
                 break;

@@ -5,7 +5,7 @@ use crate::shelf::Broken;
 use crate::world::{COUNTED, ONE, Publisher, Readings, World, pass, settings};
 use embassy_time::Duration;
 use std::pin::pin;
-use tidegate_firmware::{Identity, Keep, WhenFull};
+use tidegate_firmware::{Channel, Identity, Keep, WhenFull};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -112,6 +112,20 @@ fn storage_that_fails() {
         world.boot(WhenFull::DropOldest, Keep::ALWAYS).start(&Identity::Counted { otherwise: 9 }).boot(),
         9
     );
+}
+
+/// Readings of which hardly any fit into a frame are in the image, too.
+#[test]
+fn long_readings_are_kept() {
+    let world = World::new();
+    let mut memory = world.boot(WhenFull::DropOldest, Keep::NEVER);
+    let outbox = memory.start(&COUNTED);
+    for id in 0..31_u16 {
+        outbox.put(Channel::new(60_000 + id, 12).unwrap(), i64::MIN / 3 * 2 + i64::from(id));
+    }
+    outbox.save().unwrap();
+    let mut memory = world.boot(WhenFull::DropOldest, Keep::NEVER);
+    assert_eq!(memory.start(&COUNTED).report().restored, 31);
 }
 
 /// Whatever is wrong with an image, it is not taken for readings, and the queue works.

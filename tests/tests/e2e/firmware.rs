@@ -8,7 +8,7 @@ use tidegate_tests::daemon::Daemon;
 use tidegate_tests::events::{check_ids, latest, moment_ms};
 use tidegate_tests::function::Function;
 use tidegate_tests::image::{Image, budget};
-use tidegate_tests::proxy::Proxy;
+use tidegate_tests::proxy::{Flow, Proxy};
 use tidegate_tests::{port, wait};
 
 /// Emulators are slow where machines are busy.
@@ -111,7 +111,7 @@ fn until_sampled(board: &Board, more: usize) {
     });
 }
 
-/// Waits until the function has all samples that the board queued until now, but for those of `lost`.
+/// Waits until the function has all samples that the board queued until now.
 fn until_received(board: &Board, function: &Function, what: &str) {
     let queued: Vec<i64> = board.samples().iter().map(name).collect();
     wait::until(what, PATIENCE, || {
@@ -126,7 +126,7 @@ fn until_received(board: &Board, function: &Function, what: &str) {
     });
 }
 
-/// The wire is cut, in the midst of that the power, and before it is mended the daemon is killed. Then the power is cut with
+/// Acknowledgements are lost. The wire is cut, in the midst of that the power, and before it is mended the daemon is killed. Then the power is cut with
 /// everything connected. Nothing that was queued is missing or double, and times are right throughout.
 #[test]
 #[ignore = "end to end, with an emulator: ./tests/run firmware"]
@@ -138,6 +138,14 @@ fn wire_power_and_daemon() {
     board.start();
     until_sampled(&board, 60);
     until_received(&board, &function, "the first samples");
+
+    // What is sent arrives, and no acknowledgement comes back, until the connection is gone.
+    wire.set(Flow::Pass, Flow::Stall);
+    until_sampled(&board, 60);
+    wire.cut();
+    wire.mend();
+    until_received(&board, &function, "what was sent again");
+    daemon.wait_for("readings that came twice", |status| status.ledger("duplicate") > 0);
 
     wire.close();
     until_sampled(&board, 120);
