@@ -19,7 +19,7 @@ const CAUGHT: [(Mutant, u64); 13] = [
     (Mutant::MergeLosesOne, 2),
     (Mutant::MergeReplacesNothing, 8),
     (Mutant::RawNotInJournal, 18),
-    (Mutant::SeriesInTwoLanes, 0),
+    (Mutant::SeriesInTwoLanes, 7),
 ];
 
 #[test]
