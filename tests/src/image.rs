@@ -190,7 +190,7 @@ mod tests {
             (0xf000, 0xf800, 0x10_0004),
             (0xf7ff, 0xfffe, 0x10_0000),
             (0xf000, 0xfffe, 0x10_1000),
-            (0xf700, 0xbffe, 0x0),
+            (0xf6ff, 0xbffe, 0x0),
         ] {
             assert_eq!(target(0x10_0000, first, second), expected, "{first:x} {second:x}");
         }
