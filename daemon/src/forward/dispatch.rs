@@ -7,7 +7,7 @@
 //! - **alone**: an attempt with what comes first of the whole queue, while nothing else is under way. As long as all that waits
 //!   fits into one attempt it goes so, because every request costs.
 //! - **width**: how many attempts may be under way. Halved when something goes wrong, and one more with each round that
-//!   went well (RFC 5681 §3.1, as [`super::pace`]).
+//!   went well (RFC 5681 §3.1, as `pace.rs`).
 //! - **beside**: an attempt that was under way when another one failed. Nothing is begun until all of these are answered, and
 //!   then one goes at a time, until the courier is calm again: it finds out what is wrong as if there were no lanes.
 

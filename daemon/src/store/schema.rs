@@ -143,7 +143,7 @@ pub struct OutputRow {
     pub number: u16,
     /// By priority: the sequence that the next event gets.
     pub next: [u64; 2],
-    /// By priority: events below this may already have been sent, and those whose rows say [`ALLOWED`].
+    /// By priority: events below this may already have been sent, and those whose rows say so.
     pub attempted: [u64; 2],
     /// The account.
     pub counts: OutputCounts,
