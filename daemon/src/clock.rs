@@ -6,7 +6,7 @@
 mod evidence;
 mod timekeeper;
 
-pub use evidence::{System, uptime};
+pub use evidence::{System, kernel_vouches, uptime};
 pub use timekeeper::{Sight, TimeSource, Timekeeper};
 
 use std::time::{SystemTime, UNIX_EPOCH};

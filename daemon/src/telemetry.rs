@@ -3,7 +3,7 @@
 //! Levels: WARN: nothing is lost, look some day. ERROR: something is lost, or a person is needed.
 
 use std::io::IsTerminal;
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -23,7 +23,8 @@ pub enum LogFormat {
 
 /// Starts logging to standard error. `TIDEGATE_LOG` sets levels (`debug`, `tidegate::mqtt=trace`); the default is `info`.
 pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("TIDEGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let asked = std::env::var("TIDEGATE_LOG").ok().and_then(|text| text.parse().ok());
+    let filter = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let registry = tracing_subscriber::registry().with(filter);
     let journald = || tracing_journald::layer().ok();
     let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some() && !std::io::stderr().is_terminal();

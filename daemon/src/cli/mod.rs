@@ -1,6 +1,7 @@
 //! The `tidegate` command.
 
 pub mod check;
+mod clock;
 mod deadletters;
 mod query;
 pub mod demo;
@@ -71,6 +72,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show who vouches for this machine's clock
+    Clock(clock::Args),
     /// Show how the running daemon is
     Status {
         #[command(flatten)]
@@ -117,11 +120,17 @@ pub fn main() -> Exit {
         Command::Check { json } => check::check(&config_path(path), json),
         Command::Try(args) => ended(try_run::try_run(&config_path(path), &args)),
         Command::Tap { filter, daemon } => ended(tap::tap(path, &daemon, filter.as_deref().unwrap_or(""))),
+        Command::Clock(args) => ended(clock::clock(&args)),
         Command::Demo { length, json } => demo::demo(length, json),
         Command::Status { daemon } => ended(status::status(path, &daemon)),
         Command::Query(args) => ended(query::query(path, &args)),
         Command::DeadLetters { command } => ended(deadletters::deadletters(path, &command)),
     }
+}
+
+/// The command line, for what describes it elsewhere: manual pages and completions.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
 }
 
 fn ended(result: Result<(), Exit>) -> Exit {
@@ -162,6 +171,8 @@ mod tests {
         check("tidegate try -", false);
         check("tidegate tap climate --address 127.0.0.1:1 --json", true);
         check("tidegate tap", true);
+        check("tidegate clock", true);
+        check("tidegate clock --mark /run/mark", true);
         check("tidegate demo --for 30s --json", true);
         check("tidegate demo --for 30", false);
         check("tidegate status --json", true);
@@ -184,9 +195,14 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let command = Cli::command();
         let mut typed = 0;
-        for path in
-            ["README.md", "docs/configuration.md", "docs/durability.md", "docs/ledger.md", "docs/status.md"]
-        {
+        for path in [
+            "README.md",
+            "docs/configuration.md",
+            "docs/durability.md",
+            "docs/ledger.md",
+            "docs/raspberry-pi.md",
+            "docs/status.md",
+        ] {
             let text = std::fs::read_to_string(root.join(path)).unwrap();
             let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
             for line in blocks.flat_map(str::lines) {

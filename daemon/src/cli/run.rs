@@ -3,6 +3,7 @@
 use super::exit::{self, Exit};
 use crate::config;
 use crate::limits::WATCHDOG_LOOK;
+use crate::mqtt::Inherited;
 use crate::watchdog::{self, Watchdog};
 use crate::wiring::{Daemon, Options};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -14,6 +15,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(path: &Path, drop_outputs: Vec<String>) -> Exit {
+    // Before anything else is opened.
+    let inherited = Inherited::take();
     let loaded = match config::load(path) {
         Ok(loaded) => loaded,
         Err(report) => return exit::config(&report),
@@ -24,7 +27,8 @@ pub fn run(path: &Path, drop_outputs: Vec<String>) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return exit::failed(exit::OS, &format!("cannot start the runtime: {error}")),
     };
-    let exit = runtime.block_on(serve(path, loaded.config, drop_outputs));
+    let options = Options { drop_outputs, inherited, ..Options::default() };
+    let exit = runtime.block_on(serve(path, loaded.config, options));
     // A reader of standard output that does not read may hold a thread for ever; all that matters is on disk.
     runtime.shutdown_timeout(Duration::from_secs(1));
     exit
@@ -38,13 +42,13 @@ fn forbid_core_dumps() {
     }
 }
 
-async fn serve(path: &Path, config: config::Config, drop_outputs: Vec<String>) -> Exit {
+async fn serve(path: &Path, config: config::Config, options: Options) -> Exit {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return exit::failed(exit::OS, &format!("cannot receive signals: {error}")),
     };
     let status = config.status;
-    let mut daemon = match Daemon::start(config, Options { drop_outputs, ..Options::default() }).await {
+    let mut daemon = match Daemon::start(config, options).await {
         Ok(daemon) => daemon,
         Err(error) => return exit::start(&error),
     };

@@ -2,7 +2,6 @@
 //! virtual machine.
 
 use super::{Clock, TimeSource};
-use rtime_clock::adjtime::{Timex, adjtimex};
 use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,12 +12,6 @@ const EARLIEST: Time = Time::from_millis(1_793_491_200_000);
 
 /// How far the system's clock may be from the real-time clock that it was set by.
 const RTC_NEAR: Span = Span::from_secs(60);
-
-/// `STA_UNSYNC` of adjtimex(2): the clock is unsynchronised.
-const STA_UNSYNC: i32 = 0x40;
-
-/// `TIME_ERROR` of adjtimex(2): the same, or an error beyond 16 s.
-const TIME_ERROR: i32 = 5;
 
 /// Time since the machine started, time asleep included, in whole milliseconds: finer costs journal bytes and says
 /// nothing of an arrival.
@@ -53,6 +46,12 @@ impl System {
         self.root.join("run/systemd/timesync/synchronized").exists()
     }
 
+    /// A process that may ask the kernel has asked it: `systemd/tidegate-clock.service` does where the unit of the daemon forbids
+    /// the system call.
+    fn marked(&self) -> bool {
+        self.root.join("run/tidegate-clock/synchronized").exists()
+    }
+
     /// Whether this is a virtual machine that was given the time of day by its host when it started: what its kernel counts
     /// time by says so (`kvm-clock`, `xen`, `hyperv_clocksource…`).
     fn is_guest(&self) -> bool {
@@ -85,7 +84,7 @@ impl TimeSource for System {
 
     fn vouched(&mut self, last: Time) -> Option<&'static str> {
         let rtc = || self.rtc().filter(|rtc| rtc_vouches(*rtc, Clock.now(), last));
-        if kernel() {
+        if kernel_vouches() || self.marked() {
             Some("the kernel")
         } else if self.timesyncd() {
             Some("systemd-timesyncd")
@@ -108,10 +107,32 @@ fn boot_of(name: &str) -> Option<u64> {
     u64::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 16)
 }
 
-/// What an NTP client has told the kernel. Where asking is forbidden, nobody vouches.
-fn kernel() -> bool {
-    let mut query = Timex::new();
-    adjtimex(&mut query).is_ok_and(|state| state != TIME_ERROR && query.0.status & STA_UNSYNC == 0)
+/// What an NTP client has told the kernel. Where asking is forbidden, it does not vouch.
+pub fn kernel_vouches() -> bool {
+    kernel::vouches()
+}
+
+#[cfg(not(all(target_env = "musl", target_pointer_width = "32")))]
+mod kernel {
+    use rtime_clock::adjtime::{Timex, adjtimex};
+
+    /// `STA_UNSYNC` of adjtimex(2): the clock is unsynchronised.
+    const STA_UNSYNC: i32 = 0x40;
+    /// `TIME_ERROR` of adjtimex(2): the same, or an error beyond 16 s.
+    const TIME_ERROR: i32 = 5;
+
+    pub(super) fn vouches() -> bool {
+        let mut query = Timex::new();
+        adjtimex(&mut query).is_ok_and(|state| state != TIME_ERROR && query.0.status & STA_UNSYNC == 0)
+    }
+}
+
+/// Nothing that asks the kernel without `unsafe` here compiles for this (ARMv6, static): the others vouch.
+#[cfg(all(target_env = "musl", target_pointer_width = "32"))]
+mod kernel {
+    pub(super) fn vouches() -> bool {
+        false
+    }
 }
 
 /// Whether a real-time clock has gone on while the power was off, and the system's clock was set by it.
@@ -157,6 +178,9 @@ mod tests {
         assert!(!system().is_guest());
         put("sys/devices/system/clocksource/clocksource0/available_clocksource", "tsc kvm-clock \n");
         assert!(system().is_guest());
+        assert!(!system().marked());
+        put("run/tidegate-clock/synchronized", "");
+        assert!(system().marked());
         put("run/systemd/timesync/synchronized", "");
         put("sys/class/rtc/rtc0/since_epoch", "1795341600\n");
         assert!(system().timesyncd());

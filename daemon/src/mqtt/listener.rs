@@ -3,6 +3,7 @@
 //! It takes messages in; it is not a broker. A PUBACK means *on the gateway's disk*. Nothing is ever sent to a client but
 //! answers: subscriptions are accepted and ignored, or refused.
 
+use super::inherited::Inherited;
 use super::registry::Registry;
 use super::session;
 use super::{Context, stopped};
@@ -95,11 +96,11 @@ impl House {
 }
 
 impl Listener {
-    /// Reads passwords and certificates, and opens the port.
+    /// Reads passwords and certificates, and opens the port, unless it was `inherited`.
     ///
     /// # Errors
     /// What cannot be read or opened, and what to do.
-    pub async fn bind(cfg: Listen) -> Result<Listener, BindError> {
+    pub async fn bind(cfg: Listen, inherited: &Inherited) -> Result<Listener, BindError> {
         let mut users = Vec::with_capacity(cfg.users.len());
         for login in &cfg.users {
             let password = login.password.as_ref().map(secret::read).transpose();
@@ -109,7 +110,7 @@ impl Listener {
         }
         let tls = cfg.tls.as_ref().map(tls::server_config).transpose()?.map(TlsAcceptor::from);
         let at = cfg.listen;
-        let (socket, address) = open(at).map_err(|error| BindError::Bind { at, error })?;
+        let (socket, address) = open(at, inherited).map_err(|error| BindError::Bind { at, error })?;
         Ok(Listener { socket, address, door: Door { cfg, tls, users } })
     }
 
@@ -170,7 +171,12 @@ impl Listener {
     }
 }
 
-fn open(at: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+fn open(at: SocketAddr, inherited: &Inherited) -> std::io::Result<(TcpListener, SocketAddr)> {
+    if let Some(socket) = inherited.at(at) {
+        let socket = socket?;
+        socket.set_nonblocking(true)?;
+        return Ok((TcpListener::from_std(socket)?, at));
+    }
     let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(at)?;

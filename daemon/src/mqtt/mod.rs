@@ -12,6 +12,7 @@ pub mod acks;
 mod backoff;
 pub mod client;
 mod connection;
+mod inherited;
 pub mod listener;
 mod reader;
 mod registry;
@@ -22,6 +23,7 @@ pub mod state;
 mod tests;
 
 pub use client::{run_source, subscriptions};
+pub use inherited::Inherited;
 pub use listener::{BindError, Listener};
 pub use state::{SourceSnapshot, SourceState};
 

@@ -17,7 +17,7 @@ use crate::ingest::heart::{Heart, Parts};
 use crate::ingest::intake::Intake;
 use crate::ingest::mailbox::Mailbox;
 use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, TAP_BATCHES_MAX};
-use crate::mqtt::{self, BindError, Listener, SourceState};
+use crate::mqtt::{self, BindError, Inherited, Listener, SourceState};
 use crate::pulse::Pulses;
 use crate::status::View;
 use crate::store::{
@@ -66,6 +66,8 @@ pub struct Options {
     pub drop_outputs: Vec<String>,
     /// How outputs wait before they try again.
     pub retry: Retry,
+    /// Sockets that were opened for listeners before this process began.
+    pub inherited: Inherited,
 }
 
 /// The running daemon.
@@ -90,6 +92,7 @@ pub struct Daemon {
     sources: Vec<RunningSource>,
     outputs: Vec<RunningOutput>,
     retry: Retry,
+    inherited: Inherited,
     plans: mpsc::Sender<NewPlan>,
     heart: JoinHandle<()>,
     history: Option<RunningHistory>,
@@ -127,7 +130,8 @@ impl Daemon {
     /// # Errors
     /// When the store cannot be opened or an address is taken.
     pub async fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
-        let Options { drop_outputs, retry } = options;
+        let Options { drop_outputs, retry, inherited } = options;
+        warn_of_unused(&inherited, &config);
         let Opened { mut store, mut pipeline } = open(&config)?;
         let mut clock = Timekeeper::new(System::new(), pipeline.last_heard());
         let now = clock.look().now.now();
@@ -178,6 +182,7 @@ impl Daemon {
             sources: Vec::new(),
             outputs: Vec::new(),
             retry,
+            inherited,
             plans,
             heart: heart.map_err(StartError::Thread)?,
             history,
@@ -266,7 +271,7 @@ impl Daemon {
                 (None, tokio::spawn(mqtt::run_source(cfg.clone(), removed, context, stopped)))
             }
             SourceKind::Listen(cfg) => {
-                let listener = Listener::bind(cfg.clone()).await?;
+                let listener = Listener::bind(cfg.clone(), &self.inherited).await?;
                 let address = listener.local_addr();
                 (Some(address), tokio::spawn(listener.serve(context, stopped)))
             }
@@ -293,6 +298,19 @@ impl Daemon {
             stopped,
         ));
         self.outputs.push(RunningOutput { output, state, stop, task });
+    }
+}
+
+/// A socket that nobody serves would take connections and never answer.
+fn warn_of_unused(inherited: &Inherited, config: &Config) {
+    let listens = |source: &Source, at| matches!(&source.kind, SourceKind::Listen(cfg) if cfg.listen == at);
+    for address in inherited.addresses() {
+        if !config.sources.iter().any(|source| listens(source, address)) {
+            tracing::warn!(
+                "this process was given a socket at {address}, where no source listens: ListenStream= of tidegate.socket and \
+                 `listen` of a source must say the same"
+            );
+        }
     }
 }
 

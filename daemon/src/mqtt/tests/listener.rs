@@ -4,7 +4,7 @@ use super::broker::{Peer, publish};
 use super::{Bench, PATIENCE, eventually, listen, messages_of};
 use crate::config::model::{Listen, Login, Secret};
 use crate::ingest::intake::Input;
-use crate::mqtt::Listener;
+use crate::mqtt::{Inherited, Listener};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -17,7 +17,7 @@ const CONNECT5: &[u8] = b"\x10\x0F\0\x04MQTT\x05\x02\0\x3C\0\0\x02me";
 const CONNECT_WILL: &[u8] = b"\x10\x17\0\x04MQTT\x04\x2E\0\x3C\0\x02me\0\x01w\0\x04gone";
 
 async fn start(bench: &Bench, cfg: Listen) -> (SocketAddr, JoinHandle<()>) {
-    let listener = Listener::bind(cfg).await.unwrap();
+    let listener = Listener::bind(cfg, &Inherited::default()).await.unwrap();
     let address = listener.local_addr();
     (address, tokio::spawn(listener.serve(bench.context.clone(), bench.stop.subscribe())))
 }
@@ -296,4 +296,24 @@ async fn stopping_waits_for_the_commit_and_publishes_no_will() {
     assert_eq!(peer.packet().await, [0u8; 0]);
     timeout(PATIENCE, server).await.unwrap().unwrap();
     assert!(matches!(bench.input().await, Input::Closed(_)));
+}
+
+/// Whoever restarts the daemon keeps the socket: who connects in between waits, and is served by the next.
+#[tokio::test]
+async fn nobody_is_refused_at_an_inherited_socket() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let inherited: Inherited = [socket].into_iter().collect();
+    for _ in 0..2 {
+        let mut early = dial(address).await;
+        early.send(CONNECT4).await;
+        let bench = Bench::new();
+        let cfg = Listen { listen: address, ..listen() };
+        let listener = Listener::bind(cfg, &inherited).await.unwrap();
+        assert_eq!(listener.local_addr(), address);
+        let served = tokio::spawn(listener.serve(bench.context.clone(), bench.stop.subscribe()));
+        assert_eq!(early.packet().await, b"\x20\x02\0\0");
+        bench.stop.send(true).unwrap();
+        timeout(PATIENCE, served).await.unwrap().unwrap();
+    }
 }

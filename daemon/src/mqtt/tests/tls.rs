@@ -2,7 +2,7 @@
 
 use super::{Bench, listen, mqtt};
 use crate::config::model::{Listen, Mqtt, Protocol, Tls};
-use crate::mqtt::{Listener, run_source};
+use crate::mqtt::{Inherited, Listener, run_source};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,8 @@ impl Authority {
 }
 
 async fn server(bench: &Bench, tls: Tls) -> u16 {
-    let listener = Listener::bind(Listen { tls: Some(tls), ..listen() }).await.unwrap();
+    let listener =
+        Listener::bind(Listen { tls: Some(tls), ..listen() }, &Inherited::default()).await.unwrap();
     let port = listener.local_addr().port();
     tokio::spawn(listener.serve(bench.context.clone(), bench.stop.subscribe()));
     port
@@ -104,6 +105,10 @@ async fn an_expired_certificate_is_one_problem_with_one_text() {
 #[tokio::test]
 async fn files_that_are_missing_are_named() {
     let tls = Tls { ca: None, cert: Some("/nonexistent/cert".into()), key: Some("/nonexistent/key".into()) };
-    let error = Listener::bind(Listen { tls: Some(tls), ..listen() }).await.err().unwrap().to_string();
+    let error = Listener::bind(Listen { tls: Some(tls), ..listen() }, &Inherited::default())
+        .await
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("cert") && error.contains("/nonexistent/cert"), "{error}");
 }
