@@ -29,6 +29,7 @@ pub mod http;
 pub mod https;
 pub mod image;
 pub mod load;
+pub mod machine;
 pub mod measure;
 pub mod oracle;
 pub mod outage;
