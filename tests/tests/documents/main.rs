@@ -127,7 +127,7 @@ fn status_and_metrics_are_explained() {
 
 fn documents() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for folder in ["", "docs", "docs/decisions"] {
+    for folder in ["", "cross", "docs", "docs/decisions"] {
         for entry in std::fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "md") {

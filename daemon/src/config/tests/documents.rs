@@ -26,6 +26,14 @@ fn samples_are_valid() {
     assert!(seen >= 5, "{seen} samples");
 }
 
+/// In a container the status page listens to the network of the container, which is warned of.
+#[test]
+fn the_container_s_configuration_is_valid() {
+    let text = include_str!("../../../../cross/container/tidegate.toml");
+    parse(text, "tidegate.toml", Path::new("/etc/tidegate"), &machine())
+        .unwrap_or_else(|report| panic!("{report}"));
+}
+
 /// A commented line of a sample is there to be used.
 #[test]
 fn commented_lines_are_valid_too() {
