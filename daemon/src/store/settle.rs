@@ -11,6 +11,15 @@ use tidegate_pipeline::time::Time;
 /// What waits, open for writing.
 type Outbox<'t> = Table<'t, Place, (i64, u64)>;
 
+/// What was taken out of the outbox.
+struct Taken<'s> {
+    settlement: &'s Settlement,
+    /// What stood there.
+    reference: Reference,
+    /// Where it was refused: the whole event.
+    event: Option<Vec<u8>>,
+}
+
 impl Queues {
     /// Takes settled events out of the outbox. One that is not there any more was superseded or settled before.
     pub(super) fn settle(
@@ -20,12 +29,24 @@ impl Queues {
         letters: &mut LetterCounts,
         at: Time,
     ) -> Result<(), StoreError> {
-        for (settlement, reference) in self.take_settled(write, settlements)? {
+        for Taken { settlement, reference, event } in self.take_settled(write, settlements)? {
             match &settlement.fate {
                 Fate::Delivered => self.output(&settlement.output).counts.delivered += 1,
                 Fate::Refused(why) => {
                     self.output(&settlement.output).counts.refused += 1;
-                    self.refuse(write, settlement, reference, why, letters, at)?;
+                    let number = match reference {
+                        Reference::Letter(number) => number,
+                        Reference::Closed(_) | Reference::Event(_) => super::letters::take_number(letters),
+                    };
+                    let letter = Letter::Event {
+                        output: settlement.output.clone(),
+                        id: settlement.id.clone(),
+                        event: event.unwrap_or_default(),
+                        why: why.clone(),
+                        at,
+                        queued: false,
+                    };
+                    super::letters::insert(write, number, &letter, letters, self)?;
                 }
             }
             match (reference, &settlement.fate) {
@@ -39,13 +60,13 @@ impl Queues {
         Ok(())
     }
 
-    /// The settlements that take something out of the outbox, and what that is. With windows, which there are many of, all is
-    /// done but for counting: tables are opened once for all of them. One that is refused stays until its dead letter is written.
+    /// Takes what is settled out of the outbox, and windows that nothing waits for any more out of the store: their tables are
+    /// opened once for all of them.
     fn take_settled<'s>(
         &mut self,
         write: &WriteTransaction,
         settlements: &'s [Settlement],
-    ) -> Result<Vec<(&'s Settlement, Reference)>, StoreError> {
+    ) -> Result<Vec<Taken<'s>>, StoreError> {
         let mut taken = Vec::with_capacity(settlements.len());
         if settlements.is_empty() {
             return Ok(taken);
@@ -65,63 +86,25 @@ impl Queues {
             let removed =
                 outbox.remove(place).doing("confirm an event")?.map(|row| Reference::of(row.value()));
             let Some(reference) = removed else { continue };
-            if let (Reference::Closed(key), Fate::Delivered) = (reference, &settlement.fate)
+            // Now: another output may settle the same event behind it, and then it is gone.
+            let event = match (&settlement.fate, reference) {
+                (Fate::Delivered, _) => None,
+                (Fate::Refused(_), Reference::Closed(key)) => {
+                    let row = windows.get((key.end.0, key.group)).doing("read a window")?;
+                    row.map(|row| window(row.value())).transpose()?.map(|row| row.event)
+                }
+                (Fate::Refused(_), Reference::Event(number)) => super::events::read(write, number)?,
+                (Fate::Refused(_), Reference::Letter(number)) => read_letter_event(write, number)?,
+            };
+            if let Reference::Closed(key) = reference
                 && key.end <= self.forgotten
             {
-                self.forget(&outbox, &mut windows, (key.end.0, key.group))?;
+                let bytes = closed::forget(&outbox, &mut windows, (key.end.0, key.group))?;
+                self.closed_bytes = self.closed_bytes.saturating_sub(bytes);
             }
-            taken.push((settlement, reference));
+            taken.push(Taken { settlement, reference, event });
         }
         Ok(taken)
-    }
-
-    fn forget(
-        &mut self,
-        outbox: &Outbox<'_>,
-        windows: &mut ClosedTable<'_>,
-        key: (i64, u32),
-    ) -> Result<(), StoreError> {
-        let bytes = closed::forget(outbox, windows, key)?;
-        self.closed_bytes = self.closed_bytes.saturating_sub(bytes);
-        Ok(())
-    }
-
-    /// Makes a refused event a dead letter.
-    fn refuse(
-        &mut self,
-        write: &WriteTransaction,
-        settlement: &Settlement,
-        reference: Reference,
-        why: &str,
-        letters: &mut LetterCounts,
-        at: Time,
-    ) -> Result<(), StoreError> {
-        let (number, event) = match reference {
-            Reference::Letter(number) => (number, read_letter_event(write, number)?),
-            Reference::Closed(key) => {
-                let mut windows = write.open_table(CLOSED).doing("read a window")?;
-                let key = (key.end.0, key.group);
-                let row = windows.get(key).doing("read a window")?;
-                let event = row.map(|row| window(row.value())).transpose()?.map(|row| row.event);
-                if key.0 <= self.forgotten.0 {
-                    let outbox = write.open_table(OUTBOX).doing("read the outbox")?;
-                    self.forget(&outbox, &mut windows, key)?;
-                }
-                (super::letters::take_number(letters), event)
-            }
-            Reference::Event(number) => {
-                (super::letters::take_number(letters), super::events::read(write, number)?)
-            }
-        };
-        let letter = Letter::Event {
-            output: settlement.output.clone(),
-            id: settlement.id.clone(),
-            event: event.unwrap_or_default(),
-            why: why.to_owned(),
-            at,
-            queued: false,
-        };
-        super::letters::insert(write, number, &letter, letters, self)
     }
 }
 

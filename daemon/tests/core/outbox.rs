@@ -11,6 +11,7 @@ use tidegate::store::{
 };
 use tidegate::wiring::outbox::StoreOutbox;
 use tidegate_pipeline::event::ClosedKey;
+use tidegate_pipeline::plan::Plan;
 
 fn settled(output: &str, event: &Waiting, fate: Fate) -> Settlement {
     let Waiting { priority, sequence, id, .. } = event.clone();
@@ -241,6 +242,36 @@ fn a_refused_event_becomes_a_letter_and_can_be_sent_again() {
     rig.with(66, |commit| commit.settled.push(settled("out", &again[0], Fate::Delivered)));
     let OutputCounts { made, delivered, refused, .. } = counts(&rig, "out");
     assert_eq!((made, delivered, refused, rig.store.shared().counts().unwrap()), (1, 1, 0, (0, 0)));
+}
+
+/// What one output refuses is a dead letter with all its bytes, though the other took it in the same transaction and nothing
+/// keeps it any more.
+#[test]
+fn two_outputs_settle_at_once() {
+    for refused_first in [true, false] {
+        let mut plan = Plan { outputs: vec!["out".into(), "other".into()], ..plain() };
+        plan.summaries[0].to = vec![0, 1];
+        let mut rig = Rig::new(plan);
+        rig.send(0, "d1", 1, 0);
+        rig.with(60, |commit| commit.waiting = idle(&["out", "other"]));
+        later(&mut rig, 4_000);
+        let event = rig.waiting("out").remove(0);
+        assert_eq!(rig.waiting("other")[0].id, event.id);
+        let mut both = vec![
+            settled("out", &event, Fate::Refused("no".into())),
+            settled("other", &event, Fate::Delivered),
+        ];
+        if !refused_first {
+            both.reverse();
+        }
+        rig.with(4_100, |commit| commit.settled = both);
+        assert!(!is_kept(&rig, 60));
+        let (_, letter) = rig.store.shared().letters(0, 10).unwrap().remove(0);
+        assert!(
+            matches!(&letter, Letter::Event { event: bytes, .. } if *bytes == event.event),
+            "{refused_first}: {letter:?}"
+        );
+    }
 }
 
 #[test]
