@@ -112,7 +112,7 @@ pub fn kernel_vouches() -> bool {
     kernel::vouches()
 }
 
-#[cfg(not(all(target_env = "musl", target_pointer_width = "32")))]
+#[cfg(not(target_pointer_width = "32"))]
 mod kernel {
     use rtime_clock::adjtime::{Timex, adjtimex};
 
@@ -127,8 +127,8 @@ mod kernel {
     }
 }
 
-/// Nothing that asks the kernel without `unsafe` here compiles for this (ARMv6, static): the others vouch.
-#[cfg(all(target_env = "musl", target_pointer_width = "32"))]
+/// Nothing that asks the kernel without `unsafe` here compiles on 32 bits: the others vouch.
+#[cfg(target_pointer_width = "32")]
 mod kernel {
     pub(super) fn vouches() -> bool {
         false
