@@ -14,7 +14,7 @@
 //! - **probe**: after failures one event goes alone, so that finding out costs little.
 
 use super::answer::{Answer, Failed};
-use super::outbox::{Outcome, Position, Queued, Settled};
+use super::outbox::{self, Outcome, Position, Queued, Settled};
 use super::pace::Pace;
 use super::receiver::Receiver;
 use super::retry::{Moment, Retry};
@@ -349,7 +349,7 @@ impl Courier {
 
     /// Whether waiting would add nothing: another event of the mean size would not fit.
     pub(super) fn full(&self, batch: &[Queued]) -> bool {
-        let bytes: usize = batch.iter().map(|queued| queued.event.len()).sum();
+        let bytes = outbox::size(batch);
         batch.len() >= self.events_max() || bytes + bytes / batch.len().max(1) > self.policy.bytes
     }
 

@@ -6,7 +6,7 @@ use super::budget::{BudgetReport, Scope};
 use super::courier::{Change, Courier, Effects, Offer, Policy};
 use super::dispatch::{Dispatch, Next};
 use super::link::Link;
-use super::outbox::{Ask, Of, Outbox, Outcome, Queued};
+use super::outbox::{self, Ask, Of, Outbox, Outcome, Queued};
 use super::retry::Moment;
 use super::state::{OutputState, Report};
 use crate::health::Health;
@@ -85,11 +85,16 @@ struct Attempt<D> {
 }
 
 impl<O: Outbox, D: Destination + 'static> Driver<O, D> {
-    /// Begins all attempts that may be under way now.
+    /// Begins all attempts that may be under way now, and shows how that left it.
     fn begin(&mut self) -> Wait {
+        let wait = self.begin_all();
+        self.report.progress(self.dispatch.courier(), self.link.report());
+        wait
+    }
+
+    fn begin_all(&mut self) -> Wait {
         loop {
             let scope = self.link.look(&self.outbox);
-            self.report.progress(self.dispatch.courier(), self.link.report());
             if let Scope::Nothing(_) = scope {
                 let at = scope.look_again();
                 self.sleeps("waits until its budget allows more", at.unwrap_or_else(Instant::now));
@@ -142,7 +147,7 @@ impl<O: Outbox, D: Destination + 'static> Driver<O, D> {
 
     fn send(&mut self, of: Of, batch: Vec<Queued>) {
         self.untried = false;
-        self.bytes += size(&batch);
+        self.bytes += outbox::size(&batch);
         self.start(of, "sends", |mut hand| async move {
             let answer = Some(hand.send(&batch).await);
             Attempt { hand, of, batch, answer }
@@ -178,7 +183,7 @@ impl<O: Outbox, D: Destination + 'static> Driver<O, D> {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         self.hands.push(hand);
-        self.bytes -= size(&batch);
+        self.bytes -= outbox::size(&batch);
         if batch.is_empty() {
             self.untried = answer.is_some();
         }
@@ -216,10 +221,6 @@ impl<O: Outbox, D: Destination + 'static> Driver<O, D> {
             self.report.pulse().sleeps(what, until);
         }
     }
-}
-
-fn size(batch: &[Queued]) -> usize {
-    batch.iter().map(|queued| queued.event.len()).sum()
 }
 
 async fn until(at: Option<Instant>) {

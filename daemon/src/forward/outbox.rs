@@ -31,6 +31,11 @@ pub struct Queued {
     pub event: Vec<u8>,
 }
 
+/// Bytes of these events.
+pub(super) fn size(events: &[Queued]) -> usize {
+    events.iter().map(|queued| queued.event.len()).sum()
+}
+
 /// What became of a queued event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
