@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # What a target needs: its linker and its standard library. Sourced, in the root of the repository.
 
+. cross/as-root.sh
+
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 case $CARGO_TARGET_DIR in /*) ;; *) CARGO_TARGET_DIR=$PWD/$CARGO_TARGET_DIR ;; esac
 export CARGO_TARGET_DIR
@@ -40,16 +42,6 @@ linker_of() {
     echo "There is no target $1. Those that there are:" >&2
     list_targets >&2
     return 1
-}
-
-as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-        sudo "$@"
-    else
-        return 1
-    fi
 }
 
 # Installs Debian packages, or says which.
