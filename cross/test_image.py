@@ -58,6 +58,9 @@ class Image(unittest.TestCase):
         archive = Archive(self, made()["tidegate-1.2.3-linux-arm64.oci.tar"])
         (descriptor,) = archive.index()
         self.assertEqual(descriptor["platform"], {"os": "linux", "architecture": "arm64"})
+        # By this podman names it; by the other alone it would be `localhost/1.2.3`.
+        self.assertEqual(descriptor["annotations"]["io.containerd.image.name"], "docker.io/library/tidegate:1.2.3")
+        self.assertEqual(descriptor["annotations"]["org.opencontainers.image.ref.name"], "1.2.3")
         manifest = archive.document(descriptor)
         config = archive.document(manifest["config"])
         self.assertEqual(config["config"]["User"], "65532:65532")
