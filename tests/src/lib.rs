@@ -28,6 +28,7 @@ pub mod function;
 pub mod http;
 pub mod https;
 pub mod image;
+pub mod kept;
 pub mod load;
 pub mod machine;
 pub mod measure;

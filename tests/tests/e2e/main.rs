@@ -21,4 +21,5 @@ mod raw;
 mod republish;
 mod stage;
 mod troubles;
+mod upgrade;
 mod watchdog;
