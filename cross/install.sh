@@ -12,7 +12,10 @@ root=${DESTDIR:-}
 running() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 
 remove() {
-    if running; then systemctl disable --now tidegate.socket tidegate.service 2>/dev/null || true; fi
+    if running; then
+        systemctl disable --now tidegate.socket tidegate.service 2>/dev/null || true
+        systemctl stop tidegate-clock.service 2>/dev/null || true
+    fi
     # What this tarball brings, and nothing else.
     (cd root && find usr -type f) | while read -r file; do rm -f "$root/$file"; done
     find "$root"/usr/share/doc/tidegate* -depth -type d -empty -delete
@@ -21,7 +24,7 @@ remove() {
 
 case ${1:-} in
     --remove) remove && exit ;;
-    --purge) remove && rm -rf "$root/var/lib/tidegate" "$root/etc/tidegate" && exit ;;
+    --purge) remove && rm -rf "$root/var/lib/tidegate" "$root/etc/tidegate" "$root/run/tidegate-clock" && exit ;;
     '') ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$0" && exit 2 ;;
 esac
