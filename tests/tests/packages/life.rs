@@ -1,39 +1,21 @@
 //! The life of a package on a gateway: installed, configured, at work, killed, upgraded, removed, purged.
 
+use crate::traffic::{Ports, Traffic};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tidegate_tests::daemon::status_at;
-use tidegate_tests::function::Function;
 use tidegate_tests::machine::Machine;
 use tidegate_tests::machine::emulator::Emulator;
-use tidegate_tests::oracle::Reading;
-use tidegate_tests::publisher::{Running, Sensor};
-use tidegate_tests::status::Status;
-use tidegate_tests::{events, field, oracle, wait};
+use tidegate_tests::{field, wait};
 
 /// What `systemd-analyze security` may say at most, in tenths.
 const EXPOSURE: &str = "12";
 
 /// A gateway with what surrounds it.
 pub(crate) struct Site<'a> {
-    machine: &'a dyn Machine,
-    function: Function,
-    /// Where this machine reaches mosquitto, the listener and the status page of the gateway.
-    pub(crate) ports: Ports,
-    /// All that was acknowledged so far.
-    readings: Vec<Reading>,
-    /// Numbers sensors, so that each starts its own sequence.
-    sensors: usize,
-}
-
-/// Ports on 127.0.0.1 of this machine.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ports {
-    pub(crate) broker: u16,
-    pub(crate) listener: u16,
-    pub(crate) status: u16,
+    pub(crate) machine: &'a dyn Machine,
+    pub(crate) traffic: Traffic,
 }
 
 /// As they are on the gateway, which a container shares.
@@ -45,7 +27,7 @@ pub(crate) fn whole(machine: &dyn Machine, deb: &Path, newer: &Path) {
     site.installs(deb);
     site.takes_a_configuration();
     site.is_hardened();
-    site.works();
+    site.traffic.flows();
     site.outlives_a_kill();
     site.refuses_a_wrong_configuration();
     site.is_upgraded(newer);
@@ -55,7 +37,7 @@ pub(crate) fn whole(machine: &dyn Machine, deb: &Path, newer: &Path) {
 
 impl<'a> Site<'a> {
     pub(crate) fn new(machine: &'a dyn Machine, ports: Ports) -> Site<'a> {
-        Site { machine, function: Function::start(), ports, readings: Vec::new(), sensors: 0 }
+        Site { machine, traffic: Traffic::new(ports, machine.patience()) }
     }
 
     /// With apt, as people do. Nothing runs before there is a configuration.
@@ -73,7 +55,7 @@ impl<'a> Site<'a> {
 
     /// The port of the listener is systemd's.
     pub(crate) fn takes_a_configuration(&self) {
-        let url = self.function.url().replace("127.0.0.1", self.machine.host());
+        let url = self.traffic.function.url().replace("127.0.0.1", self.machine.host());
         let sources =
             "[clock]\nunsynchronised = \"trust\"\n\n[sources.local]\nurl = \"mqtt://127.0.0.1:1883\"\n\n";
         let listener = field::listener(1884).replace("127.0.0.1", "0.0.0.0");
@@ -91,7 +73,7 @@ impl<'a> Site<'a> {
     }
 
     fn waits_until_it_is_ready(&self) {
-        self.wait_for("the daemon to be connected", |status| status.is_connected());
+        self.traffic.waits_until_it_is_ready();
         assert_eq!(self.machine.run("systemctl is-active tidegate"), "active");
     }
 
@@ -112,18 +94,10 @@ impl<'a> Site<'a> {
         self.machine.run(&line);
     }
 
-    /// Readings go through the broker and through the listener, and all of them arrive.
-    pub(crate) fn works(&mut self) {
-        let sensors = self.sensors();
-        self.wait_for("deliveries", |status| status.output("function", "delivered") > 4);
-        self.finish(sensors);
-        self.holds_everything();
-    }
-
     /// systemd starts it again.
     pub(crate) fn outlives_a_kill(&mut self) {
-        let sensors = self.sensors();
-        self.some_more();
+        let sensors = self.traffic.sensors();
+        self.traffic.some_more();
         let before = self.machine.run("systemctl show -P MainPID tidegate");
         self.machine.run("systemctl kill --signal=KILL tidegate");
         wait::until("systemd to start it again", self.machine.patience(), || {
@@ -131,21 +105,21 @@ impl<'a> Site<'a> {
             if now != before && now != "0" { Ok(()) } else { Err(now) }
         });
         self.waits_until_it_is_ready();
-        self.some_more();
-        self.finish(sensors);
-        self.holds_everything();
+        self.traffic.some_more();
+        self.traffic.finish(sensors);
+        self.traffic.holds_everything();
     }
 
     /// What was acknowledged is there when the power is back. Sensors of the listener, as what a broker acknowledges is the broker's.
     pub(crate) fn outlives_a_power_cut(&mut self, board: &Emulator) {
-        let sensor = self.sensor(self.ports.listener);
-        self.some_more();
+        let sensor = self.traffic.sensor(self.traffic.ports.listener);
+        self.traffic.some_more();
         board.cut_power();
         board.power_on();
         self.waits_until_it_is_ready();
-        self.some_more();
-        self.finish(vec![sensor]);
-        self.holds_everything();
+        self.traffic.some_more();
+        self.traffic.finish(vec![sensor]);
+        self.traffic.holds_everything();
     }
 
     /// It says 78, and systemd does not try again.
@@ -162,14 +136,20 @@ impl<'a> Site<'a> {
         self.waits_until_it_is_ready();
     }
 
-    /// While sensors publish. None is refused, nothing is lost, and the configuration is the one that was.
     pub(crate) fn is_upgraded(&mut self, newer: &Path) {
-        let before = self.machine.run("dpkg-query -W -f '${Version}' 'tidegate*'");
-        let sensors = self.sensors();
-        self.some_more();
+        let version = || self.machine.run("dpkg-query -W -f '${Version}' 'tidegate*'");
+        let before = version();
+        self.is_replaced(|site| site.apt_install(newer));
+        assert_ne!(version(), before);
+    }
+
+    /// By what `install` does, while sensors publish. None is refused, nothing is lost, and the configuration is the one that was.
+    pub(crate) fn is_replaced(&mut self, install: impl FnOnce(&Site<'_>)) {
+        let sensors = self.traffic.sensors();
+        self.traffic.some_more();
         let configured = self.machine.run("md5sum /etc/tidegate/tidegate.toml");
         let pid = self.machine.run("systemctl show -P MainPID tidegate");
-        let (ended, listener) = (AtomicBool::new(false), self.ports.listener);
+        let (ended, listener) = (AtomicBool::new(false), self.traffic.ports.listener);
         std::thread::scope(|scope| {
             let visitor = scope.spawn(|| {
                 let mut visits = 0;
@@ -181,37 +161,52 @@ impl<'a> Site<'a> {
                 }
                 visits
             });
-            self.apt_install(newer);
+            install(self);
             ended.store(true, Ordering::Relaxed);
             assert!(visitor.join().unwrap() > 10);
         });
-        assert_ne!(self.machine.run("dpkg-query -W -f '${Version}' 'tidegate*'"), before);
         assert_ne!(self.machine.run("systemctl show -P MainPID tidegate"), pid);
         assert_eq!(self.machine.run("md5sum /etc/tidegate/tidegate.toml"), configured);
         self.waits_until_it_is_ready();
-        self.some_more();
-        self.finish(sensors);
-        self.holds_everything();
+        self.traffic.some_more();
+        self.traffic.finish(sensors);
+        self.traffic.holds_everything();
     }
 
-    /// Then installed again, it goes on where it was.
     fn is_removed(&mut self, deb: &Path) {
-        let counted = self.status().unwrap().ledger("counted");
-        self.machine.run("apt-get remove -y 'tidegate*'");
+        self.goes_on_after(|site| {
+            site.machine.run("apt-get remove -y 'tidegate*'");
+            site.is_gone();
+            site.apt_install(deb);
+        });
+    }
+
+    /// Removed and installed again, it goes on where it was.
+    pub(crate) fn goes_on_after(&mut self, again: impl FnOnce(&Site<'_>)) {
+        let counted = self.traffic.status().unwrap().ledger("counted");
+        again(self);
+        self.machine.run("systemctl enable --now tidegate.socket tidegate");
+        self.waits_until_it_is_ready();
+        assert_eq!(self.traffic.status().unwrap().ledger("counted"), counted);
+        self.traffic.flows();
+    }
+
+    /// The programs are, and what people made is not.
+    pub(crate) fn is_gone(&self) {
         assert!(!self.machine.attempt("systemctl is-active tidegate").0);
         self.machine.run("test ! -e /usr/bin/tidegate && test ! -e /usr/lib/systemd/system/tidegate.service");
         self.machine.run("test -s /etc/tidegate/tidegate.toml && test -s /var/lib/tidegate/tidegate.redb");
-        self.apt_install(deb);
-        self.machine.run("systemctl enable --now tidegate.socket tidegate");
-        self.waits_until_it_is_ready();
-        assert_eq!(self.status().unwrap().ledger("counted"), counted);
-        self.works();
+    }
+
+    pub(crate) fn is_purged(&self) {
+        self.machine.run("apt-get purge -y 'tidegate*'");
+        self.left_nothing();
     }
 
     /// The account stays, as Debian's do; nothing else does that was not somebody else's.
-    pub(crate) fn is_purged(&self) {
-        self.machine.run("apt-get purge -y 'tidegate*'");
-        self.machine.run("rm -rf /root/*.deb /root/kept /etc/systemd/system/tidegate.socket.d");
+    pub(crate) fn left_nothing(&self) {
+        self.machine
+            .run("rm -rf /root/*.deb /root/kept /root/unpacked /etc/systemd/system/tidegate.socket.d");
         let left = "find / -xdev -path /proc -prune -o -path /sys -prune -o -iname '*tidegate*' -print";
         assert_eq!(self.machine.run(left), "");
         assert!(!self.machine.attempt("systemctl cat tidegate.service").0);
@@ -222,49 +217,5 @@ impl<'a> Site<'a> {
         let there = format!("/root/{}", deb.file_name().unwrap().to_str().unwrap());
         self.machine.put(deb, &there);
         self.machine.run(&format!("apt-get install -y --no-install-recommends {there}"));
-    }
-
-    /// One that publishes to the broker, and one to the gateway itself.
-    fn sensors(&mut self) -> Vec<Running> {
-        vec![self.sensor(self.ports.broker), self.sensor(self.ports.listener)]
-    }
-
-    fn sensor(&mut self, port: u16) -> Running {
-        self.sensors += 1;
-        let sensor = field::sensor(&format!("dev{}", self.sensors));
-        Sensor { seed: self.sensors as u64, ..sensor }.start(port)
-    }
-
-    fn finish(&mut self, sensors: Vec<Running>) {
-        self.readings.extend(sensors.into_iter().flat_map(Running::finish));
-    }
-
-    fn some_more(&self) {
-        let before = self.status().unwrap().ledger("counted");
-        self.wait_for("more readings", |status| status.ledger("counted") > before + 50);
-    }
-
-    /// Each reading once, and nothing else.
-    fn holds_everything(&self) {
-        let expected = oracle::windows(&self.readings, 1_000);
-        wait::until("every window", self.machine.patience(), || {
-            events::compare(&self.function.events(), &expected)
-        });
-        events::check_ids(&self.function.events()).unwrap();
-        let status = self
-            .wait_for("an empty queue", |s| s.output("function", "queued") == 0 && s.ledger("pending") == 0);
-        assert_eq!(status.ledger("counted"), self.readings.len() as u64, "{}", status.0["ledger"]);
-    }
-
-    fn status(&self) -> Result<Status, String> {
-        status_at(SocketAddr::from(([127, 0, 0, 1], self.ports.status)))
-    }
-
-    fn wait_for(&self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
-        wait::until(what, self.machine.patience(), || {
-            let status = self.status()?;
-            status.balance().unwrap_or_else(|problem| panic!("{problem}"));
-            if wanted(&status) { Ok(status) } else { Err(status.0.to_string()) }
-        })
     }
 }

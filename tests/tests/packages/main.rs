@@ -1,14 +1,19 @@
-//! The Debian package on a Debian system under systemd: `./tests/run packages` makes both and runs this.
+//! What users install: the Debian package and the tarball on a Debian system under systemd, the image in a container.
+//! `./tests/run packages` makes both packages and a system, `./tests/run pi` a board, `./tests/run arm` an image.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod image;
 mod life;
+mod tarball;
+mod traffic;
 
-use life::{OWN, Ports, Site};
+use life::{OWN, Site};
 use std::path::PathBuf;
 use tidegate_tests::machine::container::Container;
 use tidegate_tests::machine::emulator::Emulator;
 use tidegate_tests::port;
+use traffic::Ports;
 
 /// What `./tests/run` says.
 fn given(name: &str) -> PathBuf {
@@ -23,6 +28,21 @@ fn container() {
     life::whole(&machine, &given("TIDEGATE_DEB"), &given("TIDEGATE_DEB_NEWER"));
 }
 
+/// The tarball, likewise.
+#[test]
+#[ignore = "boots a system: ./tests/run packages"]
+fn tarball() {
+    let machine = Container::boot(&given("TIDEGATE_MACHINE"));
+    tarball::whole(&machine, &given("TIDEGATE_TARBALL"));
+}
+
+/// The image, in a container without systemd, or anything else.
+#[test]
+#[ignore = "starts a container: ./tests/run arm"]
+fn image() {
+    image::whole(&given("TIDEGATE_IMAGE"));
+}
+
 /// On a 64-bit ARM board, with its power cut.
 #[test]
 #[ignore = "boots an emulator, for minutes: ./tests/run pi"]
@@ -34,7 +54,7 @@ fn pi() {
     site.installs(&given("TIDEGATE_DEB"));
     site.takes_a_configuration();
     site.is_hardened();
-    site.works();
+    site.traffic.flows();
     site.outlives_a_power_cut(&board);
     site.is_upgraded(&given("TIDEGATE_DEB_NEWER"));
     site.is_purged();
