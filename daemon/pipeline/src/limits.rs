@@ -16,6 +16,8 @@ pub const NAME_BYTES_MAX: usize = 256;
 pub const DEAD_LETTER_BYTES_MAX: usize = 64 << 10;
 /// Dead letters in one step; more are rejected under their reason.
 pub const DEAD_LETTERS_PER_STEP_MAX: usize = 100;
+/// Windows that one step closes because of the time, the clock or the plan: rendered, some 3 KB each. More are closed by the next.
+pub const CLOSINGS_PER_STEP_MAX: usize = 2_000;
 /// Topics whose route is remembered. Only a cache: beyond it, all are forgotten and looked up again.
 pub const ROUTES_MAX: usize = 65_536;
 /// Series that are remembered with a route; more are looked up by name each time.

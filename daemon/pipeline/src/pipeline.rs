@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::raw::Buffer;
 use crate::rejections::{SeriesRejections, Worst};
 use crate::route::Routes;
-use crate::series::{Index, Numbers, Series};
+use crate::series::{Extra, Group, Index, Numbers, Series};
 use crate::state::{Heard, KnownSession, SourceState, State};
 use crate::step::Step;
 use crate::tags::Tags;
@@ -263,6 +263,21 @@ impl Pipeline {
     /// How many windows are open.
     pub fn open_windows(&self) -> usize {
         self.due.len()
+    }
+
+    /// Whether a window of the summaries that `which` names is open.
+    pub fn has_open(&self, which: &dyn Fn(u16) -> bool) -> bool {
+        let chosen = |group: &Group| which(group.summary);
+        self.due.iter().any(|due| chosen(&self.state.groups[due.group as usize].group))
+            || self.filled(chosen).next().is_some()
+    }
+
+    /// The numbers of the groups whose windows are being filled, and are due at no time.
+    pub(crate) fn filled(&self, which: impl Fn(&Group) -> bool) -> impl Iterator<Item = u32> {
+        let filled = |group: &Group| matches!(&group.extra, Extra::Sorted(sorted) if !sorted.is_idle());
+        let groups =
+            self.state.groups.iter().filter(move |known| filled(&known.group) && which(&known.group));
+        groups.map(|known| known.number)
     }
 
     /// When the next window closes by the wall clock.

@@ -37,16 +37,22 @@ pub fn put_in_force(
     }
     let closes = pipeline.closes_for(&plan);
     let outputs = pipeline.plan().outputs.clone();
-    let mut step = pipeline.step();
-    step.retire(now, &plan);
-    let loaded = store.shared().load(&step.needs_all())?;
-    let changes = step.finish_all(now, &|summary| closes.contains(&summary), &loaded);
-    let commit = Commit { changes, outputs, at: now, ..Commit::default() };
-    if !commit.is_empty() {
-        store.commit(&commit)?;
-    }
-    if let Some(history) = history {
-        history.send(commit.changes.closed);
+    let closes = |summary| closes.contains(&summary);
+    loop {
+        let mut step = pipeline.step();
+        step.retire(now, &plan);
+        let loaded = store.shared().load(&step.needs_early(&closes))?;
+        let changes = step.finish_early(now, &closes, &loaded);
+        let commit = Commit { changes, outputs: outputs.clone(), at: now, ..Commit::default() };
+        if !commit.is_empty() {
+            store.commit(&commit)?;
+        }
+        if let Some(history) = history {
+            history.send(commit.changes.closed);
+        }
+        if !pipeline.has_open(&closes) {
+            break;
+        }
     }
     let old = std::mem::replace(pipeline, Pipeline::new(Plan::default()));
     *pipeline = old.migrate(plan);

@@ -4,6 +4,7 @@ use super::Step;
 use crate::definition::Definition;
 use crate::entry::Closing;
 use crate::event::{Closed, ClosedKey};
+use crate::limits::CLOSINGS_PER_STEP_MAX;
 use crate::pipeline::{Changes, Due, Kept, Loaded, Stored};
 use crate::render::Rendering;
 use crate::series::{Extra, Group};
@@ -21,20 +22,23 @@ impl Step<'_> {
             return self.needs_of(|group| self.closes_group(group));
         }
         let Some(now) = self.core.closing_time(now) else { return Vec::new() };
-        let due = self.core.due.iter().take_while(|due| due.due <= now);
-        due.filter(|due| due.late && !self.is_held(due.group, held))
-            .flat_map(|due| self.late_keys(due))
-            .collect()
+        self.due(now, held).filter(|due| due.late).flat_map(|due| self.late_keys(due)).collect()
     }
 
     /// Closes the windows that are due, and ends the step. `held(source)` says whether a source is still delivering
     /// what waited for us: windows that it reports to stay open. `loaded` holds what [`Step::needs`] asked for and the
     /// store had.
+    ///
+    /// Of very many it closes some: the others are due at once, and take readings until it is their turn. A change of the clock
+    /// waits until all are closed that it closes.
     pub fn finish(mut self, now: Time, held: &dyn Fn(u16) -> bool, loaded: &Loaded) -> Changes {
         if let Some(clock) = self.changes.entry.clock {
             self.cut_all_raw();
-            self.close_all(now, |step, group| step.closes_group(group), loaded);
-            self.core.note_clock(&clock);
+            if self.close_some(now, |step, group| step.closes_group(group), loaded) {
+                self.core.note_clock(&clock);
+            } else {
+                self.changes.entry.clock = None;
+            }
             return self.changes;
         }
         self.cut_raw(now);
@@ -46,11 +50,9 @@ impl Step<'_> {
         if !self.changes.is_empty() {
             self.sweep();
         }
-        let due: Vec<_> = self.core.due.iter().take_while(|due| due.due <= now).copied().collect();
-        for due in due {
-            if !self.is_held(due.group, held) {
-                self.close(&self.closing(&due, now), loaded);
-            }
+        let due: Vec<_> = self.due(now, held).copied().collect();
+        for due in &due {
+            self.close(&self.closing(due, now), loaded);
         }
         for group in std::mem::take(&mut self.core.ripe) {
             if !self.is_held(group, held) {
@@ -64,38 +66,48 @@ impl Step<'_> {
         self.changes
     }
 
-    /// All open late windows: what [`Step::finish_all`] needs.
-    pub fn needs_all(&self) -> Vec<ClosedKey> {
-        self.needs_of(|_| true)
+    /// The windows that are due in this step.
+    fn due(&self, now: Time, held: &dyn Fn(u16) -> bool) -> impl Iterator<Item = &Due> {
+        let due = self.core.due.iter().take_while(move |due| due.due <= now);
+        due.filter(move |due| !self.is_held(due.group, held)).take(CLOSINGS_PER_STEP_MAX)
     }
 
-    fn needs_of(&self, chosen: impl Fn(&Group) -> bool) -> Vec<ClosedKey> {
-        let chosen = |due: &&Due| due.late && chosen(&self.core.state.groups[due.group as usize].group);
-        self.core.due.iter().filter(chosen).flat_map(|due| self.late_keys(due)).collect()
+    /// What [`Step::finish_early`] needs.
+    pub fn needs_early(&self, which: &dyn Fn(u16) -> bool) -> Vec<ClosedKey> {
+        self.needs_of(|group| which(group.summary))
     }
 
-    /// Closes every open window of the summaries that `which` names, due or not, and ends the step.
-    pub fn finish_all(mut self, now: Time, which: &dyn Fn(u16) -> bool, loaded: &Loaded) -> Changes {
-        self.close_all(now, |_, group| which(group.summary), loaded);
+    fn needs_of(&self, which: impl Fn(&Group) -> bool) -> Vec<ClosedKey> {
+        let due = self.open(which).take(CLOSINGS_PER_STEP_MAX).filter(|due| due.late);
+        due.flat_map(|due| self.late_keys(due)).collect()
+    }
+
+    /// Closes open windows of the summaries that `which` names, due or not, and ends the step. Of very many it closes some:
+    /// [`Pipeline::has_open`](crate::Pipeline::has_open) says whether there are more.
+    pub fn finish_early(mut self, now: Time, which: &dyn Fn(u16) -> bool, loaded: &Loaded) -> Changes {
+        self.close_some(now, |_, group| which(group.summary), loaded);
         self.changes
     }
 
-    fn close_all(&mut self, now: Time, which: impl Fn(&Self, &Group) -> bool, loaded: &Loaded) {
+    /// Closes windows whatever the time. Says whether all are closed.
+    fn close_some(&mut self, now: Time, which: impl Fn(&Self, &Group) -> bool, loaded: &Loaded) -> bool {
         self.changes.entry.now = now;
-        let chosen = |step: &Self, group: u32| which(step, &step.core.state.groups[group as usize].group);
-        let due: Vec<_> = self.core.due.iter().filter(|due| chosen(self, due.group)).copied().collect();
+        let due: Vec<_> =
+            self.open(|group| which(self, group)).take(CLOSINGS_PER_STEP_MAX).copied().collect();
         for due in &due {
             self.close(&self.closing(due, Time::MAX), loaded);
         }
-        // What is being filled has no time at which it is due.
-        for at in (0..self.core.state.groups.len()).filter_map(|at| u32::try_from(at).ok()) {
-            let group = &self.core.state.groups[at as usize].group;
-            if matches!(group.extra, Extra::Sorted(_)) && which(self, group) {
-                let number = self.core.state.groups[at as usize].number;
-                self.close(&Closing { group: number, start: Time::MAX, late: false }, loaded);
-            }
+        let filled = self.core.filled(|group| which(self, group)).take(CLOSINGS_PER_STEP_MAX - due.len());
+        for number in filled.collect::<Vec<_>>() {
+            self.close(&Closing { group: number, start: Time::MAX, late: false }, loaded);
         }
         self.core.ripe.clear();
+        self.open(|group| which(self, group)).next().is_none()
+            && self.core.filled(|group| which(self, group)).next().is_none()
+    }
+
+    fn open(&self, which: impl Fn(&Group) -> bool) -> impl Iterator<Item = &Due> {
+        self.core.due.iter().filter(move |due| which(&self.core.state.groups[due.group as usize].group))
     }
 
     /// What an open late window is to be merged with.

@@ -4,7 +4,7 @@ use super::world::{TEN, World, at, plan};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tidegate_pipeline::clock::{ClockNow, Mode};
-use tidegate_pipeline::limits::{HELD_BYTES_MAX, HELD_RELEASE_MAX};
+use tidegate_pipeline::limits::{CLOSINGS_PER_STEP_MAX, HELD_BYTES_MAX, HELD_RELEASE_MAX};
 use tidegate_pipeline::message::Message;
 use tidegate_pipeline::plan::{Plan, Window};
 use tidegate_pipeline::time::{Span, Time};
@@ -239,6 +239,26 @@ fn a_boot_without_time_leaves_open_windows_alone() {
     assert!(world.closed.is_empty());
     tick(&mut world, next(GOOD), 301.0);
     assert_eq!(keys(&world), ["10:00:00Z/r0 2 3"]);
+}
+
+/// More windows than one step closes: the clock changes when all of them are closed. Broken by: noting it with the first.
+#[test]
+fn a_step_of_the_clock_that_closes_many() {
+    const SERIES: usize = 2 * CLOSINGS_PER_STEP_MAX + 1;
+    let mut world = World::new(Plan { series_max: 10_000, ..by_arrival() });
+    let now = GOOD.at(5.0);
+    world.at(&now, |step| {
+        for device in 0..SERIES {
+            step.message(&message(now.now(), &format!("s/d{device}/t"), r#"{"v":1}"#));
+        }
+    });
+    let before = world.entries.len();
+    tick(&mut world, Machine { error: HOUR, ..GOOD }, 6.0);
+    let turns = &world.entries[before..];
+    assert_eq!(turns.iter().map(|entry| entry.closings.len()).max(), Some(CLOSINGS_PER_STEP_MAX));
+    assert_eq!(turns.iter().filter(|entry| entry.clock.is_some()).count(), 1);
+    assert_eq!((world.closed.len(), world.pipeline.open_windows()), (SERIES, 0));
+    assert!(world.closed.iter().all(|closed| closed.record.start < at(HOUR)), "by the clock of before");
 }
 
 /// A step below the lateness is only a better time; one beyond it closes what was stamped by arrival.

@@ -14,6 +14,7 @@ mod forgetting;
 mod kinds;
 mod laws;
 mod layout;
+mod many;
 mod memory;
 mod migration;
 mod products;

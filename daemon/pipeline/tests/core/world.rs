@@ -167,11 +167,17 @@ impl World {
     /// Another plan, as the daemon does it.
     pub fn change(&mut self, secs: f64, plan: Plan) {
         let closes = self.pipeline.closes_for(&plan);
-        let mut step = self.pipeline.step();
-        step.retire(at(secs), &plan);
-        let loaded = load(&self.kept, &step.needs_all());
-        let changes = step.finish_all(at(secs), &|summary| closes.contains(&summary), &loaded);
-        self.keep(changes);
+        let closes = |summary| closes.contains(&summary);
+        loop {
+            let mut step = self.pipeline.step();
+            step.retire(at(secs), &plan);
+            let loaded = load(&self.kept, &step.needs_early(&closes));
+            let changes = step.finish_early(at(secs), &closes, &loaded);
+            self.keep(changes);
+            if !self.pipeline.has_open(&closes) {
+                break;
+            }
+        }
         let old = std::mem::replace(&mut self.pipeline, Pipeline::new(Plan::default()));
         self.pipeline = old.migrate(plan);
     }
