@@ -55,6 +55,11 @@ pub fn rss_kib(pid: u32) -> u64 {
     number_after(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
+/// The most that it was, in KiB.
+pub fn peak_rss_kib(pid: u32) -> u64 {
+    number_after(&format!("/proc/{pid}/status"), "VmHWM:")
+}
+
 fn number_after(path: &str, label: &str) -> u64 {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines()

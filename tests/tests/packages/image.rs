@@ -91,7 +91,7 @@ impl Image {
         command.args(["--cap-drop", "all", "--security-opt", "no-new-privileges"]);
         command.args([
             "--memory",
-            "192m",
+            "256m",
             "--pids-limit",
             "64",
             "--ulimit",
