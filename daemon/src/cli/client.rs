@@ -19,6 +19,8 @@ const ADDRESS: &str = "127.0.0.1:8380";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// An order about dead letters waits for the disk.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
+/// A daemon that turns says so at once.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
 
@@ -90,6 +92,26 @@ impl Client {
         })
     }
 
+    /// Whether every part of the daemon turns.
+    ///
+    /// # Errors
+    /// How to end when one does not, or the daemon does not answer.
+    pub(super) fn health(&self) -> Result<(), Exit> {
+        self.runtime.block_on(async {
+            let answer = tokio::time::timeout(HEALTH_TIMEOUT, self.answer(Method::GET, "/healthz", None));
+            let (status, body) = answer.await.map_err(|_| self.silent())??;
+            let bytes = axum::body::to_bytes(body, ANSWER_BYTES_MAX).await.map_err(|e| self.cut_off(&e))?;
+            match status {
+                StatusCode::OK => Ok(()),
+                StatusCode::SERVICE_UNAVAILABLE => {
+                    let why = super::print::printable(String::from_utf8_lossy(&bytes).trim());
+                    Err(exit::failed(exit::UNAVAILABLE, &why))
+                }
+                _ => Err(self.no_tidegate()),
+            }
+        })
+    }
+
     fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Exit> {
         self.runtime.block_on(async {
             let body = self.send(method, path, body).await?;
@@ -101,6 +123,24 @@ impl Client {
 
     /// The body of a good answer.
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Body, Exit> {
+        let (status, body) = self.answer(method, path, body).await?;
+        if status == StatusCode::OK {
+            return Ok(body);
+        }
+        let bytes = axum::body::to_bytes(body, ANSWER_BYTES_MAX).await.map_err(|e| self.cut_off(&e))?;
+        let why = serde_json::from_slice::<Value>(&bytes).ok();
+        match why.as_ref().and_then(|why| why["error"].as_str()) {
+            Some(why) => Err(exit::failed(code(status), &super::print::printable(why))),
+            None => Err(self.no_tidegate()),
+        }
+    }
+
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Body), Exit> {
         let stream = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(self.unreachable(&error.to_string())),
@@ -121,16 +161,7 @@ impl Client {
             .map_err(|_| exit::failed(exit::USAGE, &format!("`{}` is no HOST:PORT", self.address)))?;
         let answer = tokio::time::timeout(ANSWER_TIMEOUT, sender.send_request(request)).await;
         let answer = answer.map_err(|_| self.silent())?.map_err(|error| self.cut_off(&error))?;
-        let (status, body) = (answer.status(), Body::new(answer.into_body()));
-        if status == StatusCode::OK {
-            return Ok(body);
-        }
-        let bytes = axum::body::to_bytes(body, ANSWER_BYTES_MAX).await.map_err(|e| self.cut_off(&e))?;
-        let why = serde_json::from_slice::<Value>(&bytes).ok();
-        match why.as_ref().and_then(|why| why["error"].as_str()) {
-            Some(why) => Err(exit::failed(code(status), &super::print::printable(why))),
-            None => Err(self.no_tidegate()),
-        }
+        Ok((answer.status(), Body::new(answer.into_body())))
     }
 
     fn unreachable(&self, why: &str) -> Exit {

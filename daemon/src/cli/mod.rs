@@ -75,10 +75,7 @@ enum Command {
     /// Show who vouches for this machine's clock
     Clock(clock::Args),
     /// Show how the running daemon is
-    Status {
-        #[command(flatten)]
-        daemon: DaemonArgs,
-    },
+    Status(status::Args),
     /// Show summaries that the running daemon keeps (`[buffer] history`)
     Query(query::Args),
     /// List, show, retry or drop what could not be used
@@ -122,7 +119,7 @@ pub fn main() -> Exit {
         Command::Tap { filter, daemon } => ended(tap::tap(path, &daemon, filter.as_deref().unwrap_or(""))),
         Command::Clock(args) => ended(clock::clock(&args)),
         Command::Demo { length, json } => demo::demo(length, json),
-        Command::Status { daemon } => ended(status::status(path, &daemon)),
+        Command::Status(args) => ended(status::status(path, &args)),
         Command::Query(args) => ended(query::query(path, &args)),
         Command::DeadLetters { command } => ended(deadletters::deadletters(path, &command)),
     }

@@ -11,13 +11,27 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
 
+/// What is asked.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    daemon: DaemonArgs,
+    /// Print nothing; end with 0 while every part turns, else with 69 and which part is stuck: for health checks
+    #[arg(long, conflicts_with = "json")]
+    health: bool,
+}
+
 /// Prints the status. It is read from JSON, not into a type: the daemon may be of another version.
 ///
 /// # Errors
 /// How to end when the daemon cannot be asked.
-pub(super) fn status(config: Option<&Path>, args: &DaemonArgs) -> Result<(), Exit> {
-    let document = Client::new(config, args)?.get("/api/status")?;
-    if args.json { json(&document) } else { out(&human(&document)) }
+pub(super) fn status(config: Option<&Path>, args: &Args) -> Result<(), Exit> {
+    let client = Client::new(config, &args.daemon)?;
+    if args.health {
+        return client.health();
+    }
+    let document = client.get("/api/status")?;
+    if args.daemon.json { json(&document) } else { out(&human(&document)) }
 }
 
 fn human(document: &Value) -> String {

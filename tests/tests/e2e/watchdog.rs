@@ -42,10 +42,18 @@ fn nobody_outside_is_a_reason_to_restart() {
         told.contains("sources.away") && told.contains("outputs.hangs") && hang == 2
     });
     assert_eq!(status.state(), "degraded");
+    assert_eq!(health(&daemon), Some(0));
     assert!(!daemon.log().contains("is stuck"), "{}", daemon.log());
     assert!(systemd.was_told("READY=1"));
     assert!(daemon.terminate().success());
     wait::until_true("the end to be announced", PATIENCE, || systemd.was_told("STOPPING=1"));
+}
+
+/// What a health check sees.
+fn health(daemon: &Daemon) -> Option<i32> {
+    let mut command = Command::new(tidegate_tests::daemon::binary());
+    command.args(["status", "--health", "--address", &daemon.status_address().to_string()]);
+    command.status().unwrap().code()
 }
 
 /// Reloading reads the configuration on the thread of the runtime. In a pipe that nobody writes to that holds it: nothing but a
@@ -67,6 +75,7 @@ fn a_stuck_thread_is_named_and_the_watchdog_starves() {
     daemon.reload();
     // All that runs on it is; whatever was due first is named.
     wait::until_true("a stuck part to be named", PATIENCE, || daemon.log().contains(" is stuck: it "));
+    assert_eq!(health(&daemon), Some(69));
     let before = systemd.feeds();
     wait::until_true("the watchdog to starve", PATIENCE, || systemd.longest_gap() > 3 * GRANTED);
     assert!(systemd.feeds() <= before + 1, "one may have been on its way");
