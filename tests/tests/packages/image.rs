@@ -29,7 +29,7 @@ pub(crate) fn whole(archive: &Path) {
     traffic.flows();
     // As compose.yaml asks whether it is well.
     let address = format!("127.0.0.1:{}", ports.status);
-    assert!(image.does(&["/usr/bin/tidegate", "status", "--address", &address]));
+    assert!(image.does(&["/usr/bin/tidegate", "status", "--health", "--address", &address]));
     assert!(!image.does(&["/bin/sh", "-c", "true"]), "there is no shell");
 
     let sensors = traffic.sensors();

@@ -29,7 +29,7 @@ fn samples_are_valid() {
 /// In a container the status page listens to the network of the container, which is warned of.
 #[test]
 fn the_container_s_configuration_is_valid() {
-    let text = include_str!("../../../../cross/container/tidegate.toml");
+    let text = include_str!("../../../../cross/container/tidegate/tidegate.toml");
     parse(text, "tidegate.toml", Path::new("/etc/tidegate"), &machine())
         .unwrap_or_else(|report| panic!("{report}"));
 }
