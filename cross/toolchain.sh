@@ -17,7 +17,7 @@ targets='
 aarch64-unknown-linux-gnu|aarch64-linux-gnu|Raspberry Pi 3, 4, 5, Zero 2 W with a 64-bit system
 armv7-unknown-linux-gnueabihf|arm-linux-gnueabihf|Raspberry Pi 2, 3, 4 with a 32-bit system
 arm-unknown-linux-musleabihf|zig|Raspberry Pi 1, Zero, Zero W (ARMv6); static, runs on every later one, too
-aarch64-unknown-linux-musl|zig|64-bit ARM without glibc (Alpine, OpenWrt), containers; static
+aarch64-unknown-linux-musl|zig|64-bit ARM without glibc (Alpine), containers; static
 x86_64-unknown-linux-gnu|cc|PCs
 x86_64-unknown-linux-musl|zig|PCs without glibc, containers; static
 '
