@@ -24,6 +24,7 @@ pub(crate) fn whole(machine: &dyn Machine, tarball: &Path) {
         machine.run("/root/unpacked/install.sh --remove");
         site.is_gone();
         install(site);
+        site.is_enabled();
     });
     machine.run("/root/unpacked/install.sh --purge");
     site.left_nothing();
