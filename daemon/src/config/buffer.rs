@@ -11,13 +11,7 @@ use tidegate_pipeline::time::Span;
 const DAY: Duration = Duration::from_secs(86_400);
 
 pub(super) fn read(root: &Section<'_>) -> Buffer {
-    let default = Buffer {
-        bytes_max: 512 << 20,
-        when_full: WhenFull::default(),
-        commit_interval: Duration::from_millis(250),
-        flash_bytes_per_day: 2_000_000_000,
-        history: 7 * DAY,
-    };
+    let default = Buffer::default();
     let section = root.get("buffer").and_then(|field| field.section(&schema::BUFFER, "[buffer]"));
     let Some(section) = section else { return default };
     // Less than 16 MiB leaves no room for the journal and a checkpoint beside the outbox.
@@ -32,7 +26,7 @@ pub(super) fn read(root: &Section<'_>) -> Buffer {
     section.finish();
     Buffer {
         bytes_max: bytes_max.unwrap_or(default.bytes_max),
-        when_full: when_full.unwrap_or_default(),
+        when_full: when_full.unwrap_or(default.when_full),
         commit_interval: commit_interval.unwrap_or(default.commit_interval),
         flash_bytes_per_day: flash.unwrap_or(default.flash_bytes_per_day),
         history: history.unwrap_or(default.history),

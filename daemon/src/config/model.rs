@@ -179,6 +179,18 @@ pub struct Buffer {
     pub history: Duration,
 }
 
+impl Default for Buffer {
+    fn default() -> Buffer {
+        Buffer {
+            bytes_max: 512 << 20,
+            when_full: WhenFull::default(),
+            commit_interval: Duration::from_millis(250),
+            flash_bytes_per_day: 2_000_000_000,
+            history: Duration::from_secs(7 * 86_400),
+        }
+    }
+}
+
 /// `[status]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {

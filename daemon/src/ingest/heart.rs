@@ -22,9 +22,11 @@ use super::listening::Listening;
 use super::mailbox::Mailbox;
 use super::pace::{MANY, Pace};
 use crate::clock::{Sight, Timekeeper};
-use crate::config::model::{Heartbeat, WhenFull};
+use crate::config::model::{Buffer, Heartbeat};
 use crate::health::Health;
-use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, INTAKE_BYTES_MAX};
+use crate::limits::{
+    BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, TAP_BATCHES_MAX,
+};
 use crate::store::{HistorySender, Store};
 use publish::Shown;
 use room::Room;
@@ -65,20 +67,43 @@ pub struct Parts {
     pub taps: broadcast::Sender<Arc<Vec<Trace>>>,
     /// What time it is, and who says so.
     pub clock: Timekeeper,
-    /// `[buffer] max_size`: above it nothing is taken.
-    pub bytes_max: u64,
-    /// `[buffer] when_full`: what is done before.
-    pub when_full: WhenFull,
-    /// `[buffer] commit_interval`.
-    pub interval: Duration,
-    /// `[buffer] flash_budget`, bytes a day.
-    pub flash_bytes_per_day: u64,
+    /// How much there may be on disk, and how often it is written.
+    pub buffer: Buffer,
     /// `[heartbeat]`, if there is one.
     pub heartbeat: Option<Heartbeat>,
     /// Who keeps closed summaries for queries, if anybody.
     pub history: Option<HistorySender>,
     /// New plans.
     pub plans: mpsc::Receiver<NewPlan>,
+}
+
+impl Parts {
+    /// Parts with an intake and a mailbox of their own, whom nobody watches; without heartbeat and history. And where new
+    /// plans go.
+    pub fn new(
+        store: Store,
+        pipeline: Pipeline,
+        clock: Timekeeper,
+        buffer: Buffer,
+    ) -> (Parts, mpsc::Sender<NewPlan>) {
+        let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
+        let (new_plans, plans) = mpsc::channel(1);
+        let parts = Parts {
+            mailbox: Mailbox::new(Arc::clone(&intake)),
+            intake,
+            store,
+            pipeline,
+            health: Arc::default(),
+            figures: Arc::default(),
+            taps: broadcast::Sender::new(TAP_BATCHES_MAX),
+            clock,
+            buffer,
+            heartbeat: None,
+            history: None,
+            plans,
+        };
+        (parts, new_plans)
+    }
 }
 
 /// The running heart.
@@ -134,13 +159,13 @@ struct Backlog {
 impl Heart {
     /// A heart that has not beaten yet.
     pub fn new(mut parts: Parts, now: Instant) -> Heart {
-        let pace = Pace::new(parts.interval, parts.flash_bytes_per_day, now);
+        let pace = Pace::new(parts.buffer.commit_interval, parts.buffer.flash_bytes_per_day, now);
         let sources = parts.pipeline.plan().sources.clone();
         // At the start everybody has a backlog until he says otherwise.
         let backlog = vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; sources.len()];
         let listening = Listening::new(backlog.len());
         let sight = parts.clock.look();
-        parts.store.fit(parts.bytes_max);
+        parts.store.fit(parts.buffer.bytes_max);
         let beats = Beats::new(parts.heartbeat.take(), now);
         let mut heart = Heart {
             parts,

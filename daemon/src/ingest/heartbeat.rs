@@ -87,7 +87,7 @@ impl Heart {
                 oldest_queued_s: outputs.values().filter_map(|output| output.oldest_queued_s).max(),
                 outputs,
                 outputs_omitted,
-                buffer: BufferEntry { bytes: shared.wear().size(), max_bytes: self.parts.bytes_max },
+                buffer: BufferEntry { bytes: shared.wear().size(), max_bytes: self.parts.buffer.bytes_max },
             },
         };
         let event = event.render();

@@ -2,13 +2,11 @@
 
 use super::{Running, View, serve};
 use crate::clock::{System, Timekeeper, uptime};
+use crate::config::model::Buffer;
 use crate::config::{self, Environment};
 use crate::forward::state::OutputState;
-use crate::health::Health;
-use crate::ingest::figures::Figures;
 use crate::ingest::heart::{Heart, Parts};
 use crate::ingest::intake::{Input, Intake, Link, Message, Run};
-use crate::ingest::mailbox::Mailbox;
 use crate::limits::TAPS_MAX;
 use crate::mqtt::SourceState;
 use crate::store::{self, Store};
@@ -21,7 +19,7 @@ use tempfile::TempDir;
 use tidegate_pipeline::verdict::Reason;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -68,38 +66,23 @@ impl Bench {
         let path = dir.path().join("store");
         let opened =
             Store::open("store", store::file(&path), "name", |_| loaded.config.plan.clone()).unwrap();
-        let intake = Intake::new(1_000, 1 << 20);
+        let clock = Timekeeper::new(System::new(), tidegate_pipeline::time::Time::MIN);
+        let buffer = Buffer { commit_interval: Duration::from_millis(1), ..Buffer::default() };
+        let (parts, plans) = Parts::new(opened.store, opened.pipeline, clock, buffer);
+        let intake = Arc::clone(&parts.intake);
         let running = Running {
             gateway: "bench".into(),
-            bytes_max: 1 << 30,
+            bytes_max: buffer.bytes_max,
             sources: vec![("field".into(), Arc::new(SourceState::default()), None)],
             outputs: vec![("out".into(), Arc::new(OutputState::default()))],
-            mailbox: Mailbox::new(Arc::clone(&intake)),
+            mailbox: Arc::clone(&parts.mailbox),
             intake: Arc::clone(&intake),
-            store: Arc::clone(opened.store.shared()),
+            store: Arc::clone(parts.store.shared()),
             history: None,
-            health: Arc::new(Health::default()),
+            health: Arc::clone(&parts.health),
             pulses: Arc::default(),
-            figures: Arc::new(Figures::default()),
-            taps: broadcast::channel(16).0,
-        };
-        let (plans, new_plans) = mpsc::channel(1);
-        let parts = Parts {
-            intake: Arc::clone(&intake),
-            mailbox: Arc::clone(&running.mailbox),
-            store: opened.store,
-            pipeline: opened.pipeline,
-            health: Arc::clone(&running.health),
-            figures: Arc::clone(&running.figures),
-            taps: running.taps.clone(),
-            clock: Timekeeper::new(System::new(), tidegate_pipeline::time::Time::MIN),
-            bytes_max: u64::MAX,
-            when_full: crate::config::model::WhenFull::Refuse,
-            interval: Duration::from_millis(1),
-            flash_bytes_per_day: u64::MAX,
-            heartbeat: None,
-            history: None,
-            plans: new_plans,
+            figures: Arc::clone(&parts.figures),
+            taps: parts.taps.clone(),
         };
         let heart = Heart::new(parts, Instant::now());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

@@ -16,7 +16,6 @@ use crate::ingest::figures::Figures;
 use crate::ingest::heart::{Heart, Parts};
 use crate::ingest::intake::Intake;
 use crate::ingest::mailbox::Mailbox;
-use crate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, TAP_BATCHES_MAX};
 use crate::mqtt::{self, BindError, Inherited, Listener, SourceState};
 use crate::pulse::Pulses;
 use crate::status::View;
@@ -145,46 +144,26 @@ impl Daemon {
         if !commit.is_empty() {
             store.commit(&commit)?;
         }
-        let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
-        let mailbox = Mailbox::new(Arc::clone(&intake));
-        let figures = Arc::new(Figures::watched(pulses.part("the writer")));
-        let (taps, _) = broadcast::channel(TAP_BATCHES_MAX);
-        let (plans, new_plans) = mpsc::channel(1);
-        let shared = Arc::clone(store.shared());
-        let parts = Parts {
-            intake: Arc::clone(&intake),
-            mailbox: Arc::clone(&mailbox),
-            store,
-            pipeline,
-            health: Arc::clone(&health),
-            figures: Arc::clone(&figures),
-            taps: taps.clone(),
-            clock,
-            bytes_max: config.buffer.bytes_max,
-            when_full: config.buffer.when_full,
-            interval: config.buffer.commit_interval,
-            flash_bytes_per_day: config.buffer.flash_bytes_per_day,
-            heartbeat: config.heartbeat.clone(),
-            history: history_sender,
-            plans: new_plans,
-        };
-        let heart = Heart::new(parts, Instant::now());
-        let heart = std::thread::Builder::new().name("writer".into()).spawn(|| heart.run());
+        let (mut parts, plans) = Parts::new(store, pipeline, clock, config.buffer);
+        parts.health = Arc::clone(&health);
+        parts.figures = Arc::new(Figures::watched(pulses.part("the writer")));
+        parts.heartbeat = config.heartbeat.clone();
+        parts.history = history_sender;
         let mut daemon = Daemon {
             config,
-            intake,
-            mailbox,
-            store: shared,
+            intake: Arc::clone(&parts.intake),
+            mailbox: Arc::clone(&parts.mailbox),
+            store: Arc::clone(parts.store.shared()),
             health,
             pulses,
-            figures,
-            taps,
+            figures: Arc::clone(&parts.figures),
+            taps: parts.taps.clone(),
             sources: Vec::new(),
             outputs: Vec::new(),
             retry,
             inherited,
             plans,
-            heart: heart.map_err(StartError::Thread)?,
+            heart: start_writer(parts).map_err(StartError::Thread)?,
             history,
             view: View::new(),
             status: None,
@@ -337,6 +316,11 @@ fn open(config: &Config) -> Result<Opened, StartError> {
     let mut opened = opened?;
     opened.store.set_reserve(reserve);
     Ok(opened)
+}
+
+fn start_writer(parts: Parts) -> std::io::Result<JoinHandle<()>> {
+    let heart = Heart::new(parts, Instant::now());
+    std::thread::Builder::new().name("writer".into()).spawn(|| heart.run())
 }
 
 /// The history's feed and thread; none where `[buffer] history` is zero.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tidegate::clock::{Clock, System, TimeSource, Timekeeper, uptime};
-use tidegate::config::model::WhenFull;
+use tidegate::config::model::{Buffer, WhenFull};
 use tidegate::health::Health;
 use tidegate::ingest::figures::Figures;
 use tidegate::ingest::intake::{Input, Intake, Link, Message, Run};
@@ -16,14 +16,13 @@ use tidegate::ingest::{
     change::NewPlan,
     heart::{Heart, Parts},
 };
-use tidegate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX};
 use tidegate::pulse::Pulses;
 use tidegate::store::{Medium, Opened, Shared, Store};
 use tidegate_medium::Disk;
 use tidegate_pipeline::ledger::Ledger;
 use tidegate_pipeline::plan::Plan;
 use tidegate_pipeline::time::Time;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 
 /// Nothing in these tests takes this long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -62,33 +61,23 @@ impl Body {
 
     fn start(medium: impl Medium + 'static, plan: Plan, bytes_max: u64, clock: Timekeeper) -> Body {
         let Opened { store, pipeline } = Store::open("disk", medium, "x", |_| plan).unwrap();
-        let shared = Arc::clone(store.shared());
-        let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
-        let mailbox = Mailbox::new(Arc::clone(&intake));
-        let (pulses, health) = (Arc::new(Pulses::default()), Arc::new(Health::default()));
-        let figures = Arc::new(Figures::watched(pulses.part("the writer")));
-        let (plans, new_plans) = mpsc::channel(1);
-        let parts = Parts {
-            intake: Arc::clone(&intake),
-            mailbox: Arc::clone(&mailbox),
-            store,
-            pipeline,
-            health: Arc::clone(&health),
-            figures: Arc::clone(&figures),
-            taps: broadcast::channel(1).0,
-            clock,
-            bytes_max,
-            when_full: WhenFull::Refuse,
-            heartbeat: None,
-            history: None,
-            interval: Duration::from_millis(250),
-            flash_bytes_per_day: 1 << 50,
-            plans: new_plans,
+        let buffer = Buffer { bytes_max, when_full: WhenFull::Refuse, ..Buffer::default() };
+        let (mut parts, plans) = Parts::new(store, pipeline, clock, buffer);
+        let pulses = Arc::new(Pulses::default());
+        parts.figures = Arc::new(Figures::watched(pulses.part("the writer")));
+        let mut body = Body {
+            intake: Arc::clone(&parts.intake),
+            mailbox: Arc::clone(&parts.mailbox),
+            figures: Arc::clone(&parts.figures),
+            link: Link::new(0, "sensor", 100),
+            health: Arc::clone(&parts.health),
+            pulses,
+            plans,
+            store: Arc::clone(parts.store.shared()),
+            thread: None,
         };
         let heart = Heart::new(parts, Instant::now());
-        let thread = Some(std::thread::spawn(|| heart.run()));
-        let link = Link::new(0, "sensor", 100);
-        let body = Body { intake, mailbox, figures, health, pulses, link, plans, store: shared, thread };
+        body.thread = Some(std::thread::spawn(|| heart.run()));
         body.push(Input::Drained { source: 0 });
         body.push(Input::Opened(Arc::clone(&body.link)));
         body

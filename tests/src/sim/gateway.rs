@@ -4,16 +4,14 @@ use super::setup::{self, OUTPUTS};
 use super::world::{Event, START_US, World, millis, secs};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use tidegate::clock::Timekeeper;
-use tidegate::config::model::WhenFull;
+use tidegate::config::model::Buffer;
 use tidegate::health::Health;
 use tidegate::ingest::change::{NewPlan, put_in_force};
 use tidegate::ingest::figures::Figures;
 use tidegate::ingest::heart::{Heart, Parts};
 use tidegate::ingest::intake::{Input, Intake};
 use tidegate::ingest::mailbox::Mailbox;
-use tidegate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, TAP_BATCHES_MAX};
 use tidegate::store::{Opened, Shared, Store, StoreError};
 use tidegate::wiring::outbox::StoreOutbox;
 use tidegate_medium::{Disk, Trouble};
@@ -94,48 +92,26 @@ impl World {
         let now = clock.look().now.now();
         let plan = setup::plan(variant, raw, &store.shared().name());
         put_in_force(&mut store, &mut pipeline, plan, now, None)?;
-        let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
-        let mailbox = Mailbox::new(Arc::clone(&intake));
-        let (figures, health) = (Arc::new(Figures::default()), Arc::new(Health::default()));
-        let shared = Arc::clone(store.shared());
-        let (plans, new_plans) = mpsc::channel(1);
-        let (taps, traces) = broadcast::channel(TAP_BATCHES_MAX);
-        let parts = Parts {
-            intake: Arc::clone(&intake),
-            mailbox: Arc::clone(&mailbox),
-            store,
-            pipeline,
-            health: Arc::clone(&health),
-            figures: Arc::clone(&figures),
-            taps,
-            clock,
-            bytes_max: self.setup.buffer.map_or(u64::MAX, |buffer| buffer.bytes_max),
-            when_full: self.setup.buffer.map_or(WhenFull::RollUp, |buffer| buffer.when_full),
-            heartbeat: None,
-            interval: Duration::from_millis(250),
-            flash_bytes_per_day: 2_000_000_000,
-            history: None,
-            plans: new_plans,
-        };
+        let mut buffer = Buffer { bytes_max: u64::MAX, ..Buffer::default() };
+        if let Some(small) = self.setup.buffer {
+            (buffer.bytes_max, buffer.when_full) = (small.bytes_max, small.when_full);
+        }
+        let (parts, plans) = Parts::new(store, pipeline, clock, buffer);
         self.gateway.processes += 1;
-        let number = self.gateway.processes;
-        let heart = Heart::new(parts, self.instant());
-        let (turn_at, rested) = (self.now, self.now);
-        let changing = None;
         Ok(Process {
-            number,
-            heart,
-            intake,
-            mailbox,
-            shared,
-            figures,
-            health,
+            number: self.gateway.processes,
+            intake: Arc::clone(&parts.intake),
+            mailbox: Arc::clone(&parts.mailbox),
+            shared: Arc::clone(parts.store.shared()),
+            figures: Arc::clone(&parts.figures),
+            health: Arc::clone(&parts.health),
             variant,
-            traces: self.history.is_told().then_some(traces),
+            traces: self.history.is_told().then(|| parts.taps.subscribe()),
             plans,
-            changing,
-            turn_at,
-            rested,
+            changing: None,
+            heart: Heart::new(parts, self.instant()),
+            turn_at: self.now,
+            rested: self.now,
             commits: 0,
             full: false,
         })

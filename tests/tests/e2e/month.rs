@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tidegate::clock::{TimeSource, Timekeeper};
-use tidegate::config::model::WhenFull;
+use tidegate::config::model::Buffer;
 use tidegate::health::Health;
-use tidegate::ingest::figures::Figures;
 use tidegate::ingest::heart::{Heart, Parts};
 use tidegate::ingest::intake::{Input, Intake, Link, Message, Run};
 use tidegate::ingest::mailbox::Mailbox;
-use tidegate::limits::{INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX};
 use tidegate::store::{Fate, Opened, Settlement, Shared, Store, Waiting, Wanted};
 use tidegate_medium::Disk;
 use tidegate_pipeline::aggregate::Aggregate;
@@ -20,7 +18,7 @@ use tidegate_pipeline::plan::{
 };
 use tidegate_pipeline::time::{Span, Time};
 use tidegate_pipeline::topic::TopicPattern;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 
 /// 2026-11-22T10:00:00Z.
 const START: Time = Time::from_millis(1_795_341_600_000);
@@ -96,32 +94,22 @@ impl Gateway {
     fn new(plan: Plan, bytes_max: u64) -> Gateway {
         let disk = Disk::default();
         let Opened { store, pipeline } = Store::open("store", disk.opener(), "x", |_| plan).unwrap();
-        let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
-        let mailbox = Mailbox::new(Arc::clone(&intake));
-        let (hands, began, health) = (Hands::default(), Instant::now(), Arc::new(Health::default()));
-        let (plans, new_plans) = mpsc::channel(1);
-        let shared = Arc::clone(store.shared());
-        let parts = Parts {
-            intake: Arc::clone(&intake),
-            mailbox: Arc::clone(&mailbox),
-            store,
-            pipeline,
-            health: Arc::clone(&health),
-            figures: Arc::new(Figures::default()),
-            taps: broadcast::channel(1).0,
-            clock: Timekeeper::new(hands.clone(), Time::MIN),
-            bytes_max,
-            when_full: WhenFull::RollUp,
-            heartbeat: None,
-            history: None,
-            interval: Duration::from_millis(250),
-            flash_bytes_per_day: u64::MAX,
-            plans: new_plans,
+        let (hands, began) = (Hands::default(), Instant::now());
+        let clock = Timekeeper::new(hands.clone(), Time::MIN);
+        let buffer = Buffer { bytes_max, flash_bytes_per_day: u64::MAX, ..Buffer::default() };
+        let (parts, plans) = Parts::new(store, pipeline, clock, buffer);
+        let mut gateway = Gateway {
+            intake: Arc::clone(&parts.intake),
+            mailbox: Arc::clone(&parts.mailbox),
+            shared: Arc::clone(parts.store.shared()),
+            health: Arc::clone(&parts.health),
+            heart: Heart::new(parts, began),
+            hands,
+            began,
+            link: Link::new(0, "sensor", 1_000),
+            runs: 0,
+            _plans: plans,
         };
-        let heart = Heart::new(parts, began);
-        let link = Link::new(0, "sensor", 1_000);
-        let mut gateway =
-            Gateway { heart, hands, began, intake, mailbox, shared, health, link, runs: 0, _plans: plans };
         gateway.push(Input::Drained { source: 0 });
         gateway.push(Input::Opened(Arc::clone(&gateway.link)));
         gateway

@@ -71,7 +71,7 @@ impl Heart {
 
     /// More waits for an output with a budget than that can carry: some of it is merged in the next turn.
     pub(super) fn thin(&mut self, wanted: bool) {
-        self.room.thin |= wanted && self.parts.when_full == WhenFull::RollUp;
+        self.room.thin |= wanted && self.parts.buffer.when_full == WhenFull::RollUp;
     }
 
     /// Whether there is more room to be made, at once.
@@ -81,7 +81,7 @@ impl Heart {
 
     /// Makes some room where that is due: one transaction, so that what comes in does not wait for long.
     pub(super) fn make_room(&mut self, now: Instant) {
-        let (used, max) = (self.used(), self.parts.bytes_max);
+        let (used, max) = (self.used(), self.parts.buffer.bytes_max);
         let bound = if self.room.shedding { LOW } else { HIGH };
         let scarce = used >= max / 16 * bound;
         if scarce || self.room.thin {
@@ -90,7 +90,7 @@ impl Heart {
         if scarce && let Err(error) = self.press(now) {
             return self.refused(&error, None, now);
         }
-        self.room.shedding = scarce && self.parts.when_full != WhenFull::Refuse;
+        self.room.shedding = scarce && self.parts.buffer.when_full != WhenFull::Refuse;
         let spent = self.room.spent.is_some_and(|at| used.abs_diff(at) < max / CHANGE);
         // What is only kept to be amended goes first; whether that is enough shows in the next turn.
         if self.room.shedding && !spent && self.press.is_none() {
@@ -112,7 +112,7 @@ impl Heart {
     /// The size that the file has, or may grow to: `max_size` bounds the file.
     fn used(&self) -> u64 {
         // A file that is small beside its turns could not take anything, if all of that counted.
-        let turnover = (TURNOVER * self.room.largest).min(self.parts.bytes_max / 16 * TURNOVER_MAX);
+        let turnover = (TURNOVER * self.room.largest).min(self.parts.buffer.bytes_max / 16 * TURNOVER_MAX);
         SPREAD * self.parts.store.live_bytes() + turnover
     }
 
@@ -121,7 +121,7 @@ impl Heart {
     fn press(&mut self, now: Instant) -> Result<(), StoreError> {
         if self.press.is_none() && self.room.pressed.is_none_or(|at| now >= at + PRESS_EVERY) {
             self.room.pressed = Some(now);
-            let bytes_max = self.parts.bytes_max / 16 / SPREAD * AMENDABLE;
+            let bytes_max = self.parts.buffer.bytes_max / 16 / SPREAD * AMENDABLE;
             self.press = self.parts.store.amendable_beyond(bytes_max)?;
         }
         Ok(())
@@ -129,7 +129,7 @@ impl Heart {
 
     fn shed(&mut self, bytes: u64) -> Result<Shed, StoreError> {
         let store = &mut self.parts.store;
-        let shed = match self.parts.when_full {
+        let shed = match self.parts.buffer.when_full {
             WhenFull::Refuse => return Ok(Shed::default()),
             WhenFull::DropOldest => store.drop_oldest(bytes, true)?,
             WhenFull::RollUp => {
@@ -163,7 +163,7 @@ impl Heart {
 
     /// Says how it stands.
     fn tell_room(&mut self, now: Instant) {
-        let (used, max) = (self.used(), self.parts.bytes_max);
+        let (used, max) = (self.used(), self.parts.buffer.bytes_max);
         self.room.full = used >= max;
         if self.room.full {
             // Nothing is written: what the largest turn took is free again by and by.
@@ -181,7 +181,7 @@ impl Heart {
             // It stays as it was said: room was made, and is needed again soon.
             return;
         } else {
-            match self.parts.when_full {
+            match self.parts.buffer.when_full {
                 WhenFull::Refuse => return,
                 WhenFull::RollUp if !self.room.dropping => {
                     "is nearly full: the oldest windows that wait are merged into coarser ones until outputs take them. Mend \
