@@ -245,10 +245,9 @@ impl Pipeline {
         self.state.series.len() - self.state.vacant_series.len()
     }
 
-    /// The series with the most rejections, most first; `None` when nothing has changed since this was asked last.
-    pub fn most_rejected(&mut self) -> Option<Vec<SeriesRejections>> {
-        let worst = self.worst.take()?;
-        let shown = worst.iter().map(|&at| {
+    /// The series with the most rejections, most first.
+    pub fn most_rejected(&self) -> Vec<SeriesRejections> {
+        let shown = self.worst.list().into_iter().map(|at| {
             let series = &self.state.series[at as usize];
             SeriesRejections {
                 stream: self.plan.streams[usize::from(series.stream)].name.clone(),
@@ -257,7 +256,7 @@ impl Pipeline {
                 reasons: series.rejections.iter().collect(),
             }
         });
-        Some(shown.collect())
+        shown.collect()
     }
 
     /// How many windows are open.

@@ -57,13 +57,12 @@ impl SeriesRejections {
 pub(crate) struct Worst {
     /// Totals and numbers of series, in no order.
     series: Vec<(u64, u32)>,
-    changed: bool,
 }
 
 impl Worst {
     /// What the state says.
     pub(crate) fn of(state: &State) -> Worst {
-        let mut worst = Worst { changed: true, ..Worst::default() };
+        let mut worst = Worst::default();
         for (at, series) in (0..).zip(&state.series) {
             worst.note(at, &series.rejections);
         }
@@ -76,7 +75,6 @@ impl Worst {
         if total == 0 {
             return;
         }
-        self.changed = true;
         if let Some(known) = self.series.iter_mut().find(|(_, known)| *known == series) {
             known.0 = total;
         } else if self.series.len() < REJECTING_SERIES_SHOWN {
@@ -95,13 +93,11 @@ impl Worst {
         }
     }
 
-    /// The most first, when that is another list than the last time.
-    pub(crate) fn take(&mut self) -> Option<Vec<u32>> {
-        if !std::mem::take(&mut self.changed) {
-            return None;
-        }
-        self.series.sort_unstable_by_key(|&(total, series)| (std::cmp::Reverse(total), series));
-        Some(self.series.iter().map(|(_, series)| *series).collect())
+    /// The most first.
+    pub(crate) fn list(&self) -> Vec<u32> {
+        let mut series = self.series.clone();
+        series.sort_unstable_by_key(|&(total, series)| (std::cmp::Reverse(total), series));
+        series.into_iter().map(|(_, series)| series).collect()
     }
 }
 
@@ -131,10 +127,8 @@ mod tests {
             let mut totals: Vec<u64> = all.iter().map(Rejections::total).filter(|total| *total > 0).collect();
             totals.sort_unstable_by(|a, b| b.cmp(a));
             totals.truncate(REJECTING_SERIES_SHOWN);
-            let found = worst.take().unwrap_or_default();
-            let found: Vec<u64> = found.iter().map(|series| all[*series as usize].total()).collect();
+            let found: Vec<u64> = worst.list().iter().map(|series| all[*series as usize].total()).collect();
             prop_assert_eq!(found, totals);
-            prop_assert_eq!(worst.take(), None);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::limits::WEDGED_AFTER;
 use crate::pulse::Pulse;
 use crate::store::LetterCounts;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_pipeline::alert::Active;
 use tidegate_pipeline::devices::{Device, Totals};
 use tidegate_pipeline::ledger::Ledger;
@@ -47,12 +47,24 @@ pub struct DeviceFigures {
     pub shown: Vec<Device>,
 }
 
+/// What status lists by name, all as of one moment. Its lines are text, so they are made once a second at most.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lists {
+    /// How many devices say their uptime.
+    pub clocks_known: usize,
+    /// How the clocks of the first of them stand to ours, at most [`crate::limits::CLOCKS_SHOWN_MAX`].
+    pub clocks: Vec<Sender>,
+    /// Devices that send frames.
+    pub devices: DeviceFigures,
+    /// The series with the most rejections, the most first.
+    pub rejections: Vec<SeriesRejections>,
+}
+
 /// Published by the writer, read by anyone.
 #[derive(Debug, Default)]
 pub struct Figures {
     account: Mutex<Account>,
-    /// The series with the most rejections, the most first.
-    rejections: Mutex<Vec<SeriesRejections>>,
+    lists: Mutex<Arc<Lists>>,
     alerts: Mutex<Alerts>,
     clock: Mutex<ClockFigures>,
     /// Transactions.
@@ -65,9 +77,6 @@ pub struct Figures {
     pub windows: AtomicU64,
     /// More flash is written than the budget allows: 0 or 1.
     pub overspent: AtomicU64,
-    /// Devices that say their uptime: how many, and the first of them.
-    clocks: Mutex<(usize, Vec<Sender>)>,
-    devices: Mutex<DeviceFigures>,
     pulse: Pulse,
 }
 
@@ -85,32 +94,15 @@ impl Figures {
         intake.release(messages);
     }
 
-    /// Tells what is known of the clocks of devices.
-    pub(super) fn publish_clocks(&self, count: usize, senders: Vec<Sender>) {
-        *self.clocks.lock().unwrap_or_else(PoisonError::into_inner) = (count, senders);
+    /// What is listed by name; at most a second older than the last transaction. Shared: the writer never waits for a
+    /// reader that copies lines.
+    pub fn lists(&self) -> Arc<Lists> {
+        Arc::clone(&self.lists.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Devices that say their uptime: how many, and how the clocks of the first of them stand to ours.
-    pub fn clocks(&self) -> (usize, Vec<Sender>) {
-        self.clocks.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Devices that send frames.
-    pub fn devices(&self) -> DeviceFigures {
-        self.devices.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn publish_devices(&self, devices: DeviceFigures) {
-        *self.devices.lock().unwrap_or_else(PoisonError::into_inner) = devices;
-    }
-
-    /// The series with the most rejections, the most first.
-    pub fn rejections(&self) -> Vec<SeriesRejections> {
-        self.rejections.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn publish_rejections(&self, rejections: Vec<SeriesRejections>) {
-        *self.rejections.lock().unwrap_or_else(PoisonError::into_inner) = rejections;
+    pub(super) fn publish_lists(&self, lists: Lists) {
+        let lists = Arc::new(lists);
+        *self.lists.lock().unwrap_or_else(PoisonError::into_inner) = lists;
     }
 
     /// What is raised, as of the last transaction.

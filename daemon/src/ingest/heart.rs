@@ -28,7 +28,7 @@ use crate::limits::{
     BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, TAP_BATCHES_MAX,
 };
 use crate::store::{HistorySender, Store};
-use publish::Shown;
+use publish::Listed;
 use room::Room;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -126,8 +126,7 @@ pub struct Heart {
     trouble: Option<Trouble>,
     /// A plan that is not in force yet.
     plan: Option<NewPlan>,
-    /// Which devices are shown.
-    shown: Shown,
+    listed: Listed,
     /// What `backlog` and `listening` are numbered by.
     sources: Vec<String>,
     /// A transaction was written in this turn.
@@ -180,11 +179,12 @@ impl Heart {
             press: None,
             trouble: None,
             plan: None,
-            shown: Shown::default(),
+            listed: Listed::never(now),
             sources,
             committed: false,
         };
         heart.publish(0);
+        heart.list(now);
         heart.publish_alerts();
         heart
     }
@@ -197,8 +197,9 @@ impl Heart {
                 Some(_) => self.parts.figures.waits_for_disk(),
                 None => self.parts.figures.beat(),
             }
-            let sign_of_life = now + TURN_MAX;
-            let deadline = self.rest(now).map_or(sign_of_life, |due| due.min(sign_of_life));
+            let due = self.rest(now);
+            let deadlines = [due, self.lists_due()].into_iter().flatten();
+            let deadline = deadlines.fold(now + TURN_MAX, Instant::min);
             if self.takes() {
                 self.parts.intake.gather(deadline, GATHER);
             } else {
@@ -254,6 +255,9 @@ impl Heart {
         }
         if self.trouble.is_none() {
             self.parts.store.tend_reserve(now);
+        }
+        if self.lists_due().is_some_and(|due| due <= now) {
+            self.list(now);
         }
         self.sight = self.parts.clock.look();
         self.deadline(now)

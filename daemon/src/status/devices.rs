@@ -129,7 +129,7 @@ impl From<Device> for DeviceEntry {
 /// One device of this name, which lost 8 readings on the sensor, 9 in the air and 7 at the gateway, for tests of those who
 /// show it.
 #[cfg(test)]
-pub(crate) fn example(sender: &str) -> DeviceFigures {
+pub(crate) fn example(sender: &str) -> crate::ingest::figures::Lists {
     use tidegate_pipeline::devices::{Lost, Totals};
     use tidegate_pipeline::ticks::Estimate;
     use tidegate_pipeline::time::{Span, Time};
@@ -150,5 +150,6 @@ pub(crate) fn example(sender: &str) -> DeviceFigures {
         health: Some(health),
     };
     let totals = Totals { sensor: 8, air: 9, gateway: 7 };
-    DeviceFigures { known: 1, evicted: 0, totals, shown: vec![device] }
+    let devices = DeviceFigures { known: 1, evicted: 0, totals, shown: vec![device] };
+    crate::ingest::figures::Lists { devices, ..Default::default() }
 }

@@ -198,7 +198,7 @@ mod tests {
         account.ledger.counted = 7;
         account.ledger.rejected.insert(Reason::Range, 2);
         let inputs = Inputs {
-            devices: crate::status::devices::example("field/\"d1\""),
+            lists: crate::status::devices::example("field/\"d1\""),
             account: account.clone(),
             gateway: "a \"quoted\"\nname\\".into(),
             outputs: [("out".to_owned(), OutputSnapshot::default())].into(),

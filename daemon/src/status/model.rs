@@ -3,7 +3,7 @@
 use super::devices::DevicesEntry;
 use crate::forward::state::OutputSnapshot;
 use crate::health::Problem;
-use crate::ingest::figures::{Account, Alerts, ClockFigures, DeviceFigures};
+use crate::ingest::figures::{Account, Alerts, ClockFigures, Lists};
 use crate::mqtt::SourceSnapshot;
 use crate::report::{BufferEntry, ClockEntry, LedgerEntry, OutputAccount};
 use crate::store::OutputCounts;
@@ -203,17 +203,13 @@ pub struct Inputs {
     pub series: u64,
     /// Windows open.
     pub open_windows: u64,
-    /// Clocks of devices that say their uptime: how many, and the first of them.
-    pub clocks: (usize, Vec<Sender>),
-    /// Devices that send frames.
-    pub devices: DeviceFigures,
-    /// The series with the most rejections.
-    pub rejections: Vec<SeriesRejections>,
+    /// What is listed by name.
+    pub lists: Lists,
 }
 
 /// Puts the document together. Both identities of promise 4 hold in it, whatever the inputs.
 pub fn assemble(inputs: Inputs) -> Document {
-    let Inputs { uptime, problems, gateway, source, sources, account, pending, buffer, .. } = inputs;
+    let Inputs { uptime, problems, gateway, source, sources, account, pending, buffer, lists, .. } = inputs;
     Document {
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: uptime.as_secs(),
@@ -230,9 +226,9 @@ pub fn assemble(inputs: Inputs) -> Document {
         store: inputs.store,
         series: inputs.series,
         open_windows: inputs.open_windows,
-        clocks: clocks(inputs.clocks),
-        devices: inputs.devices.into(),
-        rejections: inputs.rejections.into_iter().map(rejections).collect(),
+        clocks: clocks(lists.clocks_known, lists.clocks),
+        devices: lists.devices.into(),
+        rejections: lists.rejections.into_iter().map(rejections).collect(),
     }
 }
 
@@ -246,7 +242,7 @@ fn rejections(series: SeriesRejections) -> RejectionsEntry {
     }
 }
 
-fn clocks((known, senders): (usize, Vec<Sender>)) -> ClocksEntry {
+fn clocks(known: usize, senders: Vec<Sender>) -> ClocksEntry {
     let entry = |Sender { stream, sender, estimate }: Sender| clock(stream, sender, &estimate);
     ClocksEntry { known, devices: senders.into_iter().map(entry).collect() }
 }

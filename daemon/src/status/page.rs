@@ -268,7 +268,7 @@ mod tests {
             problems,
             outputs: [(evil.clone(), Default::default())].into(),
             alerts: crate::ingest::figures::Alerts { active: 1, shown: vec![raised(&evil)] },
-            devices: crate::status::devices::example(&evil),
+            lists: crate::status::devices::example(&evil),
             ..Inputs::default()
         };
         assert!(!page(&assemble(inputs)).contains("<script"));

@@ -3,7 +3,7 @@
 use super::model::{Document, Inputs, SourceEntry, StoreEntry, assemble};
 use crate::forward::state::OutputState;
 use crate::health::Health;
-use crate::ingest::figures::{Account, Figures};
+use crate::ingest::figures::{Account, Figures, Lists};
 use crate::ingest::intake::Intake;
 use crate::ingest::mailbox::Mailbox;
 use crate::limits::TAPS_MAX;
@@ -160,9 +160,7 @@ impl Running {
             },
             series: self.figures.get(|f| &f.series),
             open_windows: self.figures.get(|f| &f.windows),
-            clocks: self.figures.clocks(),
-            devices: self.figures.devices(),
-            rejections: self.figures.rejections(),
+            lists: Lists::clone(&self.figures.lists()),
         })
     }
 }

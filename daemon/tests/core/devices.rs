@@ -1,6 +1,7 @@
 //! Devices that send frames, in the store: what is known of one is the same wherever the power goes.
 
 use crate::rig::{Rig, at, idle, message, plan};
+use std::ops::Range;
 use tidegate::store::StoreError;
 use tidegate_medium::{Disk, Trouble};
 use tidegate_pipeline::devices::Lost;
@@ -11,7 +12,7 @@ use tidegate_wire::{Channel, Encoder, Head, Status};
 
 /// By step: boot, numbers, and how many the device has given up. 4 to 7 are lost, 12 and 13 were given up, 20 to 22 come
 /// late, after a restart; of that boot 0 and 1 are lost, and 8 to 10 were given up.
-const SCRIPT: [(u32, std::ops::Range<u64>, u32); 9] = [
+const SCRIPT: [(u32, Range<u64>, u32); 9] = [
     (1, 0..4, 0),
     (1, 8..12, 0),
     (1, 14..18, 2),
@@ -23,7 +24,7 @@ const SCRIPT: [(u32, std::ops::Range<u64>, u32); 9] = [
     (2, 11..13, 3),
 ];
 
-fn frames() -> Plan {
+pub fn frames() -> Plan {
     let before = plan();
     let stream = StreamPlan {
         topics: vec![TopicPattern::parse("f/{device}").unwrap()],
@@ -37,8 +38,8 @@ fn frames() -> Plan {
     Plan { streams: vec![stream], ..before }
 }
 
-fn step(rig: &mut Rig, number: usize) -> Result<(), StoreError> {
-    let (boot, numbers, dropped) = SCRIPT[number].clone();
+/// A frame with readings of these numbers, a second apart, and a status block.
+pub fn frame(boot: u32, numbers: Range<u64>, dropped: u32) -> Vec<u8> {
     let mut buffer = [0; 512];
     let head = Head { boot, sequence: numbers.start, hz: 1_000 };
     let mut frame = Encoder::new(&mut buffer, head).unwrap();
@@ -46,10 +47,15 @@ fn step(rig: &mut Rig, number: usize) -> Result<(), StoreError> {
         frame.push(Channel { id: 0, decimals: 0 }, number * 1_000, 1).unwrap();
     }
     let status = Status { dropped: Some(dropped), queued: Some(0), ..Status::default() };
-    let payload = frame.finish(numbers.end * 1_000, Some(&status)).unwrap();
+    frame.finish(numbers.end * 1_000, Some(&status)).unwrap().to_vec()
+}
+
+fn step(rig: &mut Rig, number: usize) -> Result<(), StoreError> {
+    let (boot, numbers, dropped) = SCRIPT[number].clone();
+    let payload = frame(boot, numbers, dropped);
     let secs = 100 + i64::try_from(number).unwrap();
     let send = |step: &mut tidegate_pipeline::Step<'_>| {
-        step.message(&Message { payload, arrival: at(secs), ..message(secs, "f/d", "") });
+        step.message(&Message { payload: &payload, arrival: at(secs), ..message(secs, "f/d", "") });
     };
     rig.commit(secs, send, |commit| commit.waiting = idle(&["out"]))
 }

@@ -150,15 +150,15 @@ fn wait(done: impl Fn() -> bool) {
     }
 }
 
-pub fn run_of(link: &Arc<Link>, number: u64, messages: &[(&str, String)]) -> Run {
+pub fn run_of(link: &Arc<Link>, number: u64, messages: &[(&str, impl AsRef<[u8]>)]) -> Run {
     let (mut bytes, mut ranges) = (Vec::new(), Vec::new());
-    let mut put = |text: &str| {
+    let mut put = |text: &[u8]| {
         let start = u32::try_from(bytes.len()).unwrap();
-        bytes.extend_from_slice(text.as_bytes());
+        bytes.extend_from_slice(text);
         start..u32::try_from(bytes.len()).unwrap()
     };
     for (topic, payload) in messages {
-        let (topic, payload) = (put(topic), put(payload));
+        let (topic, payload) = (put(topic.as_bytes()), put(payload.as_ref()));
         ranges.push(Message { topic, payload, retained: false, acknowledged: true });
     }
     Run { link: Arc::clone(link), number, arrival: uptime(), bytes: Bytes::from(bytes), messages: ranges }

@@ -12,6 +12,7 @@ mod fixtures;
 mod heart;
 mod heartbeat;
 mod letters;
+mod lists;
 mod matrix;
 mod measure;
 mod recovery;

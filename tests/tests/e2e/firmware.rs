@@ -236,9 +236,10 @@ fn a_queue_that_is_too_small() {
         }
         Err(format!("{dropped} given up, {} missing, {:?} told", seen.gaps, told(&seen)))
     });
-    let lost = daemon.status().0["devices"]["lost"].clone();
-    let (sensor, air) = (lost["sensor"].as_u64(), lost["air"].as_u64());
-    assert_eq!((sensor, air), (Some(dropped), Some(0)), "the gateway tells where: {lost}");
+    daemon.wait_for("the gateway to tell where", |status| {
+        let lost = &status.0["devices"]["lost"];
+        (lost["sensor"].as_u64(), lost["air"].as_u64()) == (Some(dropped), Some(0))
+    });
     let seen = seen(&function);
     let samples = seen.samples();
     assert!(samples.values().all(|times| times.len() == 1));

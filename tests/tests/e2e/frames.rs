@@ -97,9 +97,16 @@ fn what_a_device_lost_and_where() {
         publish(&make(device, seconds, dropped));
     };
     let told = |daemon: &Daemon| {
-        let status = daemon.wait_for("what came", |status| status.ledger("pending") == 0);
+        // The one device is shown as it is when it accounts for all that the ledger does.
+        let status = daemon.wait_for("what came", |status| {
+            let device = &status.0["devices"]["list"][0];
+            let refused =
+                device["lost"]["gateway"].as_object().into_iter().flat_map(|reasons| reasons.values());
+            let counts = [&device["counted"], &device["duplicate"]].into_iter().chain(refused);
+            let decided: u64 = counts.filter_map(serde_json::Value::as_u64).sum();
+            status.ledger("pending") == 0 && decided == status.ledger("received")
+        });
         let devices = status.0["devices"].clone();
-        assert_eq!(status.balance(), Ok(()));
         let lost = &devices["list"][0]["lost"];
         let [sensor, air] = ["sensor", "air"].map(|at| lost[at].as_u64().unwrap());
         assert_eq!(
@@ -201,12 +208,14 @@ fn firmware_without_a_clock() {
         let more = found.keys().filter(|key| !expected.contains_key(key));
         Err(format!("missing {:?}; unexpected {:?}", wrong.collect::<Vec<_>>(), more.collect::<Vec<_>>()))
     });
-    let status = daemon.status();
+    let status = daemon.wait_for("the clock of the second boot", |status| {
+        status.0["clocks"]["devices"][0]["boot"].as_u64() == Some(8)
+    });
     assert_eq!(status.ledger("counted"), expected.len() as u64, "{}", status.0["ledger"]);
     // 20 seconds sent twice, 10 cut anew, 10 sent again after the restart; two readings each, and the status of the first.
     assert_eq!(status.ledger("duplicate"), 81, "{}", status.0["ledger"]);
     let clock = &status.0["clocks"]["devices"][0];
-    assert_eq!((clock["boot"].as_u64(), clock["stream"].as_str()), (Some(8), Some("field")), "{clock}");
+    assert_eq!(clock["stream"].as_str(), Some("field"), "{clock}");
     let off = clock["offset_ms"].as_i64().unwrap() - second.start_ms;
     assert!((0..1_000).contains(&off), "{off} ms: {clock}");
 }

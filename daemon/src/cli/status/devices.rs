@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_device_in_a_line() {
-        let document = assemble(Inputs { devices: example("field/d1\u{1b}"), ..Inputs::default() });
+        let document = assemble(Inputs { lists: example("field/d1\u{1b}"), ..Inputs::default() });
         let mut value = serde_json::to_value(document).unwrap()["devices"].clone();
         let text = shown(&value);
         let line = "field/d1\u{fffd}  2026-11-22T12:00:00Z      993             8    9        7       3  -21.5 ppm ± 4 ms";

@@ -2,40 +2,29 @@
 
 use super::{Heart, Parts};
 use crate::ingest::change::{NewPlan, put_in_force};
-use crate::ingest::figures::{ClockFigures, DeviceFigures};
+use crate::ingest::figures::{ClockFigures, DeviceFigures, Lists};
 use crate::limits::{ALERTS_SHOWN_MAX, CLOCKS_SHOWN_MAX, DEVICES_SHOWN_MAX};
 use crate::store::{Commit, StoreError};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
-use tidegate_pipeline::Pipeline;
+use std::time::{Duration, Instant};
 
-/// Which devices are shown: looking at all of them for those that lost the most is not for every transaction.
-#[derive(Debug, Default)]
-pub(super) struct Shown {
-    clocks: Vec<u32>,
-    /// How many were known then.
-    known: u32,
-    /// Transactions since.
-    age: u32,
+/// Lists of status are made again at most so often. Their lines are text, and which devices are in them takes a look at all:
+/// that is not for every transaction.
+const LISTED_EVERY: Duration = Duration::from_secs(1);
+
+/// What is known of the lists of status.
+#[derive(Debug)]
+pub(super) struct Listed {
+    /// When they were made.
+    at: Instant,
+    /// A transaction came after them.
+    stale: bool,
 }
 
-/// They are chosen anew when one is new, and after so many transactions.
-const CHOSEN_FOR: u32 = 64;
-
-impl Shown {
-    fn figures(&mut self, pipeline: &Pipeline) -> DeviceFigures {
-        let devices = &pipeline.state().devices;
-        self.age += 1;
-        if self.known != devices.known() || self.age >= CHOSEN_FOR {
-            let clocks = pipeline.devices_of_note(DEVICES_SHOWN_MAX);
-            *self = Shown { clocks, known: devices.known(), age: 0 };
-        }
-        DeviceFigures {
-            known: devices.known(),
-            evicted: devices.evicted(),
-            totals: devices.totals(),
-            shown: pipeline.devices(&self.clocks),
-        }
+impl Listed {
+    /// Lists that nobody has made yet: they are due.
+    pub(super) fn never(now: Instant) -> Listed {
+        Listed { at: now, stale: true }
     }
 }
 
@@ -51,16 +40,33 @@ impl Heart {
         if let Some(report) = self.parts.store.shared().salvage() {
             self.parts.health.raise("damage", report.to_string());
         }
-        if let Some(rejections) = self.parts.pipeline.most_rejected() {
-            figures.publish_rejections(rejections);
-        }
         figures.series.store(self.parts.pipeline.series() as u64, Ordering::Relaxed);
         figures.windows.store(self.parts.pipeline.open_windows() as u64, Ordering::Relaxed);
-        figures.publish_clocks(
-            self.parts.pipeline.state().clocks.len(),
-            self.parts.pipeline.clocks(CLOCKS_SHOWN_MAX),
-        );
-        figures.publish_devices(self.shown.figures(&self.parts.pipeline));
+        self.listed.stale = true;
+    }
+
+    /// When the lists of status must be made again; `None` while they are right. What a commit that failed has left in memory
+    /// is not shown.
+    pub(super) fn lists_due(&self) -> Option<Instant> {
+        (self.listed.stale && self.trouble.is_none()).then(|| self.listed.at + LISTED_EVERY)
+    }
+
+    /// Makes the lists of status, as of the last transaction.
+    pub(super) fn list(&mut self, now: Instant) {
+        let pipeline = &self.parts.pipeline;
+        let devices = &pipeline.state().devices;
+        self.parts.figures.publish_lists(Lists {
+            clocks_known: pipeline.state().clocks.len(),
+            clocks: pipeline.clocks(CLOCKS_SHOWN_MAX),
+            devices: DeviceFigures {
+                known: devices.known(),
+                evicted: devices.evicted(),
+                totals: devices.totals(),
+                shown: pipeline.devices(&pipeline.devices_of_note(DEVICES_SHOWN_MAX)),
+            },
+            rejections: pipeline.most_rejected(),
+        });
+        self.listed = Listed { at: now, stale: false };
     }
 
     pub(super) fn publish_alerts(&self) {
@@ -75,10 +81,10 @@ impl Heart {
             return self.refused(&error, None, now);
         }
         self.renumber(now);
-        // Clocks have other numbers now.
-        self.shown = Shown::default();
         self.beats.change(new.heartbeat.clone(), now);
         self.publish(0);
+        // Streams may have other names now.
+        self.list(now);
         self.publish_alerts();
         let _ = new.done.send(());
     }

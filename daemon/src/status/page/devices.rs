@@ -82,8 +82,7 @@ mod tests {
 
     #[test]
     fn a_device_on_the_page() {
-        let page =
-            super::super::page(&assemble(Inputs { devices: example("field/d1"), ..Inputs::default() }));
+        let page = super::super::page(&assemble(Inputs { lists: example("field/d1"), ..Inputs::default() }));
         for part in [
             "<h3>field/d1</h3>",
             "heard 2026-11-22T12:00:00Z · up 2 h 0 min · boot 12 · clock -21.5 ppm ± 4 ms · 3 queued · 3.70 V",
