@@ -1,11 +1,12 @@
 //! The mailbox: what forwarders and operators want written, until the writer takes it into its next transaction.
 
 use crate::ingest::intake::Intake;
+use crate::ingest::standing::Standing;
 use crate::store::{Expenses, Settlement};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 /// Confirmations wait so long for a transaction to ride along in; then they get one of their own.
 pub const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
@@ -67,13 +68,19 @@ impl Mail {
 #[derive(Debug, Default)]
 struct Inner {
     mail: Mail,
-    /// By output: settled, but not on disk yet.
-    unconfirmed: BTreeMap<String, BTreeSet<(u8, u64)>>,
-    /// Outputs that have nothing to send.
-    waiting: BTreeSet<String>,
-    /// Outputs that begin with the newest.
-    out_of_turn: BTreeSet<String>,
-    changed: BTreeMap<String, Arc<Notify>>,
+    /// By output.
+    standings: BTreeMap<String, Arc<Standing>>,
+}
+
+impl Inner {
+    fn standing(&mut self, output: &str) -> &Arc<Standing> {
+        self.standings.entry(output.to_owned()).or_default()
+    }
+
+    /// The names of outputs of which this is true.
+    fn outputs(&self, is: impl Fn(&Standing) -> bool) -> BTreeSet<String> {
+        self.standings.iter().filter(|(_, standing)| is(standing)).map(|(name, _)| name.clone()).collect()
+    }
 }
 
 /// The mailbox of the one writer.
@@ -93,8 +100,7 @@ impl Mailbox {
     pub fn settle(&self, settlements: Vec<Settlement>, now: Instant) {
         let mut inner = self.lock();
         for settlement in settlements {
-            let place = (settlement.priority, settlement.sequence);
-            inner.unconfirmed.entry(settlement.output.clone()).or_default().insert(place);
+            inner.standing(&settlement.output).settle((settlement.priority, settlement.sequence));
             inner.mail.settled.push(settlement);
         }
         inner.mail.since.get_or_insert(now);
@@ -105,9 +111,9 @@ impl Mailbox {
         }
     }
 
-    /// Whether the event at this place is settled though it may still be in the outbox.
-    pub fn is_settled(&self, output: &str, place: (u8, u64)) -> bool {
-        self.lock().unconfirmed.get(output).is_some_and(|places| places.contains(&place))
+    /// How the output stands, for its forwarder.
+    pub fn standing(&self, output: &str) -> Arc<Standing> {
+        Arc::clone(self.lock().standing(output))
     }
 
     /// The output has sent all that it may and there is more.
@@ -140,29 +146,9 @@ impl Mailbox {
         self.intake.wake();
     }
 
-    /// Whether the output waits for something to send.
-    pub fn set_waiting(&self, output: &str, waits: bool) {
-        let mut inner = self.lock();
-        if waits {
-            inner.waiting.insert(output.to_owned());
-        } else {
-            inner.waiting.remove(output);
-        }
-    }
-
-    /// Whether the output takes windows out of turn.
-    pub fn set_out_of_turn(&self, output: &str, out_of_turn: bool) {
-        let mut inner = self.lock();
-        if out_of_turn {
-            inner.out_of_turn.insert(output.to_owned());
-        } else {
-            inner.out_of_turn.remove(output);
-        }
-    }
-
     /// The outputs that take windows out of turn.
     pub fn out_of_turn(&self) -> BTreeSet<String> {
-        self.lock().out_of_turn.clone()
+        self.lock().outputs(Standing::is_out_of_turn)
     }
 
     /// An operator's order; the answer comes when it is on disk.
@@ -171,11 +157,6 @@ impl Mailbox {
         self.lock().mail.orders.push(Order { letters, done });
         self.intake.wake();
         answer
-    }
-
-    /// Woken when the outbox of `output` may have changed.
-    pub fn changes(&self, output: &str) -> Arc<Notify> {
-        Arc::clone(self.lock().changed.entry(output.to_owned()).or_default())
     }
 
     /// When the writer must look in, at the latest: `now` if at once; `None` while there is nothing.
@@ -196,19 +177,19 @@ impl Mailbox {
     /// The writer takes everything, and learns which outputs wait for something to send.
     pub fn take(&self) -> (Mail, BTreeSet<String>) {
         let mut inner = self.lock();
-        (std::mem::take(&mut inner.mail), inner.waiting.clone())
+        (std::mem::take(&mut inner.mail), inner.outputs(Standing::waits))
     }
 
     /// These are on disk. Wakes all outputs if their outboxes may have changed.
     pub fn committed(&self, settled: &[Settlement], changed: bool) {
-        let mut inner = self.lock();
+        let inner = self.lock();
         for settlement in settled {
-            if let Some(places) = inner.unconfirmed.get_mut(&settlement.output) {
-                places.remove(&(settlement.priority, settlement.sequence));
+            if let Some(standing) = inner.standings.get(&settlement.output) {
+                standing.confirm((settlement.priority, settlement.sequence));
             }
         }
         if changed {
-            inner.changed.values().for_each(|notify| notify.notify_one());
+            inner.standings.values().for_each(|standing| standing.wake());
         }
     }
 

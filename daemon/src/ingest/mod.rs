@@ -11,3 +11,4 @@ mod links;
 mod listening;
 pub mod mailbox;
 pub mod pace;
+pub mod standing;

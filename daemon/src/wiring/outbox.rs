@@ -3,12 +3,12 @@
 use crate::forward::budget::Spent;
 use crate::forward::outbox::{Ask, Of, Outbox, Outcome, Position, Queued, Settled};
 use crate::ingest::mailbox::Mailbox;
+use crate::ingest::standing::Standing;
 use crate::store::{Backwards, Fate, Part, Settlement, Shared, StoreError, Waiting, Wanted};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 use tidegate_pipeline::mutant::{self, Mutant};
-use tokio::sync::Notify;
 
 /// The outbox of one output: read from the store, settled through the writer's mailbox.
 #[derive(Debug)]
@@ -16,14 +16,14 @@ pub struct StoreOutbox {
     name: String,
     store: Arc<Shared>,
     mailbox: Arc<Mailbox>,
-    changes: Arc<Notify>,
+    standing: Arc<Standing>,
 }
 
 impl StoreOutbox {
     /// The outbox of the output `name`.
     pub fn new(name: &str, store: Arc<Shared>, mailbox: Arc<Mailbox>) -> StoreOutbox {
-        let changes = mailbox.changes(name);
-        StoreOutbox { name: name.to_owned(), store, mailbox, changes }
+        let standing = mailbox.standing(name);
+        StoreOutbox { name: name.to_owned(), store, mailbox, standing }
     }
 }
 
@@ -62,9 +62,9 @@ impl Outbox for StoreOutbox {
     type Error = StoreError;
 
     fn next(&self, ask: &Ask<'_>) -> Result<Vec<Queued>, StoreError> {
+        let settled = self.standing.settled();
         let skip = |priority, sequence| {
-            ask.except.contains(&Position { priority, sequence })
-                || self.mailbox.is_settled(&self.name, (priority, sequence))
+            ask.except.contains(&Position { priority, sequence }) || settled.contains(&(priority, sequence))
         };
         let part = match ask.of {
             Of::Everything => Part::All,
@@ -85,8 +85,7 @@ impl Outbox for StoreOutbox {
         self.reach(ask, &waiting);
         // Whoever finds nothing will send the next event as soon as it is there.
         let idle = ask.of == Of::Everything && waiting.is_empty() && ask.except.is_empty();
-        self.mailbox.set_waiting(&self.name, idle);
-        self.mailbox.set_out_of_turn(&self.name, ask.newest_after.is_some());
+        self.standing.looked(idle, ask.newest_after.is_some());
         let queued = waiting.into_iter().map(|row| Queued {
             position: Position { priority: row.priority, sequence: row.sequence },
             id: row.id,
@@ -132,13 +131,12 @@ impl Outbox for StoreOutbox {
     }
 
     async fn changed(&self) {
-        self.changes.notified().await;
+        self.standing.changed().await;
     }
 }
 
 impl Drop for StoreOutbox {
     fn drop(&mut self) {
-        // Nobody waits any more: what is queued from here on was never attempted.
-        self.mailbox.set_waiting(&self.name, false);
+        self.standing.left();
     }
 }

@@ -274,7 +274,7 @@ fn memory_is_flat_over_a_year() {
             let next = gateway.now() / STEP * STEP + STEP + 1_000_000;
             gateway.until(next);
             gateway.send(20);
-            gateway.mailbox.set_waiting("out", true);
+            gateway.mailbox.standing("out").looked(true, false);
             let due = gateway.now() + 1_000_000;
             gateway.until(due);
             let waiting = gateway.shared.waiting("out", &Wanted::first(500, 1 << 20)).unwrap();
