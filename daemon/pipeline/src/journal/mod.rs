@@ -7,10 +7,17 @@
 //! column over all readings: series, verdicts, times as differences from the arrival of their part, value scales, value
 //! mantissas. Checksum and compression are the store's.
 
+mod bytes;
+mod decimal;
+#[cfg(test)]
+mod tests;
+
 use crate::dedupe::Mark;
 use crate::entry::{Entry, Part, Reading};
 use crate::time::Time;
 use crate::verdict::{Reason, Verdict};
+use bytes::{Reader, Writer};
+use decimal::{lengthen, shorten};
 
 /// The version that [`encode`] writes.
 pub const VERSION: u8 = 1;
@@ -23,8 +30,6 @@ const BOOT: u8 = 8;
 const MANY: u32 = 15;
 /// A value that is no short decimal: its eight bytes stand among the mantissas.
 const RAW: u8 = 255;
-/// The greatest number of decimals that is tried.
-const DECIMALS_MAX: u8 = 9;
 
 /// The row is not one that [`encode`] wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -212,31 +217,10 @@ fn decode_readings(from: &mut Reader<'_>, parts: &[Part], unit: i64) -> Result<V
     for (reading, &decimals) in readings.iter_mut().zip(decimals) {
         reading.value = match decimals {
             RAW => f64::from_bits(from.raw()?),
-            decimals if decimals <= DECIMALS_MAX => lengthen(decimals, from.signed()?),
-            _ => return Err(JournalError::Damaged),
+            decimals => lengthen(decimals, from.signed()?).ok_or(JournalError::Damaged)?,
         };
     }
     Ok(readings)
-}
-
-const POWERS: [f64; DECIMALS_MAX as usize + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
-
-/// The value as a whole number of so many decimals, where that is exact to the bit. `guess` is tried first.
-fn shorten(value: f64, guess: u8) -> Option<(u8, i64)> {
-    std::iter::once(guess).chain(0..=DECIMALS_MAX).find_map(|decimals| {
-        let scaled = (value * POWERS[usize::from(decimals)]).round();
-        if scaled.is_nan() || scaled.abs() > 9.0e15 {
-            return None;
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "whole, and below 2^53")]
-        let mantissa = scaled as i64;
-        (lengthen(decimals, mantissa).to_bits() == value.to_bits()).then_some((decimals, mantissa))
-    })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a mantissa written by `shorten` is below 2^53")]
-fn lengthen(decimals: u8, mantissa: i64) -> f64 {
-    mantissa as f64 / POWERS[usize::from(decimals)]
 }
 
 fn verdict_code(verdict: Verdict) -> u8 {
@@ -255,192 +239,5 @@ fn verdict_of(code: u8) -> Option<Verdict> {
         1 => Some(Verdict::Duplicate),
         _ if code.is_multiple_of(2) => reason().map(Verdict::Rejected),
         _ => reason().map(Verdict::DeadLettered),
-    }
-}
-
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn unsigned(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            #[expect(clippy::cast_possible_truncation, reason = "seven bits")]
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "below 128")]
-        self.0.push(value as u8);
-    }
-
-    fn signed(&mut self, value: i64) {
-        self.unsigned(((value << 1) ^ (value >> 63)).cast_unsigned());
-    }
-
-    /// Something rare, by postcard, with its length before it.
-    fn rare<T: serde::Serialize>(&mut self, value: &T) {
-        // Serialising to memory fails only for types that postcard cannot hold, and these it can.
-        let bytes = postcard::to_stdvec(value).unwrap_or_default();
-        self.unsigned(bytes.len() as u64);
-        self.0.extend_from_slice(&bytes);
-    }
-}
-
-struct Reader<'b>(&'b [u8]);
-
-impl<'b> Reader<'b> {
-    fn take(&mut self, count: usize) -> Result<&'b [u8], JournalError> {
-        let (head, tail) = self.0.split_at_checked(count).ok_or(JournalError::Damaged)?;
-        self.0 = tail;
-        Ok(head)
-    }
-
-    fn byte(&mut self) -> Result<u8, JournalError> {
-        self.take(1).map(|bytes| bytes[0])
-    }
-
-    fn raw(&mut self) -> Result<u64, JournalError> {
-        self.take(8)?.try_into().map(u64::from_le_bytes).map_err(|_| JournalError::Damaged)
-    }
-
-    fn unsigned(&mut self) -> Result<u64, JournalError> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(JournalError::Damaged)
-    }
-
-    fn signed(&mut self) -> Result<i64, JournalError> {
-        let value = self.unsigned()?;
-        Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
-    }
-
-    fn small(&mut self) -> Result<u32, JournalError> {
-        u32::try_from(self.unsigned()?).map_err(|_| JournalError::Damaged)
-    }
-
-    /// A number of things of which each takes at least one byte.
-    fn count(&mut self) -> Result<usize, JournalError> {
-        let count = usize::try_from(self.unsigned()?).map_err(|_| JournalError::Damaged)?;
-        if count > self.0.len() { Err(JournalError::Damaged) } else { Ok(count) }
-    }
-
-    fn rare<T: for<'d> serde::Deserialize<'d>>(&mut self) -> Result<T, JournalError> {
-        let length = self.count()?;
-        postcard::from_bytes(self.take(length)?).map_err(|_| JournalError::Damaged)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::entry::{Closing, Event};
-    use proptest::prelude::*;
-
-    fn verdicts() -> impl Strategy<Value = Verdict> {
-        let reason = || (0..Reason::ALL.len()).prop_map(|at| Reason::ALL[at]);
-        prop_oneof![
-            Just(Verdict::Counted),
-            Just(Verdict::Duplicate),
-            reason().prop_map(Verdict::Rejected),
-            reason().prop_map(Verdict::DeadLettered),
-        ]
-    }
-
-    fn values() -> impl Strategy<Value = f64> {
-        prop_oneof![any::<f64>(), (-100_000i32..100_000).prop_map(|n| f64::from(n) / 100.0), Just(-0.0)]
-    }
-
-    fn readings(unit: i64) -> impl Strategy<Value = Reading> {
-        (any::<u32>(), -1_000_000_000i64..1_000_000_000, values(), verdicts()).prop_map(
-            move |(series, time, value, verdict)| Reading { series, time: Time(time * unit), value, verdict },
-        )
-    }
-
-    fn marks() -> impl Strategy<Value = Mark> {
-        (any::<u32>(), any::<Option<u64>>(), any::<u64>(), any::<u32>())
-            .prop_map(|(counter, boot, sequence, hash)| Mark { counter, boot, sequence, hash })
-    }
-
-    fn entries() -> impl Strategy<Value = Entry> {
-        prop_oneof![Just(1i64), Just(1_000)].prop_flat_map(|unit| {
-            let print = proptest::option::of((0u64..1 << 40, any::<bool>()));
-            let part = (
-                any::<u32>(),
-                -1_000_000_000i64..1_000_000_000,
-                print,
-                proptest::option::of(marks()),
-                proptest::collection::vec(readings(unit), 0..20),
-            );
-            let closing = (any::<u32>(), any::<i64>(), any::<bool>())
-                .prop_map(|(group, start, late)| Closing { group, start: Time(start), late });
-            let event = (any::<u32>(), verdicts(), any::<u64>())
-                .prop_map(|(at, verdict, count)| (at, Event::Account { verdict, count }));
-            (
-                -1_000_000_000i64..1_000_000_000,
-                proptest::collection::vec(part, 0..20),
-                proptest::collection::vec(closing, 0..4),
-                proptest::collection::vec(event, 0..4),
-                proptest::option::of(any::<i64>().prop_map(Time)),
-            )
-                .prop_map(move |(now, parts, closings, events, forgotten)| {
-                    let mut entry =
-                        Entry { now: Time(now * unit), closings, events, forgotten, ..Entry::default() };
-                    for (session, arrival, print, mark, readings) in parts {
-                        let readings_count = readings.len() as u32;
-                        let arrival = Time(arrival * unit);
-                        entry.parts.push(Part { session, arrival, readings: readings_count, print, mark });
-                        entry.readings.extend(readings);
-                    }
-                    entry
-                })
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn round_trip_is_exact(entry in entries()) {
-            let back = decode(&encode(&entry)).unwrap();
-            // NaN is not equal to itself: values are compared as bits.
-            let bits = |entry: &Entry| entry.readings.iter().map(|r| r.value.to_bits()).collect::<Vec<_>>();
-            prop_assert_eq!(bits(&back), bits(&entry));
-            let blank = |mut entry: Entry| {
-                entry.readings.iter_mut().for_each(|r| r.value = 0.0);
-                entry
-            };
-            prop_assert_eq!(blank(back), blank(entry));
-        }
-
-        #[test]
-        fn damage_is_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode(&bytes);
-            let mut bytes = bytes;
-            if let Some(first) = bytes.first_mut() {
-                *first = VERSION;
-            }
-            let _ = decode(&bytes);
-        }
-    }
-
-    #[test]
-    fn a_usual_reading_is_small() {
-        let mut entry = Entry { now: Time::from_millis(1_795_341_600_000), ..Entry::default() };
-        for n in 0..1_000u32 {
-            let arrival = Time::from_millis(1_795_341_600_000 + i64::from(n / 10));
-            entry.parts.push(Part {
-                session: 0,
-                arrival,
-                readings: 1,
-                print: Some((u64::from(n), false)),
-                mark: None,
-            });
-            let value = f64::from(2_000 + n % 500) / 100.0;
-            entry.readings.push(Reading { series: n, time: arrival, value, verdict: Verdict::Counted });
-        }
-        let bytes = encode(&entry).len();
-        assert!(bytes <= 15_000, "{bytes} bytes for 1,000 readings before compression");
     }
 }
