@@ -42,6 +42,8 @@ pub mod ledger;
 pub mod state;
 pub mod checkpoint;
 pub mod pipeline;
+mod note;
+mod changes;
 pub mod step;
 mod register;
 mod forget;
@@ -52,6 +54,7 @@ pub mod journal;
 
 pub mod mutant;
 
-pub use pipeline::{Changes, Kept, Loaded, Pipeline, Stored};
+pub use changes::{Changes, Kept, Loaded, Stored};
+pub use pipeline::Pipeline;
 pub use salvage::GivenUp;
 pub use step::Step;

@@ -1,29 +1,23 @@
 //! The pipeline: plan and state together, with what is derived from them to be fast.
 
-use crate::alert::{Outgoing, Timers};
-use crate::clean;
+use crate::alert::Timers;
 use crate::decode::{Found, Shape};
-use crate::dedupe::content::Session;
-use crate::entry::{Entry, Event, Part, Reading};
-use crate::event::{Closed, ClosedKey};
 use crate::ledger::Ledger;
 use crate::limits::SESSIONS_MAX;
-use crate::message::DeadLetter;
 use crate::plan::Plan;
 use crate::raw::Buffer;
 use crate::rejections::{SeriesRejections, Worst};
 use crate::route::Routes;
-use crate::series::{Extra, Group, Index, Numbers, Series};
-use crate::state::{Heard, KnownSession, SourceState, State};
+use crate::series::{Extra, Group, Index, Numbers};
+use crate::state::{Heard, SourceState, State};
 use crate::step::Step;
 use crate::tags::Tags;
 use crate::take::Taken;
 use crate::time::{Span, Time};
-use crate::verdict::{Reason, Verdict};
-use crate::window::{Content, Cutter};
+use crate::verdict::Reason;
+use crate::window::Cutter;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The pure core: `step` takes messages and the time and gives changes; nothing else happens.
@@ -92,74 +86,6 @@ pub(crate) struct Due {
     pub(crate) start: Time,
     pub(crate) late: bool,
 }
-
-/// What one step changed: to be written in one transaction.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Changes {
-    /// The journal's row.
-    pub entry: Entry,
-    /// Windows that closed, in order.
-    pub closed: Vec<Closed>,
-    /// What to tell besides, before any window.
-    pub alerts: Vec<Outgoing>,
-    /// Readings around raised alerts, to be told in their turn.
-    pub captures: Vec<Outgoing>,
-    /// Raw readings, likewise.
-    pub raw: Vec<Outgoing>,
-    /// Messages to keep.
-    pub dead_letters: Vec<DeadLetter>,
-    /// Closed windows that end at or before this can be forgotten once they are delivered.
-    pub forgotten: Option<Time>,
-}
-
-impl Changes {
-    /// Whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
-        self.entry.is_empty()
-            && self.closed.is_empty()
-            && self.alerts.is_empty()
-            && self.captures.is_empty()
-            && self.raw.is_empty()
-            && self.dead_letters.is_empty()
-    }
-}
-
-/// A closed window as the store keeps it, given back to be amended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
-    /// The revision that was made last.
-    pub revision: u32,
-    /// Where it begins.
-    pub start: Time,
-    /// The keys that it has replaced.
-    pub replaces: Vec<String>,
-    /// What the window held.
-    pub content: Content,
-}
-
-impl Kept {
-    /// What the store keeps of a window that closes.
-    pub fn of(closed: &Closed) -> Kept {
-        Kept {
-            revision: closed.revision,
-            start: closed.record.start,
-            replaces: closed.replaces.clone(),
-            content: closed.content.clone(),
-        }
-    }
-}
-
-/// What the store has under a name that a step asked for.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Stored {
-    /// The window; or where it was merged into a coarser one that one, and its name.
-    Window(ClosedKey, Kept),
-    /// Nothing more is told of it: it was given up, or other windows cover it.
-    Silent,
-}
-
-/// Closed windows that a step asked for, as far as the store has them.
-pub type Loaded = BTreeMap<ClosedKey, Stored>;
 
 impl Pipeline {
     /// A pipeline that has seen nothing.
@@ -293,148 +219,6 @@ impl Pipeline {
         }
         let summary = |due: &&Due| usize::from(self.state.groups[due.group as usize].group.summary);
         self.due.iter().find(|due| closes[summary(due)]).map(|due| due.due)
-    }
-
-    /// Does what `entry` says was done. Decides nothing and emits nothing.
-    pub fn replay(&mut self, entry: &Entry) {
-        let mut events = entry.events.iter().peekable();
-        let mut readings = entry.readings.iter();
-        for (index, part) in entry.parts.iter().enumerate() {
-            while let Some((_, event)) = events.next_if(|(at, _)| *at as usize <= index) {
-                self.note_event(event);
-            }
-            let gap = self.note_part(part);
-            for reading in readings.by_ref().take(part.readings as usize) {
-                let ran = clean::ran(reading.value, reading.verdict);
-                let cleaned = ran.then(|| self.clean(reading.series, reading.value, reading.time).ok());
-                self.note_reading(reading, cleaned.flatten().unwrap_or(reading.value), gap, part.arrival);
-            }
-        }
-        events.for_each(|(_, event)| self.note_event(event));
-        let mut taken = std::mem::take(&mut self.taken);
-        for closing in &entry.closings {
-            self.take_windows(closing, entry.now, &mut taken);
-            taken.clear();
-        }
-        self.taken = taken;
-        self.ripe.clear();
-        self.note_forgotten(entry.forgotten);
-        self.note_released(entry.released);
-        entry.held.iter().for_each(|held| self.state.held.push(held.clone()));
-        if let Some(clock) = &entry.clock {
-            self.note_clock(clock);
-        }
-    }
-
-    pub(crate) fn note_forgotten(&mut self, forgotten: Option<Time>) {
-        if let Some(forgotten) = forgotten {
-            self.state.forgotten = self.state.forgotten.max(Some(forgotten));
-        }
-    }
-
-    /// Folds a reading into the state as its verdict says. `value` is the cleaned value.
-    pub(crate) fn note_reading(&mut self, reading: &Reading, value: f64, gap: u32, arrival: Time) {
-        if let Verdict::Rejected(reason) | Verdict::DeadLettered(reason) = reading.verdict {
-            let rejections = &mut self.state.series[reading.series as usize].rejections;
-            rejections.add(reason);
-            self.worst.note(reading.series, rejections);
-        }
-        if let Some(device) = self.device {
-            self.state.devices.decided(device, reading.verdict);
-        }
-        self.record(reading, arrival);
-        self.wait_raw(reading, arrival);
-        crate::fold::fold(self, reading, value, gap, arrival);
-    }
-
-    pub(crate) fn note_event(&mut self, event: &Event) {
-        match event {
-            Event::Series { stream, metric, tags } => {
-                self.add_series(*stream, metric, tags);
-            }
-            Event::Counter { name, kind } => self.add_counter(name, *kind),
-            Event::Clock { slot, name, resolution } => self.add_clock(*slot, name, *resolution),
-            Event::Tick { clock, tick } => {
-                if let Some(known) = self.state.clocks.get_mut(*clock as usize) {
-                    known.clock.note(tick);
-                }
-            }
-            Event::Sparkplug(change) => self.state.births.note(change),
-            Event::ForgetSeries { series } => self.forget_series(*series),
-            Event::ForgetCounter { counter } => self.forget_counter(*counter),
-            Event::Backlog { source, on } => {
-                if let Some(state) = self.state.sources.get_mut(usize::from(*source)) {
-                    state.backlog = *on;
-                }
-            }
-            Event::Session { source, slot, name } => {
-                let (name, session) = (name.clone(), Session::default());
-                let session = KnownSession { name: name.clone(), source: *source, heard: Time::MIN, session };
-                match self.state.sessions.get_mut(*slot as usize) {
-                    Some(place) => {
-                        self.session_index.remove(place.name.as_str());
-                        *place = session;
-                    }
-                    None => self.state.sessions.push(session),
-                }
-                self.session_index.insert(name.as_str().into(), *slot);
-                self.last_session = None;
-            }
-            Event::Opened { session, doubt_max } => {
-                if let Some(known) = self.state.sessions.get_mut(*session as usize) {
-                    known.session.open(*doubt_max);
-                }
-            }
-            Event::Presence { presence, online, at } => self.note_presence(*presence, *online, *at),
-            Event::Alert { watch, change } => {
-                self.note_alert(*watch, *change);
-            }
-            Event::Captured { watch } => {
-                if let Some(known) = self.state.watches.get_mut(*watch as usize) {
-                    known.capture = None;
-                }
-            }
-            Event::Account { verdict, count } => self.state.ledger.add(*verdict, *count),
-            Event::Raw { raw, readings } => self.state.raw.cut(*raw, *readings),
-            Event::Device { clock, change } => self.state.devices.note(*clock, *change),
-        }
-    }
-
-    /// Notes fingerprint and sequence number; says how many numbers were skipped before it.
-    pub(crate) fn note_part(&mut self, part: &Part) -> u32 {
-        self.heard = Heard::default();
-        self.device = None;
-        if let Some(known) = self.state.sessions.get_mut(part.session as usize) {
-            known.heard = part.arrival;
-            if let Some((print, cancelled)) = part.print {
-                known.session.note(print, cancelled);
-            }
-            if let Some(source) = self.state.sources.get_mut(usize::from(known.source)) {
-                source.hear(part.arrival);
-                self.heard = Heard { source: known.source, connected: source.connected };
-            }
-        }
-        let Some(mark) = &part.mark else { return 0 };
-        self.device = mark.boot.and_then(|_| self.device_of(mark.counter));
-        let Some(known) = self.state.counters.get_mut(mark.counter as usize) else { return 0 };
-        known.heard = self.heard;
-        match known.counter.note(mark) {
-            crate::dedupe::Seen::New { gap } => {
-                if let (Some(device), Some(boot)) = (self.device, mark.boot) {
-                    self.state.devices.came(device, boot, mark.sequence);
-                }
-                gap
-            }
-            _ => 0,
-        }
-    }
-
-    /// The cleaned value, or why a step rejects it. Steps remember what they saw.
-    pub(crate) fn clean(&mut self, series: u32, value: f64, time: Time) -> Result<f64, Reason> {
-        let Series { stream, metric, tags, cleaning, .. } = &mut self.state.series[series as usize];
-        let steps = &self.plan.streams[usize::from(*stream)].clean;
-        let sample = clean::Sample { value, time, zone: &self.zone, tags };
-        clean::run(steps, metric, cleaning, sample)
     }
 
     /// The slot that a new session gets.

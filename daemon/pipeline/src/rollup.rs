@@ -11,11 +11,11 @@
 //! Overlapping windows merge from those that do not overlap, one after the other; the others among them hold nothing that
 //! these do not, and are left out ([`Role::Covered`]).
 
+use crate::changes::Kept;
 use crate::definition::{Cut, Definition};
 use crate::event::ClosedKey;
 use crate::limits::REPLACES_MAX;
 use crate::mutant::{self, Mutant};
-use crate::pipeline::Kept;
 use crate::render::Rendering;
 use crate::time::{Span, Time};
 

@@ -1,11 +1,12 @@
 //! Closing: windows that are due, late ones merged with what the store kept of them.
 
 use super::Step;
+use crate::changes::{Changes, Kept, Loaded, Stored};
 use crate::definition::Definition;
 use crate::entry::Closing;
 use crate::event::{Closed, ClosedKey};
 use crate::limits::CLOSINGS_PER_STEP_MAX;
-use crate::pipeline::{Changes, Due, Kept, Loaded, Stored};
+use crate::pipeline::Due;
 use crate::render::Rendering;
 use crate::series::{Extra, Group};
 use crate::take::Taken;

@@ -15,11 +15,12 @@ mod readings;
 mod record;
 mod uptime;
 
+use crate::changes::{Changes, Kept};
 use crate::clock::ClockNow;
 use crate::entry::Event;
 use crate::event::ClosedKey;
 use crate::message::{DeadLetter, Message, Trace};
-use crate::pipeline::{Changes, Kept, Pipeline, number};
+use crate::pipeline::{Pipeline, number};
 use crate::time::Time;
 use crate::verdict::Verdict;
 use std::collections::BTreeMap;
