@@ -3,7 +3,9 @@
 //! Sources go on where none of them changed; else all of them stop, which commits and acknowledges what they took, and
 //! start anew. In between the writer puts the plan in force. Outputs that did not change go on.
 
-use super::{Daemon, StartError, full_plan, stop_output, subscriptions};
+use super::disk::full_plan;
+use super::tasks::subscriptions;
+use super::{Daemon, StartError};
 use crate::config::Config;
 use crate::ingest::change::NewPlan;
 use tokio::sync::oneshot;
@@ -94,7 +96,7 @@ impl Daemon {
                     "removed; what waits for it stays queued until `run --drop-output`"
                 );
             }
-            stop_output(running).await;
+            running.stop().await;
         }
         self.outputs = kept;
         for at in 0..self.config.outputs.len() {
