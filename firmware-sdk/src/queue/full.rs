@@ -1,7 +1,7 @@
 //! Making room: neighbours become one, or the oldest is dropped.
 
 use super::packed::{Flags, HEAD_BYTES};
-use super::{Queue, SEALED_BYTES_MAX, WhenFull, image};
+use super::{Queue, SEALED_BYTES_MAX, WhenFull};
 use crate::channel::Merge;
 use heapless::Vec;
 use tidegate_wire::{CHANNELS_MAX, Channel, Encoder, Frame, Head, Reading};
@@ -10,13 +10,14 @@ use tidegate_wire::{CHANNELS_MAX, Channel, Encoder, Frame, Head, Reading};
 const LEVEL_MAX: u8 = 15;
 
 impl<const BYTES: usize> Queue<BYTES> {
-    pub(super) fn has_room(&self, len: usize) -> bool {
-        self.packed.len() + HEAD_BYTES + len + image::RESERVE <= BYTES
+    /// Whether a frame of `len` bytes fits, and behind it so many bytes more.
+    pub(super) fn has_room(&self, len: usize, behind: usize) -> bool {
+        self.packed.len() + HEAD_BYTES + len + behind <= BYTES
     }
 
-    /// Makes room for a sealed frame of `len` bytes, and for what an image needs besides.
-    pub(super) fn make_room(&mut self, len: usize) -> bool {
-        while !self.has_room(len) {
+    /// Makes room for as much.
+    pub(super) fn make_room(&mut self, len: usize, behind: usize) -> bool {
+        while !self.has_room(len, behind) {
             let merged = self.when_full == WhenFull::Merge && self.merge_any();
             if !merged && !self.drop_oldest() {
                 return false;

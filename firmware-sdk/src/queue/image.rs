@@ -15,7 +15,7 @@ const VERSION: u8 = 1;
 const BOOT_BYTES: usize = 4 + 8 + 4 + 4;
 /// `TGQ`, version, starts, number of boots, the boots, length of the frames, checksum.
 const TRAILER_BYTES: usize = 4 + 4 + 1 + (PAST_MAX + 1) * BOOT_BYTES + 4 + 4;
-/// Kept free in the queue's memory, so that every image fits in it when it is read.
+/// Kept free in the queue's memory when frames are sealed, so that an image fits in it when it is read.
 pub(super) const RESERVE: usize = packed::HEAD_BYTES + SEALED_BYTES_MAX + TRAILER_BYTES;
 /// The least memory for a queue, in bytes: some frames besides what an image needs.
 pub const QUEUE_BYTES_MIN: usize = RESERVE + 4 * (packed::HEAD_BYTES + SEALED_BYTES_MAX);
@@ -32,6 +32,11 @@ impl<const BYTES: usize> Queue<BYTES> {
         loop {
             let (len, count) = self.encode_open(&mut scratch, ms).unwrap_or_default();
             if count == self.open.len() {
+                // After a restore the frames may take what is kept free for an image. One that does not fit into the memory would
+                // not be read again.
+                if count > 0 {
+                    self.make_room(len, TRAILER_BYTES);
+                }
                 return self.write(storage, scratch.get(..len).unwrap_or_default(), ms);
             }
             // More is open than one frame takes.

@@ -207,11 +207,11 @@ impl<const BYTES: usize> Queue<BYTES> {
         if count == 0 {
             return;
         }
-        if !at_any_price && !self.has_room(len) {
+        if !at_any_price && !self.has_room(len, image::RESERVE) {
             return;
         }
         let frame = scratch.get(..len).unwrap_or_default();
-        if !self.make_room(len) || !self.packed.push(Flags::NEW, frame) {
+        if !self.make_room(len, image::RESERVE) || !self.packed.push(Flags::NEW, frame) {
             self.give_up(self.boot(), u32::try_from(count).unwrap_or(u32::MAX));
         }
         let mut packed = 0..count;

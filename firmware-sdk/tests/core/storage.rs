@@ -128,6 +128,27 @@ fn long_readings_are_kept() {
     assert_eq!(memory.start(&COUNTED).report().restored, 31);
 }
 
+/// A queue that came back may fill its memory to the brim: what is read after that is in the next image, too.
+#[test]
+fn a_full_queue_comes_back_again() {
+    let put = |outbox: &Readings, count: i64| (0..count).for_each(|value| outbox.put(ONE, value << 40));
+    for (first, later) in (500..532).flat_map(|first| [1, 16, 32].map(|later| (first, later))) {
+        let world = World::new();
+        let mut memory = world.boot(WhenFull::DropOldest, Keep::NEVER);
+        let outbox = memory.start(&COUNTED);
+        put(outbox, first);
+        outbox.save().unwrap();
+        let mut memory = world.boot(WhenFull::DropOldest, Keep::NEVER);
+        let outbox = memory.start(&COUNTED);
+        put(outbox, later);
+        outbox.save().unwrap();
+        let queued = outbox.report().queued;
+        let mut memory = world.boot(WhenFull::DropOldest, Keep::NEVER);
+        let outbox = memory.start(&COUNTED);
+        assert_eq!((outbox.report().restored, outbox.boot()), (queued, 1_002), "{first}, then {later}");
+    }
+}
+
 /// Whatever is wrong with an image, it is not taken for readings, and the queue works.
 #[test]
 fn images_that_are_none() {
