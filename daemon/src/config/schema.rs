@@ -18,6 +18,15 @@ const fn of_type(place: &'static str, kind: &'static str, keys: &'static [&'stat
     Schema { place, kind: Some(kind), keys }
 }
 
+/// The keys that the functions of all vendors have, with a vendor's own behind `url`.
+macro_rules! function {
+    ($($own:literal),*) => {
+        &[
+            "type", "url", $($own,)* "auth", "batch", "concurrency", "budget", "compression", "timeout", "ca", "commands",
+        ]
+    };
+}
+
 pub(super) static ROOT: Schema = at(
     "",
     &[
@@ -181,52 +190,11 @@ pub(super) static OUTPUT_HTTP: Schema = of_type(
         "commands",
     ],
 );
-pub(super) static OUTPUT_AWS: Schema = of_type(
-    "outputs.NAME",
-    "aws-lambda",
-    &[
-        "type",
-        "url",
-        "function",
-        "region",
-        "endpoint",
-        "auth",
-        "batch",
-        "concurrency",
-        "budget",
-        "compression",
-        "timeout",
-        "ca",
-        "commands",
-    ],
-);
-pub(super) static OUTPUT_GOOGLE: Schema = of_type(
-    "outputs.NAME",
-    "google",
-    &[
-        "type",
-        "url",
-        "audience",
-        "auth",
-        "batch",
-        "concurrency",
-        "budget",
-        "compression",
-        "timeout",
-        "ca",
-        "commands",
-    ],
-);
-pub(super) static OUTPUT_AZURE: Schema = of_type(
-    "outputs.NAME",
-    "azure",
-    &["type", "url", "auth", "batch", "concurrency", "budget", "compression", "timeout", "ca", "commands"],
-);
-pub(super) static OUTPUT_ALIYUN: Schema = of_type(
-    "outputs.NAME",
-    "aliyun",
-    &["type", "url", "auth", "batch", "concurrency", "budget", "compression", "timeout", "ca", "commands"],
-);
+pub(super) static OUTPUT_AWS: Schema =
+    of_type("outputs.NAME", "aws-lambda", function!("function", "region", "endpoint"));
+pub(super) static OUTPUT_GOOGLE: Schema = of_type("outputs.NAME", "google", function!("audience"));
+pub(super) static OUTPUT_AZURE: Schema = of_type("outputs.NAME", "azure", function!());
+pub(super) static OUTPUT_ALIYUN: Schema = of_type("outputs.NAME", "aliyun", function!());
 pub(super) static OUTPUT_MQTT: Schema = of_type(
     "outputs.NAME",
     "mqtt",
