@@ -1,12 +1,12 @@
 //! Captures: which readings around a raise are sent, when, in how many events, and what of it survives what.
 
 use super::alerts::alert;
+use super::readings::{Read, json_of, read, refusing, rows, seconds, span};
 use super::world::{World, at, message, payload, plan};
 use serde_json::{Value, json};
 use tidegate_pipeline::Pipeline;
-use tidegate_pipeline::clean::{Range, Step as Cleaning};
 use tidegate_pipeline::limits::{CAPTURE_GRACE, CAPTURE_PART_MAX, CAPTURE_READINGS_MAX};
-use tidegate_pipeline::plan::{AlertPlan, CleanStep, Plan};
+use tidegate_pipeline::plan::{AlertPlan, Plan};
 use tidegate_pipeline::time::Span;
 
 /// Ten seconds on each side.
@@ -16,37 +16,16 @@ fn hot() -> AlertPlan {
 
 /// Values above 100 are refused.
 fn with(alert: AlertPlan) -> Plan {
-    let mut plan = Plan { alerts: vec![alert], ..plan() };
-    let range = Range { min: None, max: Some(100.0) };
-    plan.streams[0].clean = vec![CleanStep { step: Cleaning::Range(range), metrics: None }];
-    plan
-}
-
-/// A reading that arrives at so many seconds, was taken as many before, and has this value.
-type Read = (f64, f64, f64);
-
-fn read(world: &mut World, reads: &[Read]) {
-    for (secs, age, value) in reads {
-        world.send(*secs, "s/d1/t", &payload(*value, secs - age));
-    }
-}
-
-fn seconds(text: &Value) -> f64 {
-    let moment: jiff::Timestamp = text.as_str().unwrap().parse().unwrap();
-    (moment.as_millisecond() - at(0.0).as_millis()) as f64 / 1_000.0
+    Plan { alerts: vec![alert], ..refusing() }
 }
 
 /// Events as `from..until part/parts: time value verdict, …`.
 fn sent(world: &World) -> Vec<String> {
-    let line = |event: &Value| {
-        let data = &event["data"];
-        let row = |row: &Value| format!("{} {} {}", seconds(&row[1]), row[2], row[3].as_str().unwrap());
-        let rows: Vec<_> = data["readings"].as_array().unwrap().iter().map(row).collect();
+    let line = |data: &Value| {
         let incomplete = if data["incomplete"] == true { " incomplete" } else { "" };
-        let (from, until) = (seconds(&data["from"]), seconds(&data["until"]));
-        format!("{from}..{until} {}/{}{incomplete}: {}", data["part"], data["parts"], rows.join(", "))
+        format!("{} {}/{}{incomplete}: {}", span(data), data["part"], data["parts"], rows(data))
     };
-    world.captures.iter().map(|event| line(&serde_json::from_slice(&event.event).unwrap())).collect()
+    world.captures.iter().map(|event| line(&json_of(event)["data"])).collect()
 }
 
 fn check(alert: AlertPlan, reads: &[Read], expected: &[&str]) {

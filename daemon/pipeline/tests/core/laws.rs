@@ -37,7 +37,7 @@ fn forwarded(plan: Plan) -> Plan {
 
 /// The events of a `[raw.NAME]`, in order, but for their numbers.
 fn contents(world: &World, name: &str) -> Vec<Value> {
-    let events = world.raw.iter().map(|event| raw::json_of(event)["data"].take());
+    let events = world.raw.iter().map(|event| super::readings::json_of(event)["data"].take());
     let strip = |mut data: Value| {
         data["key"].take();
         data

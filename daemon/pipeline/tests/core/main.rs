@@ -19,6 +19,7 @@ mod memory;
 mod migration;
 mod products;
 mod raw;
+mod readings;
 mod records;
 mod rollup;
 mod samples;

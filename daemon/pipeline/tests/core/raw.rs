@@ -1,11 +1,11 @@
 //! Raw forwarding: which readings are sent, when, in how many events, and what of it survives what.
 
+use super::readings::{Read, json_of, read, refusing, rows, span};
 use super::world::{World, at, message, payload, plan};
 use serde_json::{Value, json};
 use tidegate_pipeline::Pipeline;
-use tidegate_pipeline::alert::Outgoing;
 use tidegate_pipeline::checkpoint::{decode, encode};
-use tidegate_pipeline::clean::{Range, Step as Cleaning};
+use tidegate_pipeline::clean::Step as Cleaning;
 use tidegate_pipeline::clock::ClockNow;
 use tidegate_pipeline::limits::{RAW_EVENT_BYTES_MAX, RAW_EVENT_READINGS_MAX};
 use tidegate_pipeline::plan::{CleanStep, Plan, RawPlan, Unique};
@@ -24,41 +24,15 @@ pub fn raw(name: &str) -> RawPlan {
 
 /// Values above 100 are refused; a time stamp comes once.
 fn with(raw: Vec<RawPlan>) -> Plan {
-    let mut plan = Plan { raw, ..plan() };
-    let range = Range { min: None, max: Some(100.0) };
-    plan.streams[0].clean = vec![CleanStep { step: Cleaning::Range(range), metrics: None }];
+    let mut plan = Plan { raw, ..refusing() };
     plan.streams[0].unique = Unique::Time;
     plan
 }
 
-/// A reading that arrives at so many seconds, was taken as many before, and has this value.
-type Read = (f64, f64, f64);
-
-fn read(world: &mut World, reads: &[Read]) {
-    for (secs, age, value) in reads {
-        world.send(*secs, "s/d1/t", &payload(*value, secs - age));
-    }
-}
-
-pub fn json_of(event: &Outgoing) -> Value {
-    serde_json::from_slice(&event.event).unwrap()
-}
-
-fn seconds(text: &Value) -> f64 {
-    let moment: jiff::Timestamp = text.as_str().unwrap().parse().unwrap();
-    (moment.as_millisecond() - at(0.0).as_millis()) as f64 / 1_000.0
-}
-
 /// Events as `name/raw/ordinal from..until: time value verdict, …`.
 fn sent(world: &World) -> Vec<String> {
-    let line = |event: &Value| {
-        let data = &event["data"];
-        let row = |row: &Value| format!("{} {} {}", seconds(&row[1]), row[2], row[3].as_str().unwrap());
-        let rows: Vec<_> = data["readings"].as_array().unwrap().iter().map(row).collect();
-        let (from, until) = (seconds(&data["from"]), seconds(&data["until"]));
-        format!("{} {from}..{until}: {}", data["key"].as_str().unwrap(), rows.join(", "))
-    };
-    world.raw.iter().map(|event| line(&json_of(event))).collect()
+    let line = |data: &Value| format!("{} {}: {}", data["key"].as_str().unwrap(), span(data), rows(data));
+    world.raw.iter().map(|event| line(&json_of(event)["data"])).collect()
 }
 
 fn check(raw: RawPlan, reads: &[Read], expected: &[&str]) {
