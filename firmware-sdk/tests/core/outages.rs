@@ -1,16 +1,18 @@
 //! Publishing to a broker that fails.
 
 use crate::broker::Mode;
-use crate::world::{COUNTED, ONE, Publisher, Readings, World, now_ms, pass, poll, settings};
+use crate::world::{COUNTED, ONE, Publisher, Readings, Task, World, now_ms, pass, poll, settings};
 use embassy_time::{Duration, MockDriver};
 use std::pin::pin;
 use std::task::Poll;
 use tidegate_firmware::{Keep, Settings, Trouble, WhenFull};
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// One reading a second for `seconds`, while the publisher runs.
-fn measure(outbox: &Readings, task: &mut std::pin::Pin<&mut impl Future<Output = ()>>, seconds: i64) {
+fn measure(outbox: &Readings, task: &mut Task<'_>, seconds: i64) {
     for _ in 0..seconds {
-        pass(task, 1, Duration::from_secs(1));
+        pass(task, 1, SECOND);
         outbox.put(ONE, (now_ms() / 1_000) as i64);
         let _forever = poll(task);
     }
@@ -32,18 +34,15 @@ fn all_that_can_go_wrong() {
         let world = World::new();
         let mut memory = world.boot(WhenFull::DropOldest, Keep::NEVER);
         let outbox = memory.start(&COUNTED);
-        let mut publisher = Publisher::new(outbox, settings());
-        let mut line = world.line.clone();
-        let mut task = pin!(async {
-            publisher.run(&mut line).await;
+        world.publish(outbox, settings(), |task| {
+            measure(outbox, task, 20);
+            world.broker().close();
+            world.mode(mode);
+            measure(outbox, task, 60);
+            world.mode(Mode::Serve);
+            measure(outbox, task, 200);
+            pass(task, 30, SECOND);
         });
-        measure(outbox, &mut task, 20);
-        world.broker().close();
-        world.mode(mode);
-        measure(outbox, &mut task, 60);
-        world.mode(Mode::Serve);
-        measure(outbox, &mut task, 200);
-        pass(&mut task, 30, Duration::from_secs(1));
         let broker = world.broker();
         let values = broker.gateway.values(1_000);
         assert_eq!(values, (1..=280).collect::<Vec<i64>>(), "{mode:?}");
@@ -67,16 +66,13 @@ fn sent_again_is_sent_now() {
     let world = World::new();
     let mut memory = world.boot(WhenFull::DropOldest, Keep::NEVER);
     let outbox = memory.start(&COUNTED);
-    let mut publisher = Publisher::new(outbox, settings());
-    let mut line = world.line.clone();
-    let mut task = pin!(async {
-        publisher.run(&mut line).await;
-    });
     world.mode(Mode::LoseAcks);
     outbox.put(ONE, 1);
-    pass(&mut task, 3_600, Duration::from_secs(1));
-    world.mode(Mode::Serve);
-    pass(&mut task, 300, Duration::from_secs(1));
+    world.publish(outbox, settings(), |task| {
+        pass(task, 3_600, SECOND);
+        world.mode(Mode::Serve);
+        pass(task, 300, SECOND);
+    });
     let broker = world.broker();
     let sent: Vec<u64> = broker.gateway.frames.iter().map(|frame| frame.2).collect();
     assert!(sent.len() > 10 && sent.windows(2).all(|two| two[0] < two[1]), "{sent:?}");
@@ -90,20 +86,17 @@ fn tries_grow_rare() {
         let world = World::new();
         let mut memory = world.boot(WhenFull::DropOldest, Keep::NEVER);
         let outbox = memory.start(&COUNTED);
-        let mut publisher = Publisher::new(outbox, Settings { client_id, ..settings() });
-        let mut line = world.line.clone();
-        let mut task = pin!(async {
-            publisher.run(&mut line).await;
-        });
         world.mode(Mode::Away);
         let mut tries = Vec::new();
-        for _ in 0..36_000 {
-            let before = outbox.report().failures;
-            pass(&mut task, 1, Duration::from_millis(100));
-            if outbox.report().failures > before {
-                tries.push(now_ms());
+        world.publish(outbox, Settings { client_id, ..settings() }, |task| {
+            for _ in 0..36_000 {
+                let before = outbox.report().failures;
+                pass(task, 1, Duration::from_millis(100));
+                if outbox.report().failures > before {
+                    tries.push(now_ms());
+                }
             }
-        }
+        });
         tries
     };
     let (one, two) = (of("d1"), of("d2"));
@@ -119,16 +112,13 @@ fn keep_alive() {
     let world = World::new();
     let mut memory = world.boot(WhenFull::DropOldest, Keep::NEVER);
     let outbox = memory.start(&COUNTED);
-    let mut publisher = Publisher::new(outbox, settings());
-    let mut line = world.line.clone();
-    let mut task = pin!(async {
-        publisher.run(&mut line).await;
+    world.publish(outbox, settings(), |task| {
+        pass(task, 600, SECOND);
+        let pings = world.broker().pings;
+        assert!((9..=12).contains(&pings), "{pings} pings in ten minutes, at 60 s");
+        world.mode(Mode::Mute);
+        pass(task, 80, SECOND);
     });
-    pass(&mut task, 600, Duration::from_secs(1));
-    let pings = world.broker().pings;
-    assert!((9..=12).contains(&pings), "{pings} pings in ten minutes, at 60 s");
-    world.mode(Mode::Mute);
-    pass(&mut task, 80, Duration::from_secs(1));
     assert!(outbox.report().failures > 0);
 }
 
@@ -154,7 +144,7 @@ fn deliver_once() {
         let mut line = world.line.clone();
         let mut task = pin!(publisher.deliver(&mut line));
         let ended = (0..60).find_map(|_| {
-            MockDriver::get().advance(Duration::from_secs(1));
+            MockDriver::get().advance(SECOND);
             match poll(&mut task) {
                 Poll::Ready(ended) => Some(ended),
                 Poll::Pending => None,

@@ -2,25 +2,21 @@
 
 use crate::broker::Mode;
 use crate::shelf::Broken;
-use crate::world::{COUNTED, ONE, Publisher, Readings, World, pass, settings};
+use crate::world::{COUNTED, ONE, Readings, World, pass, settings};
 use embassy_time::Duration;
-use std::pin::pin;
 use tidegate_firmware::{Channel, Identity, Keep, WhenFull};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// `count` readings a second apart, while the publisher runs, from `value` on.
 fn run(world: &World, outbox: &Readings, value: i64, count: i64) {
-    let mut publisher = Publisher::new(outbox, settings());
-    let mut line = world.line.clone();
-    let mut task = pin!(async {
-        publisher.run(&mut line).await;
+    world.publish(outbox, settings(), |task| {
+        for value in value..value + count {
+            pass(task, 1, SECOND);
+            outbox.put(ONE, value);
+        }
+        pass(task, 1, SECOND);
     });
-    for value in value..value + count {
-        pass(&mut task, 1, SECOND);
-        outbox.put(ONE, value);
-    }
-    pass(&mut task, 1, SECOND);
 }
 
 /// Five starts without a broker, then one with: of each start everything, under its boot.

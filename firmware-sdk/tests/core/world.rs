@@ -6,7 +6,7 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_time::{Duration, Instant, MockDriver};
 use std::cell::RefMut;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tidegate_firmware::{Channel, Identity, Keep, Outbox, OutboxMemory, Settings, WhenFull};
@@ -21,6 +21,9 @@ static CLOCK: Mutex<()> = Mutex::new(());
 pub(crate) type Memory = OutboxMemory<NoopRawMutex, Shelf, BYTES>;
 pub(crate) type Readings = Outbox<NoopRawMutex, Shelf, BYTES>;
 pub(crate) type Publisher<'a> = tidegate_firmware::Publisher<'a, NoopRawMutex, Shelf, BYTES, 1_024>;
+
+/// The publisher of a device, which never ends.
+pub(crate) type Task<'a> = Pin<&'a mut dyn Future<Output = ()>>;
 
 pub(crate) struct World {
     pub(crate) line: Line,
@@ -39,6 +42,16 @@ impl World {
     pub(crate) fn boot(&self, when_full: WhenFull, keep: Keep) -> Memory {
         MockDriver::get().reset();
         OutboxMemory::new(self.shelf.clone(), &[], when_full, keep)
+    }
+
+    /// Publishes what is in `outbox` while `act` lets time go on.
+    pub(crate) fn publish(&self, outbox: &Readings, settings: Settings<'_>, act: impl FnOnce(&mut Task<'_>)) {
+        let mut publisher = Publisher::new(outbox, settings);
+        let mut line = self.line.clone();
+        let task = pin!(async {
+            publisher.run(&mut line).await;
+        });
+        act(&mut { task })
     }
 
     pub(crate) fn broker(&self) -> RefMut<'_, Broker> {
