@@ -4,9 +4,7 @@
 use std::time::Duration;
 use tidegate_tests::daemon::Daemon;
 use tidegate_tests::function::Function;
-use tidegate_tests::packet::Version;
-use tidegate_tests::publisher::Sensor;
-use tidegate_tests::{events, faketime, oracle, port, wait};
+use tidegate_tests::{events, faketime, field, oracle, port, wait};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -14,30 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOST: &str = "-1780000000";
 const RIGHT: &str = "+0";
 
-fn configuration(port: u16, url: &str, clock: &str, stream: &str, summary: &str) -> String {
-    format!(
-        "[clock]
-unsynchronised = \"{clock}\"
-
-[sources.field]
-type = \"listen\"
-listen = \"127.0.0.1:{port}\"
-
-[streams.climate]
-topic = \"sensors/{{device}}/{{metric}}\"
-format = \"json\"
-value = \"/value\"
-sequence = {{ at = \"/seq\", per = [\"device\"] }}
-{stream}
-
-[summaries.second]
-{summary}
-aggregates = [\"count\", \"sum\", \"mean\", \"min\", \"max\", \"first\", \"last\", \"stddev\"]
-
-[outputs.function]
-url = \"{url}\"
-"
-    )
+fn configuration(clock: &str, function: &Function, source: &str, summary: &str) -> String {
+    let url = function.url();
+    format!("[clock]\nunsynchronised = \"{clock}\"\n\n{source}{summary}[outputs.function]\nurl = \"{url}\"\n")
 }
 
 /// A daemon whose clock the test sets.
@@ -48,33 +25,19 @@ fn lost(sections: &str) -> Daemon {
     daemon
 }
 
-fn sensor() -> Sensor {
-    Sensor {
-        device: "dev".into(),
-        metrics: vec!["temperature".into()],
-        version: Version::V5,
-        sequence: true,
-        interval: Duration::from_millis(20),
-        disorder_ms: 100,
-        seed: 1,
-    }
-}
-
 /// Readings that came while the clock was in 1970 are acknowledged and held, through a SIGKILL; when the time is known each
 /// is in the window that it belongs to. Here an operator says that it is known: no test can make the kernel say so.
 #[test]
 #[ignore = "end to end: ./tests/run e2e"]
 fn what_came_in_1970_is_counted_where_it_belongs() {
     let (port, function) = (port::reserve(), Function::start());
-    let (stream, summary) =
-        ("time = { at = \"/ts\", format = \"ms\" }", "window = \"1s\"\nlateness = \"1s\"");
-    let configuration = |clock| configuration(port, &function.url(), clock, stream, summary);
+    let configuration = |clock| configuration(clock, &function, &field::listener(port), field::SECONDS);
     let mut daemon = lost(&configuration("hold"));
     if daemon.status().0["clock"]["vouched_by"].is_string() {
         eprintln!("not checked: this machine's kernel vouches for the clock, whatever it says");
         return;
     }
-    let sensors = sensor().start(port);
+    let sensors = field::sensor("dev").start(port);
     let held = |daemon: &Daemon, count: u64| {
         daemon.wait_for("held readings", |s| s.0["clock"]["held_readings"].as_u64() >= Some(count))
     };
@@ -108,8 +71,10 @@ fn what_came_in_1970_is_counted_where_it_belongs() {
 #[ignore = "end to end: ./tests/run e2e"]
 fn a_step_closes_what_was_stamped_by_arrival() {
     let (port, function) = (port::reserve(), Function::start());
-    let daemon = lost(&configuration(port, &function.url(), "trust", "", "window = \"1d\""));
-    let sensors = sensor().start(port);
+    let source = field::listener(port).replace("time = { at = \"/ts\", format = \"ms\" }\n", "");
+    let summary = field::SECONDS.replace("window = \"1s\"\nlateness = \"1s\"", "window = \"1d\"");
+    let daemon = lost(&configuration("trust", &function, &source, &summary));
+    let sensors = field::sensor("dev").start(port);
     daemon.wait_for("a reading", |s| s.ledger("counted") > 0);
     assert!(!sensors.finish().is_empty());
     assert_eq!(function.event_count(), 0, "its window lasts a day");
