@@ -8,38 +8,30 @@
 
 mod commit;
 mod due;
+mod parts;
 mod publish;
 mod room;
 mod trouble;
 
 use super::batch::Batch;
 use super::change::NewPlan;
-use super::figures::Figures;
 use super::heartbeat::Beats;
-use super::intake::{Input, Intake};
+use super::intake::Input;
 use super::links::Links;
 use super::listening::Listening;
-use super::mailbox::Mailbox;
 use super::pace::{MANY, Pace};
-use crate::clock::{Sight, Timekeeper};
-use crate::config::model::{Buffer, Heartbeat};
-use crate::health::Health;
-use crate::limits::{
-    BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, INTAKE_BYTES_MAX, INTAKE_MESSAGES_MAX, TAP_BATCHES_MAX,
-};
-use crate::store::{HistorySender, Store};
+use crate::clock::Sight;
+use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, INTAKE_BYTES_MAX};
+pub use parts::Parts;
 use publish::Listed;
 use room::Room;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tidegate_pipeline::Pipeline;
 use tidegate_pipeline::event::Closed;
 use tidegate_pipeline::message::Trace;
 use tidegate_pipeline::mutant::{self, Mutant};
 use tidegate_pipeline::time::Time;
-use tokio::sync::{broadcast, mpsc};
 use trouble::Trouble;
 
 /// The heart turns at least so often, to show that it is alive, and to see that the clock was set.
@@ -47,64 +39,6 @@ const TURN_MAX: Duration = Duration::from_secs(1);
 
 /// What comes within this time is taken together: waking for each message would cost more than the message.
 const GATHER: Duration = Duration::from_millis(2);
-
-/// Everything that the heart is given.
-#[derive(Debug)]
-pub struct Parts {
-    /// Where input comes from.
-    pub intake: Arc<Intake>,
-    /// What forwarders and operators want.
-    pub mailbox: Arc<Mailbox>,
-    /// Where changes go.
-    pub store: Store,
-    /// What decides.
-    pub pipeline: Pipeline,
-    /// What is wrong.
-    pub health: Arc<Health>,
-    /// What the status page shows.
-    pub figures: Arc<Figures>,
-    /// Who watches: see `tap`.
-    pub taps: broadcast::Sender<Arc<Vec<Trace>>>,
-    /// What time it is, and who says so.
-    pub clock: Timekeeper,
-    /// How much there may be on disk, and how often it is written.
-    pub buffer: Buffer,
-    /// `[heartbeat]`, if there is one.
-    pub heartbeat: Option<Heartbeat>,
-    /// Who keeps closed summaries for queries, if anybody.
-    pub history: Option<HistorySender>,
-    /// New plans.
-    pub plans: mpsc::Receiver<NewPlan>,
-}
-
-impl Parts {
-    /// Parts with an intake and a mailbox of their own, whom nobody watches; without heartbeat and history. And where new
-    /// plans go.
-    pub fn new(
-        store: Store,
-        pipeline: Pipeline,
-        clock: Timekeeper,
-        buffer: Buffer,
-    ) -> (Parts, mpsc::Sender<NewPlan>) {
-        let intake = Intake::new(INTAKE_MESSAGES_MAX, INTAKE_BYTES_MAX);
-        let (new_plans, plans) = mpsc::channel(1);
-        let parts = Parts {
-            mailbox: Mailbox::new(Arc::clone(&intake)),
-            intake,
-            store,
-            pipeline,
-            health: Arc::default(),
-            figures: Arc::default(),
-            taps: broadcast::Sender::new(TAP_BATCHES_MAX),
-            clock,
-            buffer,
-            heartbeat: None,
-            history: None,
-            plans,
-        };
-        (parts, new_plans)
-    }
-}
 
 /// The running heart.
 #[derive(Debug)]
