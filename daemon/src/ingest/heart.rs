@@ -63,8 +63,10 @@ pub struct Heart {
     listed: Listed,
     /// What `backlog` and `listening` are numbered by.
     sources: Vec<String>,
-    /// A transaction was written in this turn.
+    /// What had been taken was written in this turn.
     committed: bool,
+    /// Room was made in this turn, which says nothing of what was taken.
+    shed: bool,
 }
 
 /// What a transaction did that others want to know.
@@ -116,6 +118,7 @@ impl Heart {
             listed: Listed::never(now),
             sources,
             committed: false,
+            shed: false,
         };
         heart.publish(0);
         heart.list(now);
@@ -179,11 +182,14 @@ impl Heart {
     /// The turn is over at `now`, which is later than it began where the disk is slow. Says when the next one is due if
     /// nothing comes and the clock is not set; `None` if there is nothing to do then.
     pub fn rest(&mut self, now: Instant) -> Option<Instant> {
-        if std::mem::take(&mut self.committed) {
-            self.links.rest(now);
-            let written = self.parts.store.shared().wear().bytes();
-            self.pace.committed(now, written);
+        let (committed, shed) = (std::mem::take(&mut self.committed), std::mem::take(&mut self.shed));
+        let written = self.parts.store.shared().wear().bytes();
+        if committed || shed {
             self.room.wrote(written);
+        }
+        if committed {
+            self.links.rest(now);
+            self.pace.committed(now, written);
             let overspent = u64::from(self.pace.is_overspent());
             self.parts.figures.overspent.store(overspent, Ordering::Relaxed);
         }

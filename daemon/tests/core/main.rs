@@ -20,5 +20,6 @@ mod outbox;
 mod raw;
 mod rig;
 mod rollup;
+mod room;
 mod salvage;
 mod shelf;

@@ -154,7 +154,7 @@ impl Heart {
         if shed.events > 0 {
             self.parts.figures.commits.fetch_add(1, Ordering::Relaxed);
             self.parts.mailbox.committed(&[], true);
-            self.committed = true;
+            self.shed = true;
         }
         if shed.spent {
             self.room.spent = Some(used);
