@@ -2,12 +2,13 @@
 
 use super::intake::Input;
 use super::mailbox::{LetterOrder, Mail};
+use super::sources::Sources;
 use crate::store::{Commit, Letter, LetterRequest, Shared, StoreError};
 use std::collections::BTreeSet;
 use tidegate_pipeline::Step;
 use tidegate_pipeline::clock::ClockNow;
 use tidegate_pipeline::message::Message;
-use tidegate_pipeline::verdict::Verdict;
+use tidegate_pipeline::verdict::{Reason, Verdict};
 
 /// What is taken and not on disk yet.
 #[derive(Debug, Default)]
@@ -31,6 +32,7 @@ impl Batch {
     pub(super) fn apply(
         &self,
         step: &mut Step<'_>,
+        sources: &Sources,
         now: &ClockNow,
         store: &Shared,
         letters: &mut Vec<LetterRequest>,
@@ -38,9 +40,15 @@ impl Batch {
         for input in &self.inputs {
             match input {
                 Input::Run(run) => {
+                    let Some(source) = sources.place(run.link.source) else {
+                        // Whose source is gone has no stream any more.
+                        let gone = run.messages.len() as u64;
+                        step.account(Verdict::Rejected(Reason::Unmatched), gone);
+                        continue;
+                    };
                     for message in &run.messages {
                         step.message(&Message {
-                            source: run.link.source,
+                            source,
                             session: &run.link.session,
                             topic: &run.bytes[message.topic.start as usize..message.topic.end as usize],
                             payload: &run.bytes[message.payload.start as usize..message.payload.end as usize],
@@ -50,11 +58,19 @@ impl Batch {
                         });
                     }
                 }
-                Input::Opened(link) => step.opened(link.source, &link.session, link.doubt_max),
+                Input::Opened(link) => {
+                    if let Some(source) = sources.place(link.source) {
+                        step.opened(source, &link.session, link.doubt_max);
+                    }
+                }
                 Input::Repeated { count } => step.account(Verdict::Duplicate, *count),
                 Input::Refused { reason, count } => step.account(Verdict::Rejected(*reason), *count),
-                Input::Backlog { source } => step.backlog(*source, true),
-                Input::Drained { source } => step.backlog(*source, false),
+                Input::Backlog { source } => {
+                    sources.place(*source).into_iter().for_each(|source| step.backlog(source, true));
+                }
+                Input::Drained { source } => {
+                    sources.place(*source).into_iter().for_each(|source| step.backlog(source, false));
+                }
                 Input::Closed(_) => {}
             }
         }

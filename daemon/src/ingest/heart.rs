@@ -20,6 +20,7 @@ use super::intake::Input;
 use super::links::Links;
 use super::listening::Listening;
 use super::pace::{MANY, Pace};
+use super::sources::Sources;
 use crate::clock::Sight;
 use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, INTAKE_BYTES_MAX};
 pub use parts::Parts;
@@ -61,8 +62,10 @@ pub struct Heart {
     /// A plan that is not in force yet.
     plan: Option<NewPlan>,
     listed: Listed,
-    /// What `backlog` and `listening` are numbered by.
-    sources: Vec<String>,
+    /// The plan's sources: what `backlog` and `listening` are ordered by.
+    names: Vec<String>,
+    /// Where those stand that inputs come from.
+    sources: Sources,
     /// What had been taken was written in this turn.
     committed: bool,
     /// Room was made in this turn, which says nothing of what was taken.
@@ -95,9 +98,10 @@ impl Heart {
     /// A heart that has not beaten yet.
     pub fn new(mut parts: Parts, now: Instant) -> Heart {
         let pace = Pace::new(parts.buffer.commit_interval, parts.buffer.flash_bytes_per_day, now);
-        let sources = parts.pipeline.plan().sources.clone();
+        let names = parts.pipeline.plan().sources.clone();
+        let sources = Sources::new(&names);
         // At the start everybody has a backlog until he says otherwise.
-        let backlog = vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; sources.len()];
+        let backlog = vec![Backlog { until: Some(now + BACKLOG_HOLD_MAX) }; names.len()];
         let listening = Listening::new(backlog.len());
         let sight = parts.clock.look();
         parts.store.fit(parts.buffer.bytes_max);
@@ -116,6 +120,7 @@ impl Heart {
             trouble: None,
             plan: None,
             listed: Listed::never(now),
+            names,
             sources,
             committed: false,
             shed: false,
@@ -225,21 +230,29 @@ impl Heart {
             }
             Input::Opened(link) => {
                 self.links.opened(link);
-                self.listening.opened(link);
+                if let Some(source) = self.sources.place(link.source) {
+                    self.listening.opened(source, link);
+                }
                 self.pace.arrived(now);
             }
             Input::Closed(link) => {
                 self.links.closed(link);
-                self.listening.closed(link);
+                if let Some(source) = self.sources.place(link.source) {
+                    self.listening.closed(source, link);
+                }
                 return;
             }
             Input::Backlog { source } => {
-                self.backlog_of(*source, Some(now + BACKLOG_HOLD_MAX));
-                self.listening.backlog(*source, now + BACKLOG_HOLD_MAX);
+                if let Some(source) = self.sources.place(*source) {
+                    self.backlog_of(source, Some(now + BACKLOG_HOLD_MAX));
+                    self.listening.backlog(source, now + BACKLOG_HOLD_MAX);
+                }
             }
             Input::Drained { source } => {
-                self.backlog_of(*source, None);
-                self.listening.drained(*source, self.sight.now.now());
+                if let Some(source) = self.sources.place(*source) {
+                    self.backlog_of(source, None);
+                    self.listening.drained(source, self.sight.now.now());
+                }
             }
             Input::Repeated { .. } | Input::Refused { .. } => self.pace.arrived(now),
         }

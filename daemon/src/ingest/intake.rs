@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 /// One connection between a sender and us, from its beginning to its end.
 #[derive(Debug)]
 pub struct Link {
-    /// Index of the source in `Config::sources`.
+    /// The number of the source, see [`Sources`](super::sources::Sources).
     pub source: u16,
     /// Who is at the other end, the same after a reconnect: the MQTT client id (of the sensor on a listener, our own on
     /// a broker).
@@ -97,12 +97,12 @@ pub enum Input {
     /// A broker has kept messages for us, or may have: windows of this source stay open until it is drained, or for a
     /// limited time.
     Backlog {
-        /// Index of the source.
+        /// The number of the source.
         source: u16,
     },
     /// The source has delivered what waited for us since the last connection.
     Drained {
-        /// Index of the source.
+        /// The number of the source.
         source: u16,
     },
     /// Packets that came again on the connection that had brought them: duplicates, one each.

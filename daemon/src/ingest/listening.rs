@@ -14,7 +14,7 @@ const STEP_MAX: Duration = Duration::from_secs(1);
 /// A writer that did not turn for so long did not listen.
 const STILL_MAX: Duration = Duration::from_secs(5);
 
-/// All sources, by index.
+/// All sources, by their place in the plan.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Listening {
     sources: Vec<Source>,
@@ -69,15 +69,15 @@ impl Listening {
     }
 
     /// A connection opened.
-    pub(super) fn opened(&mut self, link: &Arc<Link>) {
-        if let Some(source) = self.sources.get_mut(usize::from(link.source)) {
+    pub(super) fn opened(&mut self, source: u16, link: &Arc<Link>) {
+        if let Some(source) = self.sources.get_mut(usize::from(source)) {
             source.link = Some(Arc::clone(link));
         }
     }
 
     /// A connection ended. One that was replaced before it did changes nothing.
-    pub(super) fn closed(&mut self, link: &Arc<Link>) {
-        let Some(source) = self.sources.get_mut(usize::from(link.source)) else { return };
+    pub(super) fn closed(&mut self, source: u16, link: &Arc<Link>) {
+        let Some(source) = self.sources.get_mut(usize::from(source)) else { return };
         if source.link.as_ref().is_some_and(|known| Arc::ptr_eq(known, link)) {
             source.link = None;
             if source.broker {
@@ -124,7 +124,7 @@ mod tests {
     fn a_broker_is_heard_from_drained_to_closed() {
         let (start, mut listening) = (Instant::now(), Listening::new(2));
         let link = Link::new(0, "gateway", 20);
-        listening.opened(&link);
+        listening.opened(0, &link);
         listening.backlog(0, start + 30 * S);
         assert_eq!(listening.since(0), None);
         listening.drained(0, wall(2));
@@ -132,14 +132,14 @@ mod tests {
         assert_eq!((listening.since(0), listening.since(1)), (Some(wall(2)), None));
         // The next connection may be there before the end of the last one is heard of.
         let next = Link::new(0, "gateway", 20);
-        listening.opened(&next);
+        listening.opened(0, &next);
         listening.backlog(0, start + 30 * S);
-        listening.closed(&link);
+        listening.closed(0, &link);
         listening.turn(start + 29 * S, wall(29), false);
         assert_eq!(listening.since(0), None);
         listening.turn(start + 30 * S, wall(30), false);
         assert_eq!(listening.since(0), Some(wall(30)), "nobody waits for a backlog for ever");
-        listening.closed(&next);
+        listening.closed(0, &next);
         listening.drained(0, wall(40));
         assert_eq!(listening.since(0), None);
     }
@@ -149,8 +149,8 @@ mod tests {
         let mut listening = Listening::new(1);
         let link = Link::new(0, "sensor", 20);
         listening.drained(0, wall(1));
-        listening.opened(&link);
-        listening.closed(&link);
+        listening.opened(0, &link);
+        listening.closed(0, &link);
         assert_eq!(listening.since(0), Some(wall(1)));
     }
 

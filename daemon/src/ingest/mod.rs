@@ -11,4 +11,5 @@ mod links;
 mod listening;
 pub mod mailbox;
 pub mod pace;
+pub mod sources;
 pub mod standing;

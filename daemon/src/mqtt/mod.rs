@@ -36,7 +36,7 @@ use std::sync::Arc;
 pub struct Context {
     /// Its name in the configuration; problems stand at `sources.NAME`.
     pub name: String,
-    /// Its index in `Config::sources`.
+    /// Its number, see [`Sources`](crate::ingest::sources::Sources).
     pub index: u16,
     /// Where messages go.
     pub intake: Arc<Intake>,

@@ -15,6 +15,7 @@ use crate::ingest::figures::Figures;
 use crate::ingest::heart::{Heart, Parts};
 use crate::ingest::intake::Intake;
 use crate::ingest::mailbox::Mailbox;
+use crate::ingest::sources::Sources;
 use crate::mqtt::{BindError, Inherited};
 use crate::pulse::Pulses;
 use crate::status::View;
@@ -83,6 +84,8 @@ pub struct Daemon {
     /// Where the writer tells what became of readings.
     pub taps: broadcast::Sender<Arc<Vec<Trace>>>,
     sources: Vec<RunningSource>,
+    /// As the writer numbers them.
+    numbers: Sources,
     outputs: Vec<RunningOutput>,
     retry: Retry,
     inherited: Inherited,
@@ -105,6 +108,7 @@ impl Daemon {
         let mut clock = Timekeeper::new(System::new(), pipeline.last_heard());
         let now = clock.look().now.now();
         let plan = full_plan(&config, &store.shared().name());
+        let names = plan.sources.clone();
         let (health, pulses) = (Arc::new(Health::default()), Arc::new(Pulses::default()));
         let (history_sender, history) = start_history(&config, &health, &pulses)?.unzip();
         put_in_force(&mut store, &mut pipeline, plan, now, history_sender.as_ref())?;
@@ -129,6 +133,7 @@ impl Daemon {
             figures: Arc::clone(&parts.figures),
             taps: parts.taps.clone(),
             sources: Vec::new(),
+            numbers: Sources::new(&names),
             outputs: Vec::new(),
             retry,
             inherited,

@@ -53,11 +53,13 @@ impl Daemon {
         }
         let (done, in_force) = oneshot::channel();
         let plan = full_plan(&config, &self.store.name());
+        let names = plan.sources.clone();
         let heartbeat = config.heartbeat.clone();
         let new = NewPlan { plan, subscriptions: subscriptions(&config), heartbeat, done };
         self.plans.send(new).await.map_err(|_| ReloadError::Writer)?;
         self.intake.wake();
         in_force.await.map_err(|_| ReloadError::Writer)?;
+        self.numbers.follow(&names);
         let old = std::mem::replace(&mut self.config, config);
         self.change_outputs(&old).await;
         self.show();
@@ -74,10 +76,10 @@ impl Daemon {
 
     /// Sources that went on have no backlog. Of a broker that is away nobody knows.
     async fn drained_all(&self) {
-        for (source, (_, state, _)) in (0u16..).zip(self.source_states()) {
-            if !state.snapshot().connected {
+        for (name, state, _) in self.source_states() {
+            let Some(source) = self.numbers.number(&name).filter(|_| state.snapshot().connected) else {
                 continue;
-            }
+            };
             self.intake.push(crate::ingest::intake::Input::Drained { source }).await;
         }
     }

@@ -73,7 +73,8 @@ impl Daemon {
         let state = Arc::new(SourceState::watched(self.pulses.part(format!("the source {}", source.name))));
         let context = mqtt::Context {
             name: source.name.clone(),
-            index: u16::try_from(at).unwrap_or(u16::MAX),
+            // There are not as many in the life of a process; what comes under a number that is nobody's is not counted.
+            index: self.numbers.number(&source.name).unwrap_or(u16::MAX),
             intake: Arc::clone(&self.intake),
             health: Arc::clone(&self.health),
             state: Arc::clone(&state),

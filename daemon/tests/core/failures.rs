@@ -1,13 +1,17 @@
 //! A commit that fails leaves memory and disk agreeing: every I/O call of a script fails once in its turn, below the real
 //! heart. Nothing that was acknowledged is missing, nothing is there twice.
 
-use crate::heart::Body;
+use crate::heart::{Body, run_of};
 use crate::rig::{Rig, message, payload, plan};
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tidegate::clock::Clock;
 use tidegate::ingest::change::NewPlan;
-use tidegate::ingest::intake::Input;
+use tidegate::ingest::intake::{Input, Link};
 use tidegate_medium::{Disk, Trouble};
+use tidegate_pipeline::plan::StreamPlan;
+use tidegate_pipeline::verdict::Reason;
 use tokio::sync::oneshot::error::TryRecvError;
 
 const RUNS: u64 = 6;
@@ -162,6 +166,46 @@ fn a_plan_that_comes_on_a_broken_disk() {
     body.stop();
     let rig = Rig::open(disk, plan()).unwrap();
     assert_eq!((rig.pipeline.ledger().counted, rig.pipeline.plan()), (2, &renamed));
+}
+
+/// What waits in the intake while another plan comes in force is counted as its own source's, wherever the plan has that now;
+/// and never as another's where its own is gone.
+#[test]
+fn what_waits_stays_its_sources() {
+    let disk = Disk::default();
+    let mut both = plan();
+    both.sources = vec!["local".into(), "far".into()];
+    both.streams.push(StreamPlan { name: "far".into(), sources: vec![1], ..both.streams[0].clone() });
+    let mut body = Body::new(&disk, both.clone());
+    body.send(0, &[("s/d1/t", 0)]);
+    body.wait_for_acknowledgement(1);
+    disk.trouble(Trouble::Broken);
+    body.send(1, &[("s/d1/t", 1)]);
+    body.wait_for_failures(1);
+    body.send(2, &[("s/d1/t", 2), ("s/d1/t", 3)]);
+    let far = Link::new(1, "far", 100);
+    body.push(Input::Opened(Arc::clone(&far)));
+    let ts = Clock.now().as_millis();
+    let readings = [4, 5, 6].map(|n| ("s/d1/t", format!(r#"{{"v":1,"ts":{ts},"n":{n},"b":1}}"#)));
+    body.push(Input::Run(run_of(&far, 1, &readings)));
+    let mut one = both.clone();
+    one.sources.remove(0);
+    one.streams.remove(0);
+    one.streams[0].sources = vec![0];
+    let (done, answer) = tokio::sync::oneshot::channel();
+    body.plans
+        .blocking_send(NewPlan { plan: one.clone(), subscriptions: [].into(), heartbeat: None, done })
+        .unwrap();
+    disk.wait_for_openings(4);
+    assert_eq!(body.intake.messages(), 6, "they wait, with what opened");
+    disk.trouble(Trouble::None);
+    answer.blocking_recv().unwrap();
+    body.wait_for_total(2 + 2 + 3);
+    assert_eq!(far.committed(), 1);
+    body.stop();
+    let rig = Rig::open(disk, one).unwrap();
+    let ledger = rig.pipeline.ledger();
+    assert_eq!((ledger.counted, ledger.under(Reason::Unmatched)), (2 + 3, 2));
 }
 
 /// Nobody waits for ever: told to stop, the heart gives up on a broken disk, and does not acknowledge.

@@ -34,6 +34,8 @@ pub(super) struct Process {
     pub(super) health: Arc<Health>,
     /// The configuration that is in force.
     pub(super) variant: usize,
+    /// The number of the broker, which another configuration does not change.
+    pub(super) source: u16,
     /// What became of readings, where somebody reads the history.
     traces: Option<broadcast::Receiver<Arc<Vec<Trace>>>>,
     plans: mpsc::Sender<NewPlan>,
@@ -106,6 +108,7 @@ impl World {
             figures: Arc::clone(&parts.figures),
             health: Arc::clone(&parts.health),
             variant,
+            source: setup::source(variant),
             traces: self.history.is_told().then(|| parts.taps.subscribe()),
             plans,
             changing: None,

@@ -2,7 +2,6 @@
 //! real `Link` and the real `Acks`.
 
 use super::broker::Packet;
-use super::setup;
 use super::world::{Event, World, millis};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -39,7 +38,7 @@ impl World {
             return;
         }
         let Some(process) = &self.gateway.process else { return };
-        let source = setup::source(process.variant);
+        let source = process.source;
         let Some((number, present)) = self.broker_accepts() else {
             let later = self.now + millis(self.random.u64(200..RECONNECT_MS));
             return self.at(later, Event::Connect);

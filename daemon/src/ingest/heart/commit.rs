@@ -67,7 +67,7 @@ impl Heart {
         }
         let mut letters = Vec::new();
         if !turned {
-            self.batch.apply(&mut step, &clock, self.parts.store.shared(), &mut letters)?;
+            self.batch.apply(&mut step, &self.sources, &clock, self.parts.store.shared(), &mut letters)?;
         }
         let traces = step.traces();
         if let Some(upto) = self.press.take_if(|_| !turned) {

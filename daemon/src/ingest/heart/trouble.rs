@@ -104,13 +104,13 @@ impl Heart {
         entry.map_or(Ok(false), |entry| self.parts.store.has_entry(entry))
     }
 
-    /// The plan may be another one: what is known of sources is numbered by it.
+    /// The plan may be another one: what is known of sources is in its order.
     pub(super) fn renumber(&mut self, now: Instant) {
         let names = &self.parts.pipeline.plan().sources;
-        if *names == self.sources {
+        if *names == self.names {
             return;
         }
-        let from = |name| self.sources.iter().position(|known| known == name);
+        let from = |name| self.names.iter().position(|known| known == name);
         let from: Vec<_> = names.iter().map(from).collect();
         // A source that is new has a backlog until it says otherwise; the others stay what they were.
         let until = Some(now + BACKLOG_HOLD_MAX);
@@ -118,6 +118,7 @@ impl Heart {
             |at: &Option<usize>| at.and_then(|at| self.backlog.get(at).copied()).unwrap_or(Backlog { until });
         self.backlog = from.iter().map(backlog).collect();
         self.listening = self.listening.moved(&from);
-        self.sources.clone_from(names);
+        self.names.clone_from(names);
+        self.sources.follow(names);
     }
 }
