@@ -203,6 +203,8 @@ pub const HISTORY_COMMIT_ROWS: usize = 5_000;
 pub const HISTORY_QUERY_MAX: usize = 10_000;
 /// Summaries that one query looks at, whether they are wanted or not: about a second's work on a small board.
 pub const HISTORY_LOOK_MAX: usize = 500_000;
+/// A changed configuration that is not in force after so long, because the disk refuses, is shown as a problem.
+pub const RELOAD_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest wait before a disk that refused is tried again.
 pub const DISK_RETRY_MAX: Duration = Duration::from_secs(5);
 /// The first heartbeat comes so long after the start, or sooner where `every` is shorter.

@@ -5,9 +5,10 @@ use crate::config;
 use crate::limits::WATCHDOG_LOOK;
 use crate::mqtt::Inherited;
 use crate::watchdog::{self, Watchdog};
-use crate::wiring::{Daemon, Options};
+use crate::wiring::{Daemon, Options, ReloadError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +72,8 @@ async fn serve(path: &Path, config: config::Config, options: Options) -> Exit {
     loop {
         match signals.next().await {
             Event::Stop => break,
-            Event::Reload => reload(path, &mut daemon).await,
+            Event::Reload if reload(path, &mut daemon, signals.leave()).await.is_break() => break,
+            Event::Reload => {}
             Event::Look if daemon.has_lost_writer() => {
                 return exit::failed(
                     exit::SOFTWARE,
@@ -89,13 +91,17 @@ async fn serve(path: &Path, config: config::Config, options: Options) -> Exit {
     Exit::OK
 }
 
-async fn reload(path: &Path, daemon: &mut Daemon) {
+/// Breaks when told to leave before it is in force.
+async fn reload(path: &Path, daemon: &mut Daemon, leave: impl Future<Output = ()>) -> ControlFlow<()> {
     // systemd wants the time with the announcement (sd_notify(3), Type=notify-reload).
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         say(&[NotifyState::Reloading, now]);
     }
     let result = match config::load(path) {
-        Ok(loaded) => daemon.reload(loaded.config).await.map_err(|error| error.to_string()),
+        Ok(loaded) => match daemon.reload(loaded.config, leave).await {
+            Err(ReloadError::Leaving) => return ControlFlow::Break(()),
+            done => done.map_err(|error| error.to_string()),
+        },
         Err(report) => Err(report.render(false)),
     };
     match result {
@@ -110,6 +116,7 @@ async fn reload(path: &Path, daemon: &mut Daemon) {
         }
     }
     say(&[NotifyState::Ready]);
+    ControlFlow::Continue(())
 }
 
 /// Feeds systemd's watchdog while every part turns, from a thread of its own. Half of what systemd grants, as
@@ -149,6 +156,14 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             look: tokio::time::interval(WATCHDOG_LOOK),
         })
+    }
+
+    /// Waits until the daemon is told to stop.
+    async fn leave(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 
     async fn next(&mut self) -> Event {

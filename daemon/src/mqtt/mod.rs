@@ -13,6 +13,7 @@ mod backoff;
 pub mod client;
 mod connection;
 mod inherited;
+mod late;
 pub mod listener;
 mod reader;
 mod registry;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use client::{run_source, subscriptions};
 pub use inherited::Inherited;
+pub use late::listen_later;
 pub use listener::{BindError, Listener};
 pub use state::{SourceSnapshot, SourceState};
 

@@ -5,6 +5,8 @@ pub mod outbox;
 mod reload;
 mod status;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use crate::clock::{System, Timekeeper};
 use crate::config::Config;
@@ -21,6 +23,7 @@ use crate::pulse::Pulses;
 use crate::status::View;
 use crate::store::{Commit, Opened, Shared, StoreError};
 use disk::{RunningHistory, full_plan, open, start_history};
+pub use reload::ReloadError;
 use status::StatusServer;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -162,7 +165,7 @@ impl Daemon {
     /// confirmed is committed.
     pub async fn stop(mut self) {
         self.view.not_ready("stopping");
-        self.stop_sources().await;
+        self.stop_sources(|_| true).await;
         for running in self.outputs.drain(..) {
             running.stop().await;
         }

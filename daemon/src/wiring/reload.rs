@@ -1,13 +1,15 @@
 //! Reloading: a changed configuration comes in force without losing a reading.
 //!
-//! Sources go on where none of them changed; else all of them stop, which commits and acknowledges what they took, and
-//! start anew. In between the writer puts the plan in force. Outputs that did not change go on.
+//! Everything goes on until the writer has put the plan in force, which takes as long as the disk does. Only sources that the
+//! configuration does not have any more leave before: what they took counts under the old plan. Then those that changed
+//! stop, which commits and acknowledges what they took, and start anew; the others never notice.
 
+use super::Daemon;
 use super::disk::full_plan;
 use super::tasks::subscriptions;
-use super::{Daemon, StartError};
 use crate::config::Config;
 use crate::ingest::change::NewPlan;
+use crate::limits::RELOAD_PATIENCE;
 use tokio::sync::oneshot;
 
 /// What a reload cannot change while the daemon runs.
@@ -22,21 +24,26 @@ pub enum ReloadError {
     /// The pace of commits stays as it is.
     #[error("[buffer] changed: restart the daemon for that")]
     Buffer,
-    /// A source could not start anew.
-    #[error(transparent)]
-    Start(#[from] StartError),
     /// The writer is gone.
     #[error("the writer has stopped")]
     Writer,
+    /// The daemon is to stop before it is in force.
+    #[error("the daemon stops before the disk takes it")]
+    Leaving,
 }
 
 impl Daemon {
-    /// Puts `config` in force.
+    /// Puts `config` in force, unless the disk does not take it before `leave` is over. A listener that cannot start is shown
+    /// as a problem and tried again; everything else runs.
     ///
     /// # Errors
-    /// When it changes what only a restart can change: then nothing happened. When an address is taken: then that source
-    /// does not run, the rest does.
-    pub async fn reload(&mut self, config: Config) -> Result<(), ReloadError> {
+    /// When it changes what only a restart can change: then nothing happened. And when the daemon cannot go on, or is not to:
+    /// then nothing but [`Daemon::stop`] makes sense.
+    pub async fn reload(
+        &mut self,
+        config: Config,
+        leave: impl Future<Output = ()>,
+    ) -> Result<(), ReloadError> {
         if config.data_dir != self.config.data_dir {
             return Err(ReloadError::DataDir);
         }
@@ -47,41 +54,49 @@ impl Daemon {
             return Err(ReloadError::Buffer);
         }
         let before = subscriptions(&self.config);
-        let restart = config.sources != self.config.sources;
-        if restart {
-            self.stop_sources().await;
-        }
-        let (done, in_force) = oneshot::channel();
-        let plan = full_plan(&config, &self.store.name());
-        let names = plan.sources.clone();
-        let heartbeat = config.heartbeat.clone();
-        let new = NewPlan { plan, subscriptions: subscriptions(&config), heartbeat, done };
-        self.plans.send(new).await.map_err(|_| ReloadError::Writer)?;
-        self.intake.wake();
-        in_force.await.map_err(|_| ReloadError::Writer)?;
-        self.numbers.follow(&names);
+        let stays = |name: &str| config.sources.iter().any(|source| source.name == name);
+        self.stop_sources(|running| !stays(&running.source.name)).await;
+        self.show();
+        self.put_in_force(&config, leave).await?;
         let old = std::mem::replace(&mut self.config, config);
         self.change_outputs(&old).await;
+        let wanted = self.config.sources.clone();
+        self.stop_sources(|running| running.waits() || !wanted.contains(&running.source)).await;
         self.show();
-        if restart {
-            for at in 0..self.config.sources.len() {
-                self.start_source(at, &before).await?;
-            }
-        } else {
-            self.drained_all().await;
-        }
+        self.start_sources(&before).await;
         self.show();
         Ok(())
     }
 
-    /// Sources that went on have no backlog. Of a broker that is away nobody knows.
-    async fn drained_all(&self) {
-        for (name, state, _) in self.source_states() {
-            let Some(source) = self.numbers.number(&name).filter(|_| state.snapshot().connected) else {
-                continue;
-            };
-            self.intake.push(crate::ingest::intake::Input::Drained { source }).await;
+    async fn put_in_force(
+        &mut self,
+        config: &Config,
+        leave: impl Future<Output = ()>,
+    ) -> Result<(), ReloadError> {
+        let (done, mut in_force) = oneshot::channel();
+        let plan = full_plan(config, &self.store.name());
+        let names = plan.sources.clone();
+        let heartbeat = config.heartbeat.clone();
+        let new = NewPlan { plan, subscriptions: subscriptions(config), heartbeat, done };
+        self.plans.send(new).await.map_err(|_| ReloadError::Writer)?;
+        self.intake.wake();
+        let health = &self.health;
+        let told = async {
+            tokio::time::sleep(RELOAD_PATIENCE).await;
+            let text =
+                "the changed configuration is not in force before the disk takes it; so long the old one is";
+            if health.raise("configuration", text) {
+                tracing::warn!("{text}");
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            done = &mut in_force => done.map_err(|_| ReloadError::Writer)?,
+            () = leave => return Err(ReloadError::Leaving),
+            () = told => {}
         }
+        self.numbers.follow(&names);
+        Ok(())
     }
 
     async fn change_outputs(&mut self, old: &Config) {

@@ -1,12 +1,12 @@
 //! The tasks of sources and outputs: how they are started, seen and stopped.
 
+use super::Daemon;
 use super::outbox::StoreOutbox;
-use super::{Daemon, StartError};
 use crate::config::Config;
 use crate::config::model::{Output, OutputKind, Source, SourceKind};
 use crate::forward::run_output;
 use crate::forward::state::OutputState;
-use crate::mqtt::{self, Inherited, Listener, SourceState};
+use crate::mqtt::{self, BindError, Inherited, Listener, SourceState};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,12 +16,21 @@ use tokio::task::JoinHandle;
 /// A source while its task runs.
 #[derive(Debug)]
 pub(super) struct RunningSource {
-    source: Source,
+    pub(super) source: Source,
     state: Arc<SourceState>,
     /// Where a listener listens.
     address: Option<SocketAddr>,
+    /// It could not start when it was to.
+    late: bool,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+impl RunningSource {
+    /// Whether it still cannot start.
+    pub(super) fn waits(&self) -> bool {
+        self.late && !self.state.snapshot().connected
+    }
 }
 
 /// An output while its task runs.
@@ -54,31 +63,43 @@ impl Daemon {
         self.outputs.iter().map(|running| (running.output.name.clone(), Arc::clone(&running.state))).collect()
     }
 
-    pub(super) async fn stop_sources(&mut self) {
-        for running in &self.sources {
+    /// Stops those that `which` names: what they took is committed and acknowledged, unless that takes too long.
+    pub(super) async fn stop_sources(&mut self, which: impl Fn(&RunningSource) -> bool) {
+        let (leaving, staying) = self.sources.drain(..).partition::<Vec<_>, _>(which);
+        self.sources = staying;
+        for running in &leaving {
             let _ = running.stop.send(true);
         }
-        for running in self.sources.drain(..) {
+        for running in leaving {
             let _ = running.task.await;
             running.state.pulse.ends();
+            self.health.clear(&format!("sources.{}", running.source.name));
         }
+    }
+
+    /// Starts those of the configuration that do not run. `before`: what each broker was asked for. A listener that cannot start
+    /// is tried again until it can.
+    pub(super) async fn start_sources(&mut self, before: &BTreeMap<String, Vec<String>>) {
+        for at in 0..self.config.sources.len() {
+            let name = &self.config.sources[at].name;
+            if self.sources.iter().all(|running| running.source.name != *name)
+                && let Err(error) = self.start_source(at, before).await
+            {
+                self.start_later(at, &error);
+            }
+        }
+        let place = |name: &str| self.config.sources.iter().position(|source| source.name == name);
+        self.sources.sort_by_key(|running| place(&running.source.name));
     }
 
     pub(super) async fn start_source(
         &mut self,
         at: usize,
         before: &BTreeMap<String, Vec<String>>,
-    ) -> Result<(), StartError> {
+    ) -> Result<(), BindError> {
         let source = self.config.sources[at].clone();
-        let state = Arc::new(SourceState::watched(self.pulses.part(format!("the source {}", source.name))));
-        let context = mqtt::Context {
-            name: source.name.clone(),
-            // There are not as many in the life of a process; what comes under a number that is nobody's is not counted.
-            index: self.numbers.number(&source.name).unwrap_or(u16::MAX),
-            intake: Arc::clone(&self.intake),
-            health: Arc::clone(&self.health),
-            state: Arc::clone(&state),
-        };
+        let context = self.context(&source);
+        let state = Arc::clone(&context.state);
         let (stop, stopped) = watch::channel(false);
         let (address, task) = match &source.kind {
             SourceKind::Mqtt(cfg) => {
@@ -93,8 +114,30 @@ impl Daemon {
                 (Some(address), tokio::spawn(listener.serve(context, stopped)))
             }
         };
-        self.sources.push(RunningSource { source, state, address, stop, task });
+        self.sources.push(RunningSource { source, state, address, late: false, stop, task });
         Ok(())
+    }
+
+    fn start_later(&mut self, at: usize, error: &BindError) {
+        let source = self.config.sources[at].clone();
+        let SourceKind::Listen(cfg) = &source.kind else { return };
+        let (address, cfg, inherited) = (Some(cfg.listen), cfg.clone(), self.inherited.clone());
+        let context = self.context(&source);
+        let state = Arc::clone(&context.state);
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(mqtt::listen_later(cfg, inherited, error, context, stopped));
+        self.sources.push(RunningSource { source, state, address, late: true, stop, task });
+    }
+
+    fn context(&self, source: &Source) -> mqtt::Context {
+        mqtt::Context {
+            name: source.name.clone(),
+            // There are not as many in the life of a process; what comes under a number that is nobody's is not counted.
+            index: self.numbers.number(&source.name).unwrap_or(u16::MAX),
+            intake: Arc::clone(&self.intake),
+            health: Arc::clone(&self.health),
+            state: Arc::new(SourceState::watched(self.pulses.part(format!("the source {}", source.name)))),
+        }
     }
 
     pub(super) fn start_output(&mut self, at: usize) {

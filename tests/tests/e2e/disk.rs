@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
+use tidegate_tests::client::Client;
 use tidegate_tests::daemon::Daemon;
 use tidegate_tests::function::Function;
 use tidegate_tests::publisher::Sensor;
@@ -98,6 +99,48 @@ fn a_full_disk_that_has_room_again() {
     assert_eq!(status.ledger("counted"), readings.len() as u64, "{}", status.0["ledger"]);
     let told = daemon.log().lines().filter(|line| line.contains("the disk is full")).count();
     assert!((1..=6).contains(&told), "told {told} times");
+    daemon.terminate();
+}
+
+/// A changed configuration waits for the disk, and nothing else waits for it: the listener that it changes stays open, and the
+/// daemon can be stopped.
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn a_reload_while_the_disk_is_full() {
+    let (port, function) = (port::reserve(), Function::start());
+    let before = configuration(port, &function.url());
+    let mut daemon = Daemon::prepare(&before);
+    let Some(disk) = Small::mount(daemon.file("data")) else { return };
+    daemon.launch();
+    let sensor = sensor(0).start(port);
+    daemon.wait_for("the first delivery", |s| s.output("function", "delivered") > 4);
+    disk.fill();
+    daemon.wait_for("the disk to be found full", |s| {
+        s.problems().contains("the disk is full") && !disk.0.join("reserve").exists()
+    });
+
+    let changed = before.replacen("[sources.local]\n", "[sources.local]\nmax_clients = 17\n", 1)
+        + "[outputs.second]\ntype = \"file\"\npath = \"events.jsonl\"\n";
+    assert_ne!(changed.find("max_clients"), None);
+    daemon.configure(&changed);
+    daemon.reload();
+    daemon.wait_for("the reload to say that it waits", |s| {
+        s.problems().contains("the changed configuration is not in force before the disk takes it")
+    });
+    drop(Client::connect(port, "another"));
+    assert!(!daemon.status().outputs().contains(&"second"));
+    assert!(daemon.terminate().success(), "SIGTERM is a clean end");
+
+    daemon.configure(&before);
+    daemon.launch();
+    daemon.wait_for("the disk to be found full again", |s| s.problems().contains("the disk is full"));
+    daemon.configure(&changed);
+    daemon.reload();
+    disk.free();
+    daemon.wait_for("the new output", |s| s.state() == "ok" && s.outputs().contains(&"second"));
+    let readings = sensor.finish();
+    let expected = oracle::windows(&readings, 1_000);
+    wait::until("every window", PATIENCE, || events::compare(&function.events(), &expected));
     daemon.terminate();
 }
 
