@@ -14,6 +14,7 @@ pub mod store;
 pub mod forward;
 
 pub mod clock;
+pub mod directory;
 pub mod files;
 pub mod health;
 pub mod limits;

@@ -7,6 +7,7 @@ use super::Destination;
 use super::answer::Answer;
 use super::outbox::Queued;
 use super::state::OutputState;
+use crate::directory;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -72,8 +73,7 @@ fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
     file.sync_data()?;
     if file.metadata()?.len() == lines.len() as u64 {
         // The first lines of a new file: its name must be on disk too.
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(parent)?.sync_all()?;
+        directory::sync_name(path)?;
     }
     Ok(())
 }

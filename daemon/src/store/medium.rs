@@ -1,6 +1,7 @@
 //! The medium: the file below redb, with everything counted that wears out flash.
 
 use crate::clock::Clock;
+use crate::directory;
 use crate::limits::DAMAGED_STORES_MAX;
 use redb::{BackendError, StorageBackend, backends::FileBackend};
 use std::fs::{File, OpenOptions};
@@ -111,7 +112,10 @@ const BESIDE: &str = ".salvaged";
 
 impl Medium for Regular {
     fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
-        backend(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.0)?)
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.0)?;
+        // Whoever made it, and whatever ended him: what is written into it is not found without its name.
+        directory::sync_name(&self.0)?;
+        backend(file)
     }
 
     fn beside(&self) -> io::Result<Box<dyn StorageBackend>> {
@@ -130,7 +134,7 @@ impl Medium for Regular {
         }
         File::open(self.with(BESIDE))?.sync_all()?;
         std::fs::rename(self.with(BESIDE), &self.0)?;
-        File::open(self.directory())?.sync_all()?;
+        directory::sync_name(&self.0)?;
         // Never this one: the clock may have been wrong, and names tell its time.
         let mut others = self.damaged()?;
         others.retain(|other| *other != aside);

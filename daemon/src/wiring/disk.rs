@@ -2,6 +2,7 @@
 
 use super::StartError;
 use crate::config::Config;
+use crate::directory;
 use crate::health::Health;
 use crate::pulse::Pulses;
 use crate::store::{self, History, HistoryOptions, HistorySender, Opened, Reserve, Store};
@@ -11,7 +12,7 @@ use tidegate_pipeline::plan::Plan;
 
 /// The store in `gateway.data_dir`, made where there is none.
 pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
-    std::fs::create_dir_all(&config.data_dir)
+    directory::make(&config.data_dir)
         .map_err(|source| StartError::DataDir { path: config.data_dir.display().to_string(), source })?;
     let path = config.data_dir.join("tidegate.redb");
     let name: String = std::iter::repeat_with(fastrand::alphanumeric).take(6).collect();

@@ -144,6 +144,29 @@ fn a_reload_while_the_disk_is_full() {
     daemon.terminate();
 }
 
+/// By POSIX a file whose name was not synced may be gone after a power cut, with everything in it that was.
+#[test]
+#[ignore = "end to end: ./tests/run e2e"]
+fn names_are_on_disk_before_the_first_acknowledgement() {
+    let port = port::reserve();
+    let mut daemon = Daemon::prepare(&configuration(port, "http://127.0.0.1:1/"));
+    let (library, log) = (daemon.file("syncs.so"), daemon.file("syncs"));
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/syncs.c");
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();
+    assert!(built.unwrap().success());
+    daemon.set_env("LD_PRELOAD", library.to_str().unwrap());
+    daemon.set_env("SYNCS", log.to_str().unwrap());
+    daemon.launch();
+    Client::connect(port, "sensor").publish(b"sensors/a/b", b"1");
+    let synced = fs::read_to_string(&log).unwrap();
+    let synced: Vec<_> = synced.lines().collect();
+    let data = daemon.file("data").canonicalize().unwrap();
+    for name in [data.join("tidegate.redb"), data.clone(), data.parent().unwrap().to_owned()] {
+        assert!(synced.contains(&name.to_str().unwrap()), "{} is not among {synced:?}", name.display());
+    }
+    daemon.terminate();
+}
+
 /// A store that is damaged while the daemon is away is salvaged when it starts: it says so, and goes on.
 #[test]
 #[ignore = "end to end: ./tests/run e2e"]
