@@ -3,6 +3,8 @@
 use super::outbox::Queued;
 use crate::limits;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -89,8 +91,7 @@ pub fn classify(reply: &Reply<'_>, sent: &[Queued]) -> Answer {
 }
 
 /// Reads `Retry-After` (RFC 9110 §10.2.3): seconds, or a date. A date is compared with the response's own `Date` where
-/// there is one, because our clock may be wrong; else with `now`. Obsolete date formats are ignored. At most
-/// [`limits::RETRY_AFTER_MAX`].
+/// there is one, because our clock may be wrong; else with `now`. At most [`limits::RETRY_AFTER_MAX`].
 pub fn retry_after(value: &str, date: Option<&str>, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     let wait = if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
@@ -104,9 +105,17 @@ pub fn retry_after(value: &str, date: Option<&str>, now: Timestamp) -> Option<Du
     Some(wait.min(limits::RETRY_AFTER_MAX))
 }
 
+/// Reads a date of HTTP, in the format of today or in one of the obsolete two (RFC 9110 §5.6.7). One that is later than any time
+/// stamp is the last that there is.
 pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     // A wrong day of the week is no reason to come back too early.
-    jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()
+    let today = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true);
+    today.parse_timestamp(text).ok().or_else(|| {
+        let date = text.trim().trim_start_matches(char::is_alphabetic).trim_start_matches(',').trim_start();
+        let formats = ["%d %b %Y %H:%M:%S GMT", "%d-%b-%y %H:%M:%S GMT", "%b %e %H:%M:%S %Y"];
+        let date = formats.into_iter().find_map(|format| DateTime::strptime(format, date).ok())?;
+        Some(date.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |date| date.timestamp()))
+    })
 }
 
 /// Pages are markup. Frameworks that say `text/html` of everything answer `OK`: functions-framework of a `@cloud_event` function.

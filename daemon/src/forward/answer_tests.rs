@@ -135,6 +135,15 @@ fn waits_that_are_asked_for() {
     check("Sun, 22 Nov 2026 12:00:30 GMT", Some("Sun, 22 Nov 2026 12:00:00 GMT"), Some(30));
     check("Sun, 22 Nov 2026 10:00:30 GMT", Some("nonsense"), Some(30));
     check("Sun, 22 Nov 9999 10:00:30 GMT", None, Some(3_600));
+    // Later than any time stamp of the library that reads it.
+    check("Fri, 31 Dec 9999 23:59:59 GMT", None, Some(3_600));
+    check("Fri, 31 Dec 9999 23:59:59 GMT", Some("Sun, 22 Nov 2026 12:00:00 GMT"), Some(3_600));
+    check("Fri, 31 Dec 9999 23:59:59 GMT", Some("Fri, 31 Dec 9999 23:59:59 GMT"), Some(0));
+    // RFC 9110 §5.6.7: a recipient must read these, too.
+    check("Sunday, 22-Nov-26 10:00:30 GMT", None, Some(30));
+    check("Sun Nov 22 10:00:30 2026", None, Some(30));
+    check("Sun Nov  1 10:00:30 2026", None, Some(0));
+    check("Sun, 31 Feb 2027 10:00:30 GMT", None, None);
 }
 
 #[test]
