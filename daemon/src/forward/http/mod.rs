@@ -16,7 +16,7 @@ use super::answer::{self, Answer, Reply};
 use super::commands::Commander;
 use super::outbox::Queued;
 use super::state::OutputState;
-use crate::config::model::{Content, Http};
+use crate::config::model::{Auth, Content, Http};
 use crate::files::Files;
 use crate::limits;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
@@ -29,6 +29,7 @@ use tokio::sync::Mutex;
 use wire::Wire;
 
 const FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const INVOCATION_TYPE: HeaderName = HeaderName::from_static("x-amz-invocation-type");
 
 /// A function behind an HTTP address. Clones are ways to the same one: they share connections, tokens and commands.
@@ -160,13 +161,33 @@ impl Function {
             location: text(headers, LOCATION),
             ..Reply::default()
         };
-        // Whatever else it says of a request without an event, it is there.
-        let about_us = matches!(reply.status, 300..=399 | 401 | 403 | 407);
+        let about_us = match reply.status {
+            300..=399 | 401 | 407 => true,
+            403 => self.forbids_events(text(headers, ERROR_TYPE)),
+            // Whatever else it says of a request without an event, it is there.
+            _ => false,
+        };
+        if reply.status == 403 && !about_us {
+            let host = response.url().host_str().unwrap_or_default();
+            tracing::info!(
+                "{host} answers a HEAD request with 403: whether it takes events shows when the first is sent"
+            );
+        }
         if !about_us {
             return Ok(None);
         }
         let answer = answer::classify(&reply, &[]);
         Ok(Some(self.about_us(answer, reply.status, text(headers, DATE)).await))
+    }
+
+    /// Whether who forbids a request without an event (403) would forbid one with events, too. Many allow nothing but POST, and
+    /// forbid the rest. Lambda's addresses and Google's front ends ask who calls before anything else, whatever the method.
+    /// Gateways of AWS name what is wrong (`type_`): a missing token, of all things, is what they say of a method that they do not
+    /// know (API Gateway, "Gateway response types": `MISSING_AUTHENTICATION_TOKEN`).
+    fn forbids_events(&self, type_: Option<&str>) -> bool {
+        matches!(self.cfg.content, Content::LambdaUrl | Content::LambdaInvoke)
+            || matches!(self.cfg.auth, Auth::Google(_))
+            || type_.is_some_and(|type_| !type_.starts_with("MissingAuthenticationToken"))
     }
 
     /// Where an answer says that we are not who we should be (AWS says 400 of that, too), what we know of ourselves may be out of

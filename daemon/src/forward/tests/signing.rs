@@ -291,6 +291,34 @@ async fn what_is_wrong_is_found_out_at_the_start() {
     run.stop().await;
 }
 
+/// Where nothing but POST is allowed other methods are forbidden, which says nothing of who we are; but who forbids all alike is
+/// believed before there is anything to send.
+#[tokio::test]
+async fn a_forbidden_request_without_an_event_is_no_problem_where_post_may_be_allowed() {
+    let check = async |content, type_: Option<&'static str>, problem: bool| {
+        let server = Server::start(move |_, request| match (&request.method, type_) {
+            (&Method::POST, _) => status(204),
+            (_, Some(type_)) => say(403, &[("x-amzn-errortype", type_)], ""),
+            (_, None) => status(403),
+        })
+        .await;
+        let run = Running::http(Http { content, ..http(server.url()) }, 0);
+        if problem {
+            run.has_problem("answered 403").await;
+        }
+        eventually(|| !server.received().is_empty(), || "it is tried".into()).await;
+        let state = Arc::clone(&run.state);
+        // Before it leaves it hears the answer.
+        run.stop().await;
+        assert_eq!(state.snapshot().last_error.is_some(), problem, "{type_:?}");
+    };
+    check(Content::Structured, None, false).await;
+    check(Content::Structured, Some("MissingAuthenticationTokenException"), false).await;
+    check(Content::Structured, Some("InvalidSignatureException"), true).await;
+    check(Content::Structured, Some("ForbiddenException"), true).await;
+    check(Content::LambdaUrl, None, true).await;
+}
+
 /// A dry run checks who we are, and does not run the function (Lambda, "Invoke").
 #[tokio::test]
 async fn a_call_of_lambda_is_tried_without_an_event() {
