@@ -19,6 +19,8 @@ pub(super) struct Reader {
     /// How much to read at a time; follows the rate.
     block: usize,
     packet_bytes_max: usize,
+    /// The other end is a broker: its retain flag says that it replays what it keeps. A client's asks for that.
+    replays: bool,
     /// A packet that is too large, while it is being thrown away.
     skip: Option<Skip>,
 }
@@ -69,12 +71,17 @@ enum Next {
 impl Reader {
     /// A reader that takes packets of at most so many bytes, fixed header included.
     pub(super) fn new(packet_bytes_max: usize) -> Reader {
-        Reader { buffer: BytesMut::new(), block: limits::READ_BYTES_MIN, packet_bytes_max, skip: None }
+        Reader { buffer: BytesMut::new(), block: limits::READ_BYTES_MIN, packet_bytes_max, replays: true, skip: None }
     }
 
     /// Changes the limit.
     pub(super) fn set_packet_bytes_max(&mut self, packet_bytes_max: usize) {
         self.packet_bytes_max = packet_bytes_max;
+    }
+
+    /// The other end is a client: what it wants to be retained is a message like any other.
+    pub(super) fn ignore_retain(&mut self) {
+        self.replays = false;
     }
 
     /// Where the next read goes. There is always room; a large packet gets room as it comes, not because it says so.
@@ -191,7 +198,7 @@ impl Reader {
         taken.messages.push(Message {
             topic: place(publish.topic),
             payload: place(publish.payload),
-            retained: publish.retain,
+            retained: self.replays && publish.retain,
             acknowledged: publish.packet_id.is_some(),
         });
         Ok(())

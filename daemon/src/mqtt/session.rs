@@ -122,6 +122,7 @@ async fn greet(stream: TcpStream, house: &Arc<House>) -> Result<Client, Over> {
     let welcome = Welcome { receive_max: cfg.receive_max, packet_bytes_max, assigned_client_id: assigned };
     encode::welcome(version, &welcome, &mut wire.out)?;
     wire.reader.set_packet_bytes_max(cfg.packet_bytes_max);
+    wire.reader.ignore_retain();
     let link = Link::new(house.context.index, Arc::clone(&place.client_id), cfg.receive_max);
     let receive_max = usize::from(cfg.receive_max.max(1));
     // A client of 3.1.1 was not told of a limit: above it we stop reading. One of 5 was, and is sent away.

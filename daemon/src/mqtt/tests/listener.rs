@@ -41,7 +41,7 @@ async fn a_client_of_3_1_1_is_acknowledged_after_the_commit() {
     let (address, _) = start(&bench, listen()).await;
     let options = MqttOptions::new("sensor", "127.0.0.1", address.port());
     let (client, mut events) = AsyncClient::new(options, 10);
-    client.publish("s/a", QoS::AtLeastOnce, true, "1").await.unwrap();
+    client.publish("s/a", QoS::AtLeastOnce, false, "1").await.unwrap();
     client.publish("s/a", QoS::AtMostOnce, false, "2").await.unwrap();
     client.subscribe("cmnd/#", QoS::ExactlyOnce).await.unwrap();
     let driver = tokio::spawn(async move {
@@ -59,7 +59,6 @@ async fn a_client_of_3_1_1_is_acknowledged_after_the_commit() {
     let (texts, run) = bench.messages(2).await;
     assert_eq!(texts, ["s/a=1", "s/a=2"]);
     assert_eq!(&*run.link.session, "sensor");
-    assert!(run.messages.iter().all(|message| !message.retained), "the flag is ignored");
     assert!(!run.messages.last().unwrap().acknowledged);
     eventually("the SUBACK", async || (bench.context.state.snapshot().in_flight == 1).then_some(())).await;
     run.link.commit(run.number);
@@ -99,6 +98,24 @@ async fn a_client_of_5_is_acknowledged_after_the_commit() {
     run.link.commit(run.number);
     for expected in 1..=3 {
         assert_eq!(timeout(PATIENCE, acks.recv()).await.unwrap(), Some(expected));
+    }
+}
+
+/// ESPHome sets it on everything. Nothing is replayed here, so that nothing may be taken for a replay.
+#[tokio::test]
+async fn the_retain_flag_is_ignored() {
+    for (v5, connect) in [(false, CONNECT4), (true, CONNECT5)] {
+        for id in [0, 7] {
+            let mut bench = Bench::new();
+            let (address, _) = start(&bench, listen()).await;
+            let (mut peer, _) = join(address, connect).await;
+            let mut retained = publish(v5, id, b"s/a", b"1");
+            retained[0] |= 1;
+            peer.send(&retained).await;
+            let run = bench.run().await;
+            assert_eq!(messages_of(&run), ["s/a=1"]);
+            assert!(!run.messages[0].retained, "MQTT 5: {v5}, packet identifier {id}");
+        }
     }
 }
 
