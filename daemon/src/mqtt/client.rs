@@ -101,6 +101,8 @@ struct Progress {
     answer_by: Instant,
     /// When the backlog counts as drained, once everything is subscribed.
     drained_at: Option<Instant>,
+    /// When it does at the latest: where new messages never pause, nothing else tells its end.
+    drained_by: Instant,
     session_present: bool,
     keep_alive: Option<Duration>,
     ping_at: Option<Instant>,
@@ -192,7 +194,7 @@ impl Client {
                 brought = connection.turn() => {
                     let brought = brought.map_err(Self::over)?;
                     if brought.messages > 0 && progress.drained_at.is_some() {
-                        progress.drained_at = Some(Instant::now() + limits::DRAINED_AFTER);
+                        progress.drained_at = Some(progress.quiet_at(Instant::now()));
                     }
                     for packet in brought.packets {
                         self.packet(packet, connection, &mut progress)
@@ -227,6 +229,7 @@ impl Client {
             idle_until: now + Duration::from_secs(30 * 86_400),
             answer_by: now + limits::HANDSHAKE_TIMEOUT,
             drained_at: None,
+            drained_by: now + limits::BACKLOG_HOLD_MAX,
             session_present: connack.session_present,
             keep_alive,
             ping_at: keep_alive.map(|length| now + length),
@@ -371,6 +374,11 @@ impl Client {
 }
 
 impl Progress {
+    /// When the backlog counts as drained, if nothing comes from now on.
+    fn quiet_at(&self, now: Instant) -> Instant {
+        self.drained_by.min(now + limits::DRAINED_AFTER)
+    }
+
     /// When something is due next.
     fn next(&self) -> Instant {
         let answer_by = (!self.asked.is_empty()).then_some(self.answer_by);

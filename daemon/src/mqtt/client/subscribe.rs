@@ -63,7 +63,7 @@ impl Client {
             return;
         }
         if progress.session_present {
-            progress.drained_at = Some(Instant::now() + limits::DRAINED_AFTER);
+            progress.drained_at = Some(progress.quiet_at(Instant::now()));
         } else {
             connection.tell(Input::Drained { source: self.context.index });
         }

@@ -219,6 +219,39 @@ async fn a_resumed_session_is_not_subscribed_again_and_loses_what_was_removed() 
     assert_eq!(peer.packet().await, [0xE0, 0], "neither SUBSCRIBE nor UNSUBSCRIBE before");
 }
 
+/// Live messages that never pause for `DRAINED_AFTER` do not keep the backlog alive. The clock is virtual.
+#[tokio::test(start_paused = true)]
+async fn a_backlog_ends_in_a_steady_flow() {
+    let mut bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    start(&bench, mqtt(port, Protocol::V5));
+    let mut peer = broker.accept().await;
+    peer.packet().await;
+    peer.connack(true, true, 0).await;
+    assert_eq!(peer.packet().await[0], 0xA2);
+    let subscribe = peer.packet().await;
+    peer.suback(true, &subscribe, 1).await;
+    bench.opened().await;
+    let begun = tokio::time::Instant::now();
+    for sent in 1..400 {
+        peer.send(&publish(true, 0, b"s/a", b"1")).await;
+        eventually("the message", async || {
+            // While somebody is busy the clock stands still: it does not run ahead of the socket.
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+            (bench.context.state.snapshot().messages >= sent).then_some(())
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if bench.context.intake.take().iter().any(|input| matches!(input, Input::Drained { source: 3 })) {
+            assert!((29..=31).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+            return;
+        }
+    }
+    panic!("the backlog never ends");
+}
+
 #[tokio::test]
 async fn odd_messages_are_messages() {
     let mut bench = Bench::new();
