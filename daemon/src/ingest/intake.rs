@@ -21,6 +21,8 @@ pub struct Link {
     /// Who is at the other end, the same after a reconnect: the MQTT client id (of the sensor on a listener, our own on
     /// a broker).
     pub session: Arc<str>,
+    /// How many messages the sender sends ahead of acknowledgements if it keeps to what it was told: with so many it waits.
+    pub ahead_max: u16,
     /// How many messages the sender may have sent without knowing whether we committed them. So many of the last
     /// deliveries are in doubt when the connection ends.
     pub doubt_max: u16,
@@ -29,11 +31,17 @@ pub struct Link {
 }
 
 impl Link {
-    /// The link of a new connection.
-    pub fn new(source: u16, session: impl Into<Arc<str>>, doubt_max: u16) -> Arc<Link> {
+    /// The link of a new connection on which no more is taken than the sender was told.
+    pub fn new(source: u16, session: impl Into<Arc<str>>, ahead_max: u16) -> Arc<Link> {
+        Link::lenient(source, session, ahead_max, ahead_max)
+    }
+
+    /// The link of a new connection on which up to `doubt_max` messages are taken before one is acknowledged.
+    pub fn lenient(source: u16, session: impl Into<Arc<str>>, ahead_max: u16, doubt_max: u16) -> Arc<Link> {
         Arc::new(Link {
             source,
             session: session.into(),
+            ahead_max,
             doubt_max,
             committed: AtomicU64::new(0),
             wake: Notify::new(),

@@ -41,7 +41,7 @@ impl Links {
         state.highest = run.number;
         state.latest = Some(now);
         let waiting = state.waiting;
-        let full = waiting > 0 && waiting >= u32::from(run.link.doubt_max) / 4 * 3;
+        let full = waiting > 0 && waiting >= u32::from(run.link.ahead_max) / 4 * 3;
         Arrived { waiting, urgent: state.window.arrived(waiting, now) || full }
     }
 

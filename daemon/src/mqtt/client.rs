@@ -152,9 +152,11 @@ impl Client {
         self.version_known = true;
         self.told_older = false;
         self.unanswered = 0;
-        let link = Link::new(self.context.index, self.cfg.client_id.as_str(), self.cfg.receive_max);
-        let mut connection =
-            Connection::open(wire, self.version, link, self.context.clone(), usize::from(u16::MAX));
+        // A broker of 3.1.1 was not told of a limit: at it we stop reading. One of 5 was, and is heard when it waits for us.
+        let ahead_max = self.cfg.receive_max;
+        let doubt_max = if self.version == Protocol::V4 { ahead_max } else { ahead_max.saturating_add(1) };
+        let link = Link::lenient(self.context.index, self.cfg.client_id.as_str(), ahead_max, doubt_max);
+        let mut connection = Connection::open(wire, self.version, link, self.context.clone());
         // The broker may have kept messages for us; windows wait for them.
         connection.tell(Input::Backlog { source: self.context.index });
         self.context.state.opened(self.version);

@@ -158,7 +158,7 @@ pub(super) struct Connection {
     read_at: Instant,
     /// When something was read last.
     pub(super) heard: Instant,
-    /// In flight at most; above it reading pauses.
+    /// In flight at most, at least 1; nothing more is taken then.
     in_flight_max: usize,
 }
 
@@ -180,9 +180,9 @@ impl Connection {
         version: Protocol,
         link: Arc<Link>,
         context: Context,
-        in_flight_max: usize,
     ) -> Connection {
         let now = Instant::now();
+        let in_flight_max = usize::from(link.doubt_max.max(1));
         let waiting = VecDeque::from([Input::Opened(Arc::clone(&link))]);
         Connection {
             wire,
@@ -281,7 +281,9 @@ impl Connection {
             if !self.unread || self.is_blocked() {
                 return None;
             }
-            let taken = self.wire.reader.take(self.version, &self.acks);
+            // However much a read brought: what is in flight beyond the limit could not be known again if it came again.
+            let owed_max = self.in_flight_max - self.acks.in_flight();
+            let taken = self.wire.reader.take(self.version, &self.acks, owed_max);
             if taken.is_empty() {
                 self.unread = false;
                 return None;

@@ -126,14 +126,15 @@ impl Reader {
     /// Takes all complete packets.
     ///
     /// The publishes share one chunk of the buffer, without a copy. Where a packet is too large the taking stops, so
-    /// that its acknowledgement keeps its place in the order; the next call goes on. Call until nothing is taken.
-    pub(super) fn take(&mut self, version: Protocol, acks: &Acks) -> Taken {
+    /// that its acknowledgement keeps its place in the order, and where `owed_max` packets are to be acknowledged; the
+    /// next call goes on. Call until nothing is taken.
+    pub(super) fn take(&mut self, version: Protocol, acks: &Acks, owed_max: usize) -> Taken {
         let mut taken = Taken::default();
         if !self.discard(&mut taken) {
             return taken;
         }
         let mut at = 0;
-        loop {
+        while taken.owed.len() < owed_max {
             match self.at(at) {
                 Ok(Next::Incomplete) => break,
                 Ok(Next::TooLarge(header)) => {

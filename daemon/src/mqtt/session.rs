@@ -123,17 +123,19 @@ async fn greet(stream: TcpStream, house: &Arc<House>) -> Result<Client, Over> {
     encode::welcome(version, &welcome, &mut wire.out)?;
     wire.reader.set_packet_bytes_max(cfg.packet_bytes_max);
     wire.reader.ignore_retain();
-    let link = Link::new(house.context.index, Arc::clone(&place.client_id), cfg.receive_max);
-    let receive_max = usize::from(cfg.receive_max.max(1));
-    // A client of 3.1.1 was not told of a limit: above it we stop reading. One of 5 was, and is sent away.
-    let in_flight_max = if version == Protocol::V4 { receive_max * 2 } else { usize::MAX };
+    let receive_max = cfg.receive_max.max(1);
+    let twice = receive_max.saturating_mul(2);
+    // A client of 3.1.1 was not told of a limit: at twice of it we stop reading. One of 5 was: with one more it is sent away.
+    let doubt_max = if version == Protocol::V4 { twice } else { twice.saturating_add(1) };
+    let link =
+        Link::lenient(house.context.index, Arc::clone(&place.client_id), cfg.receive_max, doubt_max);
     Ok(Client {
-        connection: Connection::open(wire, version, link, house.context.clone(), in_flight_max),
+        connection: Connection::open(wire, version, link, house.context.clone()),
         place,
         will: connect.will,
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into()) * 3 / 2),
         rate: Bucket::new(cfg.rate_max),
-        receive_max,
+        receive_max: receive_max.into(),
         refuse_subscriptions: cfg.refuse_subscriptions,
     })
 }

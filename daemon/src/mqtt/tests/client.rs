@@ -314,6 +314,29 @@ async fn a_repeat_on_the_same_connection_is_one_message_and_one_acknowledgement(
     assert_eq!(bench.context.state.snapshot().repeats, 2);
 }
 
+/// What is in flight when a connection ends comes again: no more of it than is known again, however much a read brings.
+#[tokio::test]
+async fn no_more_is_in_flight_than_is_doubted() {
+    for protocol in [Protocol::V4, Protocol::V5] {
+        let v5 = protocol == Protocol::V5;
+        let mut bench = Bench::new();
+        let (broker, port) = Broker::new().await;
+        start(&bench, Mqtt { receive_max: 10, ..mqtt(port, protocol) });
+        let mut peer = broker.session(v5, false).await;
+        let burst: Vec<u8> = (1..=100).flat_map(|id| publish(v5, id, b"s/a", b"x")).collect();
+        peer.send(&burst).await;
+        let mut count = 0;
+        while count < 100 {
+            let run = bench.run().await;
+            count += run.messages.len();
+            let in_flight = bench.context.state.snapshot().in_flight;
+            assert!(in_flight <= run.link.doubt_max.into(), "{in_flight} of {}", run.link.doubt_max);
+            run.link.commit(run.number);
+        }
+        assert_eq!(peer.pubacks(100).await, (1..=100).collect::<Vec<u16>>());
+    }
+}
+
 #[tokio::test]
 async fn a_full_intake_stops_the_reading_and_not_the_acknowledging() {
     let mut bench = Bench::with_room(1, 1 << 20);

@@ -267,6 +267,24 @@ async fn twice_the_receive_maximum_is_too_much() {
     assert_eq!(peer.packet().await, [0xE0, 1, 0x93]);
 }
 
+/// What is in flight when a connection ends comes again: no more of it than is known again, however much a read brings.
+#[tokio::test]
+async fn no_more_is_in_flight_than_is_doubted() {
+    let mut bench = Bench::new();
+    let (address, _) = start(&bench, Listen { receive_max: 5, ..listen() }).await;
+    for (v5, connect, most) in [(false, CONNECT4, 10), (true, CONNECT5, 11)] {
+        let (mut peer, _) = join(address, connect).await;
+        let burst: Vec<u8> = (1..=100).flat_map(|id| publish(v5, id, b"s/a", b"x")).collect();
+        peer.send(&burst).await;
+        let mut count = 0;
+        while count < most {
+            let run = bench.run().await;
+            count += run.messages.len();
+            assert!(count <= most && count <= run.link.doubt_max.into(), "{count}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_fast_client_waits_and_loses_nothing() {
     let mut bench = Bench::new();
