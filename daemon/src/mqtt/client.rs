@@ -70,10 +70,6 @@ struct Client {
     removed: Vec<String>,
     /// The version to try next.
     version: Protocol,
-    /// The broker has said that it speaks `version`.
-    version_known: bool,
-    /// Times in a row that the broker closed instead of answering CONNECT.
-    unanswered: u32,
     /// Times in a row that the broker closed soon after CONNACK, without a word.
     closed_soon: u32,
     /// This process has subscribed to everything in the session that the broker keeps.
@@ -123,8 +119,6 @@ impl Client {
             subscriptions,
             removed,
             version,
-            version_known: false,
-            unanswered: 0,
             closed_soon: 0,
             subscribed: false,
             told_older: false,
@@ -149,9 +143,7 @@ impl Client {
                 "{host} did not answer within {seconds} s: is that the address of the broker, and is it well?"
             )))
         })?;
-        self.version_known = true;
-        self.told_older = false;
-        self.unanswered = 0;
+        self.told_older &= self.version == Protocol::V4;
         // A broker of 3.1.1 was not told of a limit: at it we stop reading. One of 5 was, and is heard when it waits for us.
         let ahead_max = self.cfg.receive_max;
         let doubt_max = if self.version == Protocol::V4 { ahead_max } else { ahead_max.saturating_add(1) };
@@ -329,36 +321,20 @@ impl Client {
         }
     }
 
-    /// Whether the next attempt should be in the other version; says so.
+    /// Whether the next attempt is in the older version, and at once; says so.
     ///
-    /// Some brokers of 3.1.1 do not refuse a CONNECT of version 5 but just close. That can have other reasons, so it has
-    /// to happen twice, and the choice is taken back when it does not help.
+    /// Only a broker that refuses version 5 says that it does not speak it: one that closes may be starting. It is asked
+    /// anew on each connection, as it may have been replaced meanwhile.
     fn changes_version(&mut self, failure: &Failure) -> bool {
-        if self.cfg.protocol != Protocol::V5 || failure.opened {
-            return false;
-        }
-        self.unanswered = if failure.kind == FailureKind::Closed { self.unanswered + 1 } else { 0 };
-        let refused = failure.kind == FailureKind::Version;
-        match self.version {
-            Protocol::V5 if refused || (self.unanswered >= 2 && !self.version_known) => {
-                self.version = Protocol::V4;
-                self.unanswered = 0;
-                if !std::mem::replace(&mut self.told_older, true) {
-                    tracing::info!(
-                        source = self.context.name,
-                        "the broker does not speak MQTT 5: trying 3.1.1"
-                    );
-                }
-                // A refusal is a clear word; where the broker only closed, the back-off goes on.
-                refused
+        let tried = std::mem::replace(&mut self.version, self.cfg.protocol);
+        let older = failure.kind == FailureKind::Version && tried == Protocol::V5;
+        if older {
+            self.version = Protocol::V4;
+            if !std::mem::replace(&mut self.told_older, true) {
+                tracing::info!(source = self.context.name, "the broker does not speak MQTT 5: trying 3.1.1");
             }
-            Protocol::V4 if refused || !self.version_known => {
-                self.version = Protocol::V5;
-                self.version_known = false;
-                false
-            }
-            _ => false,
         }
+        older
     }
 
     fn describe(&mut self, failure: &Failure) -> String {

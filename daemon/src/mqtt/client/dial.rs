@@ -79,7 +79,8 @@ impl Client {
             Err(over) if over.is_end() => Err(Failure {
                 kind: FailureKind::Closed,
                 ..Failure::before(
-                    "the broker closed the connection instead of answering CONNECT: look into its log",
+                    "the broker closed the connection instead of answering CONNECT: is it still starting? Otherwise look into \
+                     its log, and set `protocol = \"3.1.1\"` if it speaks no other version",
                 )
             }),
             Err(over) => Err(Failure::before(format!("no session with the broker: {over}"))),
