@@ -57,8 +57,8 @@ pub const PACKET_IDS_REMEMBERED: usize = 1_024;
 pub const CONNECT_BYTES_MAX: usize = 128 << 10;
 /// Connections of one listener beyond its clients: those that are connecting, or being refused.
 pub const CONNECTING_MAX: usize = 64;
-/// Topic filters in one SUBSCRIBE or UNSUBSCRIBE.
-pub const FILTERS_PER_PACKET_MAX: usize = 64;
+/// Topic filters in one SUBSCRIBE or UNSUBSCRIBE: as many as AWS IoT Core allows.
+pub const FILTERS_PER_PACKET_MAX: usize = 8;
 /// How long stopping waits for what was received to be committed and acknowledged.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Devices whose clocks the status document shows; it says how many there are.

@@ -15,7 +15,7 @@ use crate::wire::decode::{ConnAck, Packet};
 use crate::wire::dial::Dialer;
 use crate::wire::frame::Fault;
 use crate::wire::{encode, reasons};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -81,8 +81,10 @@ struct Client {
 
 /// What one connection is waiting for.
 struct Progress {
-    /// Filters by the packet identifier of the SUBSCRIBE that asks for them.
-    asked: BTreeMap<u16, Vec<String>>,
+    /// The filters that the last SUBSCRIBE asks for, and its packet identifier.
+    asked: Option<(u16, Vec<String>)>,
+    /// The filters of those behind it. Each waits for the answer to the one before it.
+    to_ask: VecDeque<Vec<String>>,
     /// What it refused, with its codes. It is asked again: somebody may have allowed it.
     refused: BTreeMap<String, u8>,
     ask_again_at: Option<Instant>,
@@ -93,7 +95,7 @@ struct Progress {
     answered: bool,
     /// Long after everything else: what the timer waits for when nothing is due.
     idle_until: Instant,
-    /// When all SUBACKs must be here.
+    /// When the next SUBACK must be here.
     answer_by: Instant,
     /// When the backlog counts as drained, once everything is subscribed.
     drained_at: Option<Instant>,
@@ -186,7 +188,7 @@ impl Client {
             }
             tokio::select! {
                 brought = connection.turn() => {
-                    let brought = brought.map_err(Self::over)?;
+                    let brought = brought.map_err(|over| self.over(over, &progress))?;
                     if brought.messages > 0 && progress.drained_at.is_some() {
                         progress.drained_at = Some(progress.quiet_at(Instant::now()));
                     }
@@ -214,7 +216,8 @@ impl Client {
         let keep_alive = connack.keep_alive.map_or(self.cfg.keep_alive, |s| Duration::from_secs(s.into()));
         let keep_alive = (keep_alive > Duration::ZERO).then_some(keep_alive);
         let mut progress = Progress {
-            asked: BTreeMap::new(),
+            asked: None,
+            to_ask: VecDeque::new(),
             refused: BTreeMap::new(),
             ask_again_at: None,
             patience: Backoff::default(),
@@ -244,7 +247,7 @@ impl Client {
             self.subscribed = false;
             self.ask(&self.subscriptions, connection, &mut progress)?;
         }
-        if progress.asked.is_empty() {
+        if progress.asked.is_none() {
             self.subscribed_all(connection, &mut progress);
         }
         Ok(progress)
@@ -269,7 +272,7 @@ impl Client {
     /// Something is due.
     fn due(&mut self, connection: &mut Connection, progress: &mut Progress) -> Result<(), String> {
         let now = Instant::now();
-        if !progress.asked.is_empty() && now >= progress.answer_by {
+        if progress.asked.is_some() && now >= progress.answer_by {
             if !connection.is_blocked() {
                 return Err("the broker did not answer SUBSCRIBE: look into its log".into());
             }
@@ -314,8 +317,11 @@ impl Client {
         }
     }
 
-    fn over(over: Over) -> (String, FailureKind) {
+    fn over(&self, over: Over, progress: &Progress) -> (String, FailureKind) {
         match over {
+            over if over.is_end() && progress.asked.is_some() => {
+                (reasons::closed_at_subscribe(&self.cfg.client_id), FailureKind::Other)
+            }
             over if over.is_end() => ("the broker closed the connection".into(), FailureKind::Closed),
             over => (over.to_string(), FailureKind::Other),
         }
@@ -343,9 +349,7 @@ impl Client {
             self.closed_soon = if soon { self.closed_soon + 1 } else { 0 };
         }
         match self.closed_soon {
-            times if failure.kind == FailureKind::Closed && times >= 3 => {
-                reasons::closes_again(times, &self.cfg.client_id)
-            }
+            3.. if failure.kind == FailureKind::Closed => reasons::closes_again(&self.cfg.client_id),
             _ => failure.text.clone(),
         }
     }
@@ -359,7 +363,7 @@ impl Progress {
 
     /// When something is due next.
     fn next(&self) -> Instant {
-        let answer_by = (!self.asked.is_empty()).then_some(self.answer_by);
+        let answer_by = self.asked.is_some().then_some(self.answer_by);
         let due = [answer_by, self.ask_again_at, self.drained_at, self.ping_at, self.stable_at];
         due.into_iter().flatten().min().unwrap_or(self.idle_until)
     }

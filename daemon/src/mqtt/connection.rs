@@ -175,12 +175,7 @@ pub(super) struct Brought {
 
 impl Connection {
     /// Opens the connection for messages after its handshake. The writer hears of it before its first run.
-    pub(super) fn open(
-        wire: Wire,
-        version: Protocol,
-        link: Arc<Link>,
-        context: Context,
-    ) -> Connection {
+    pub(super) fn open(wire: Wire, version: Protocol, link: Arc<Link>, context: Context) -> Connection {
         let now = Instant::now();
         let in_flight_max = usize::from(link.doubt_max.max(1));
         let waiting = VecDeque::from([Input::Opened(Arc::clone(&link))]);

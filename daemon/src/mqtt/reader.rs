@@ -71,7 +71,13 @@ enum Next {
 impl Reader {
     /// A reader that takes packets of at most so many bytes, fixed header included.
     pub(super) fn new(packet_bytes_max: usize) -> Reader {
-        Reader { buffer: BytesMut::new(), block: limits::READ_BYTES_MIN, packet_bytes_max, replays: true, skip: None }
+        Reader {
+            buffer: BytesMut::new(),
+            block: limits::READ_BYTES_MIN,
+            packet_bytes_max,
+            replays: true,
+            skip: None,
+        }
     }
 
     /// Changes the limit.

@@ -127,8 +127,7 @@ async fn greet(stream: TcpStream, house: &Arc<House>) -> Result<Client, Over> {
     let twice = receive_max.saturating_mul(2);
     // A client of 3.1.1 was not told of a limit: at twice of it we stop reading. One of 5 was: with one more it is sent away.
     let doubt_max = if version == Protocol::V4 { twice } else { twice.saturating_add(1) };
-    let link =
-        Link::lenient(house.context.index, Arc::clone(&place.client_id), cfg.receive_max, doubt_max);
+    let link = Link::lenient(house.context.index, Arc::clone(&place.client_id), cfg.receive_max, doubt_max);
     Ok(Client {
         connection: Connection::open(wire, version, link, house.context.clone()),
         place,

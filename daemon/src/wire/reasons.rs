@@ -129,10 +129,19 @@ pub(crate) fn disconnect(code: u8, said: Option<&str>, client_id: &str) -> Strin
     with(what, said)
 }
 
-/// What it looks like when a broker accepts us again and again and closes each time without a word.
-pub(crate) fn closes_again(times: u32, client_id: &str) -> String {
+/// A broker that closes without a word between SUBSCRIBE and its answer.
+pub(crate) fn closed_at_subscribe(client_id: &str) -> String {
     format!(
-        "the broker accepted the connection and closed it again, {times} times in a row. It looks as if another client \
+        "the broker closed the connection instead of answering SUBSCRIBE: look into its log. It may not let this client read \
+         one of the topics of the streams (correct its policy or access list), or not so many of them (ask for fewer, with \
+         wildcards), or another client uses the client id `{client_id}` too (give each its own)"
+    )
+}
+
+/// What it looks like when a broker accepts us again and again and closes each time without a word.
+pub(crate) fn closes_again(client_id: &str) -> String {
+    format!(
+        "the broker accepts the connection and closes it again, time after time. It looks as if another client \
          uses the client id `{client_id}` too (each ends the other's connection), or as if the broker cannot deliver what is \
          queued for us: give each client its own `client_id`, and look into the broker's log"
     )

@@ -8,21 +8,28 @@ use crate::wire::{encode, reasons};
 use tokio::time::Instant;
 
 impl Client {
-    /// Asks for these filters.
+    /// Asks for these filters, a few at a time.
     pub(super) fn ask(
         &self,
         filters: &[String],
         connection: &mut Connection,
         progress: &mut Progress,
     ) -> Result<(), String> {
-        for filters in filters.chunks(limits::FILTERS_PER_PACKET_MAX) {
+        progress.to_ask.extend(filters.chunks(limits::FILTERS_PER_PACKET_MAX).map(<[String]>::to_vec));
+        self.ask_next(connection, progress)
+    }
+
+    fn ask_next(&self, connection: &mut Connection, progress: &mut Progress) -> Result<(), String> {
+        if progress.asked.is_none()
+            && let Some(filters) = progress.to_ask.pop_front()
+        {
             // 0 is none.
             progress.id = progress.id.checked_add(1).unwrap_or(1);
-            encode::subscribe(self.version, progress.id, filters, self.cfg.qos, &mut connection.wire.out)
+            encode::subscribe(self.version, progress.id, &filters, self.cfg.qos, &mut connection.wire.out)
                 .map_err(|fault| fault.to_string())?;
-            progress.asked.insert(progress.id, filters.to_vec());
+            progress.asked = Some((progress.id, filters));
+            progress.answer_by = Instant::now() + limits::HANDSHAKE_TIMEOUT;
         }
-        progress.answer_by = Instant::now() + limits::HANDSHAKE_TIMEOUT;
         Ok(())
     }
 
@@ -34,7 +41,7 @@ impl Client {
         connection: &mut Connection,
         progress: &mut Progress,
     ) -> Result<(), String> {
-        let Some(filters) = progress.asked.remove(&id) else { return Ok(()) };
+        let Some((_, filters)) = progress.asked.take_if(|(asked, _)| *asked == id) else { return Ok(()) };
         if codes.len() != filters.len() {
             return Err("the broker answered SUBSCRIBE with another number of codes".into());
         }
@@ -44,7 +51,8 @@ impl Client {
                 _ => progress.refused.remove(&filter),
             };
         }
-        if progress.asked.is_empty() {
+        self.ask_next(connection, progress)?;
+        if progress.asked.is_none() {
             self.subscribed_all(connection, progress);
         }
         Ok(())

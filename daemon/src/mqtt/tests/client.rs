@@ -98,6 +98,54 @@ async fn a_refused_filter_is_asked_for_again() {
     }
 }
 
+/// Some brokers close at more than eight filters in one packet (AWS IoT Core).
+#[tokio::test]
+async fn filters_are_asked_for_a_few_at_a_time() {
+    for v5 in [true, false] {
+        let mut bench = Bench::new();
+        let (broker, port) = Broker::new().await;
+        let filters: Vec<String> = (0..20).map(|n| format!("f{n:02}")).collect();
+        let protocol = if v5 { Protocol::V5 } else { Protocol::V4 };
+        start(&bench, Mqtt { filters: filters.clone(), ..mqtt(port, protocol) });
+        // QoS 1; in version 5 also: send retained messages only where the subscription is new.
+        let options: &[u8] = if v5 { b"\x11" } else { b"\x01" };
+        let mut peer = broker.accept().await;
+        peer.packet().await;
+        peer.connack(v5, false, 0).await;
+        for asked in filters.chunks(8) {
+            let subscribe = peer.packet().await;
+            let part = asked.iter().flat_map(|filter| [b"\0\x03", filter.as_bytes(), options].concat());
+            let head = 4 + usize::from(v5);
+            assert_eq!((subscribe[0], &subscribe[head..]), (0x82, &part.collect::<Vec<u8>>()[..]));
+            peer.suback_all(v5, &subscribe, &vec![1; asked.len()]).await;
+        }
+        loop {
+            if let Input::Drained { .. } = bench.input().await {
+                break;
+            }
+        }
+    }
+}
+
+/// The clock is virtual.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_closes_at_subscribe_is_one_problem() {
+    let bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    start(&bench, mqtt(port, Protocol::V5));
+    let mut told = std::collections::BTreeSet::new();
+    for _ in 0..6 {
+        let (stream, _) = broker.0.accept().await.unwrap();
+        told.extend(bench.problem());
+        let mut peer = super::broker::Peer(stream);
+        peer.packet().await;
+        peer.connack(true, false, 0).await;
+        assert_eq!(peer.packet().await[0], 0x82);
+    }
+    let told: Vec<String> = told.into_iter().collect();
+    assert!(told.len() == 1 && told[0].contains("instead of answering SUBSCRIBE"), "{told:?}");
+}
+
 /// The same text at every attempt, whatever the system says in detail: one problem, one line in the log.
 #[tokio::test]
 async fn a_broker_that_cannot_be_reached_is_one_problem() {
