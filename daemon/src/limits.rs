@@ -94,6 +94,10 @@ pub const ORDER_TIMEOUT: Duration = Duration::from_secs(20);
 pub const STABLE_AFTER: Duration = Duration::from_secs(30);
 /// A broker's backlog is drained when it was silent for this long.
 pub const DRAINED_AFTER: Duration = Duration::from_millis(250);
+/// So long after a message a broker is asked whether it has read the acknowledgement: what it has read never comes again.
+pub const PROVED_AFTER: Duration = Duration::from_secs(1);
+/// How long a broker may take to close a connection that we leave.
+pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the trouble of one listener client is shown.
 pub const CLIENT_TROUBLE_SHOWN: Duration = Duration::from_secs(300);
 /// Longest `Retry-After` that is honoured; a longer one counts as this.

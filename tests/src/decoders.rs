@@ -120,6 +120,7 @@ impl Decoders {
                 payload,
                 retained: false,
                 acknowledged: true,
+                may_repeat: true,
                 arrival: ARRIVAL,
             });
         }

@@ -130,6 +130,20 @@ pub enum HeldInput {
         /// How many readings it is taken for until it is read: pending, in the ledger's words.
         readings: u32,
     },
+    /// The sender has read the acknowledgements of all that the session delivered but the last.
+    Settled {
+        /// How many it may not have read.
+        but: u32,
+    },
+    /// A message at QoS 1 of a sender that marks what it sends again, and this is not.
+    Fresh {
+        /// The topic's bytes.
+        topic: Vec<u8>,
+        /// The payload's bytes.
+        payload: Vec<u8>,
+        /// As above.
+        readings: u32,
+    },
 }
 
 /// What a held input costs beside topic and payload, roughly.
@@ -138,16 +152,18 @@ const HELD_OVERHEAD_BYTES: u64 = 96;
 impl Held {
     fn bytes(&self) -> u64 {
         let content = match &self.input {
-            HeldInput::Opened { .. } | HeldInput::Backlog { .. } => 0,
-            HeldInput::Message { topic, payload, .. } => topic.len() + payload.len(),
+            HeldInput::Opened { .. } | HeldInput::Backlog { .. } | HeldInput::Settled { .. } => 0,
+            HeldInput::Message { topic, payload, .. } | HeldInput::Fresh { topic, payload, .. } => {
+                topic.len() + payload.len()
+            }
         };
         (content + self.session.len()) as u64 + HELD_OVERHEAD_BYTES
     }
 
     fn readings(&self) -> u64 {
         match self.input {
-            HeldInput::Opened { .. } | HeldInput::Backlog { .. } => 0,
-            HeldInput::Message { readings, .. } => readings.into(),
+            HeldInput::Opened { .. } | HeldInput::Backlog { .. } | HeldInput::Settled { .. } => 0,
+            HeldInput::Message { readings, .. } | HeldInput::Fresh { readings, .. } => readings.into(),
         }
     }
 }

@@ -148,6 +148,13 @@ pub enum Event {
         /// What.
         change: Change,
     },
+    /// A sender has read the acknowledgements of all deliveries of a session but the last.
+    Settled {
+        /// Its number.
+        session: u32,
+        /// How many it may not have read.
+        but: u32,
+    },
 }
 
 /// What one stream made of one message.

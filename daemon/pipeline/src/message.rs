@@ -20,6 +20,8 @@ pub struct Message<'m> {
     pub retained: bool,
     /// Acknowledged (QoS 1): it may come again.
     pub acknowledged: bool,
+    /// It may be one that came before, on another connection: nothing in it says that it is not.
+    pub may_repeat: bool,
     /// When it arrived.
     pub arrival: Time,
 }

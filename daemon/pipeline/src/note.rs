@@ -101,6 +101,11 @@ impl Pipeline {
                     known.session.open(*doubt_max);
                 }
             }
+            Event::Settled { session, but } => {
+                if let Some(known) = self.state.sessions.get_mut(*session as usize) {
+                    known.session.settle(*but);
+                }
+            }
             Event::Presence { presence, online, at } => self.note_presence(*presence, *online, *at),
             Event::Alert { watch, change } => {
                 self.note_alert(*watch, *change);

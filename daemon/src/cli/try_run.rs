@@ -125,6 +125,7 @@ fn traces(plan: &Plan, source: u16, args: &Try, payload: &[u8], now: Time) -> Ve
         payload,
         retained: args.retained,
         acknowledged: true,
+        may_repeat: true,
         arrival: now,
     });
     step.traces()

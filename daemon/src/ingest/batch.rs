@@ -54,6 +54,7 @@ impl Batch {
                             payload: &run.bytes[message.payload.start as usize..message.payload.end as usize],
                             retained: message.retained,
                             acknowledged: message.acknowledged,
+                            may_repeat: message.acknowledged && (message.dup || !run.link.marks),
                             arrival: now.at(run.arrival),
                         });
                     }
@@ -61,6 +62,11 @@ impl Batch {
                 Input::Opened(link) => {
                     if let Some(source) = sources.place(link.source) {
                         step.opened(source, &link.session, link.doubt_max);
+                    }
+                }
+                Input::Settled { link, but } => {
+                    if let Some(source) = sources.place(link.source) {
+                        step.settled(source, &link.session, *but);
                     }
                 }
                 Input::Repeated { count } => step.account(Verdict::Duplicate, *count),

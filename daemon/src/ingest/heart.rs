@@ -255,6 +255,8 @@ impl Heart {
                 }
             }
             Input::Repeated { .. } | Input::Refused { .. } => self.pace.arrived(now),
+            // No reason to write: without it a little more is in doubt.
+            Input::Settled { .. } => {}
         }
         self.batch.inputs.push(input);
         if self.batch.messages >= COMMIT_MESSAGES_MAX || self.batch.bytes >= INTAKE_BYTES_MAX {

@@ -26,6 +26,8 @@ pub struct Link {
     /// How many messages the sender may have sent without knowing whether we committed them. So many of the last
     /// deliveries are in doubt when the connection ends.
     pub doubt_max: u16,
+    /// Whether the sender marks what it sends again (DUP). MQTT demands it of everybody; brokers that do not are known.
+    pub marks: bool,
     committed: AtomicU64,
     wake: Notify,
 }
@@ -33,19 +35,29 @@ pub struct Link {
 impl Link {
     /// The link of a new connection on which no more is taken than the sender was told.
     pub fn new(source: u16, session: impl Into<Arc<str>>, ahead_max: u16) -> Arc<Link> {
-        Link::lenient(source, session, ahead_max, ahead_max)
+        Arc::new(Link::of(source, session.into(), (ahead_max, ahead_max), false))
     }
 
-    /// The link of a new connection on which up to `doubt_max` messages are taken before one is acknowledged.
+    /// The same, where up to `doubt_max` messages are taken before one is acknowledged.
     pub fn lenient(source: u16, session: impl Into<Arc<str>>, ahead_max: u16, doubt_max: u16) -> Arc<Link> {
-        Arc::new(Link {
+        Arc::new(Link::of(source, session.into(), (ahead_max, doubt_max), false))
+    }
+
+    /// The same, to a sender that marks what it sends again.
+    pub fn marking(source: u16, session: impl Into<Arc<str>>, ahead_max: u16, doubt_max: u16) -> Arc<Link> {
+        Arc::new(Link::of(source, session.into(), (ahead_max, doubt_max), true))
+    }
+
+    fn of(source: u16, session: Arc<str>, (ahead_max, doubt_max): (u16, u16), marks: bool) -> Link {
+        Link {
             source,
-            session: session.into(),
+            session,
             ahead_max,
             doubt_max,
+            marks,
             committed: AtomicU64::new(0),
             wake: Notify::new(),
-        })
+        }
     }
 
     /// The highest [`Run::number`] of this link that is on disk. All lower ones are too.
@@ -91,6 +103,8 @@ pub struct Message {
     pub retained: bool,
     /// QoS 1: it is acknowledged, and may come again.
     pub acknowledged: bool,
+    /// The sender says that it may have sent it before.
+    pub dup: bool,
 }
 
 /// What a source tells the writer.
@@ -100,6 +114,14 @@ pub enum Input {
     Run(Run),
     /// A connection is open (after CONNACK). What its session delivered last may come again.
     Opened(Arc<Link>),
+    /// The sender has read the acknowledgements of all messages of this connection so far, and of those before it, but for
+    /// the last `but`: only those may come again.
+    Settled {
+        /// The connection.
+        link: Arc<Link>,
+        /// How many.
+        but: u32,
+    },
     /// A connection ended, or was never made: the reason is for the log.
     Closed(Arc<Link>),
     /// A broker has kept messages for us, or may have: windows of this source stay open until it is drained, or for a
@@ -140,7 +162,11 @@ impl Input {
         match self {
             Input::Run(run) => run.messages.len() as u64,
             Input::Refused { count, .. } | Input::Repeated { count } => *count,
-            Input::Opened(_) | Input::Closed(_) | Input::Backlog { .. } | Input::Drained { .. } => 0,
+            Input::Opened(_)
+            | Input::Settled { .. }
+            | Input::Closed(_)
+            | Input::Backlog { .. }
+            | Input::Drained { .. } => 0,
         }
     }
 }

@@ -104,6 +104,8 @@ struct Progress {
     session_present: bool,
     keep_alive: Option<Duration>,
     ping_at: Option<Instant>,
+    /// When the broker is asked whether it has read what was acknowledged.
+    prove_at: Option<Instant>,
     /// When this connection has outlived the suspicion that the ones before it raised.
     stable_at: Option<Instant>,
     /// The last PINGREQ, while nothing was heard since.
@@ -192,6 +194,9 @@ impl Client {
                     if brought.messages > 0 && progress.drained_at.is_some() {
                         progress.drained_at = Some(progress.quiet_at(Instant::now()));
                     }
+                    if brought.messages > 0 {
+                        progress.prove_at.get_or_insert(Instant::now() + limits::PROVED_AFTER);
+                    }
                     for packet in brought.packets {
                         self.packet(packet, connection, &mut progress)
                             .map_err(|text| (text, FailureKind::Other))?;
@@ -230,6 +235,7 @@ impl Client {
             session_present: connack.session_present,
             keep_alive,
             ping_at: keep_alive.map(|length| now + length),
+            prove_at: None,
             stable_at: (self.closed_soon > 0).then_some(now + limits::STABLE_AFTER),
             pinged: None,
         };
@@ -264,7 +270,11 @@ impl Client {
             Packet::Disconnect { code, reason } => {
                 Err(reasons::disconnect(code, reason.as_deref(), &self.cfg.client_id))
             }
-            Packet::PingResp | Packet::UnsubAck { .. } | Packet::Stray | Packet::PubAck { .. } => Ok(()),
+            Packet::PingResp => {
+                connection.answered();
+                Ok(())
+            }
+            Packet::UnsubAck { .. } | Packet::Stray | Packet::PubAck { .. } => Ok(()),
             _ => Err("the broker sent a packet that only a client may send".into()),
         }
     }
@@ -302,9 +312,13 @@ impl Client {
                     keep_alive.as_secs()
                 ));
             }
-            encode::pingreq(&mut connection.wire.out);
-            progress.pinged = Some(now);
-            progress.ping_at = Some(now + keep_alive);
+            progress.ping(connection);
+        }
+        if progress.prove_at.is_some_and(|at| now >= at) {
+            if connection.may_ask() {
+                progress.ping(connection);
+            }
+            progress.prove_at = (connection.in_flight() > 0).then_some(now + limits::PROVED_AFTER);
         }
         Ok(())
     }
@@ -313,7 +327,11 @@ impl Client {
     async fn leave(&mut self, connection: &mut Connection) {
         if connection.settle(limits::STOP_TIMEOUT).await.is_ok() {
             encode::disconnect(self.version, 0, &mut connection.wire.out);
-            let _ = connection.wire.write_out(Duration::from_secs(1)).await;
+            let written = connection.wire.write_out(Duration::from_secs(1)).await;
+            // It closes when it has read DISCONNECT (section 3.14.4), and so all that stood before.
+            if written.is_ok() && connection.wire.closes(limits::LEAVE_TIMEOUT).await {
+                connection.settle_written();
+            }
         }
     }
 
@@ -361,10 +379,18 @@ impl Progress {
         self.drained_by.min(now + limits::DRAINED_AFTER)
     }
 
+    fn ping(&mut self, connection: &mut Connection) {
+        let now = Instant::now();
+        connection.ping();
+        self.pinged = Some(now);
+        self.ping_at = self.keep_alive.map(|length| now + length);
+    }
+
     /// When something is due next.
     fn next(&self) -> Instant {
         let answer_by = self.asked.is_some().then_some(self.answer_by);
-        let due = [answer_by, self.ask_again_at, self.drained_at, self.ping_at, self.stable_at];
+        let due =
+            [answer_by, self.ask_again_at, self.drained_at, self.ping_at, self.prove_at, self.stable_at];
         due.into_iter().flatten().min().unwrap_or(self.idle_until)
     }
 }

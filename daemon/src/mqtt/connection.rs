@@ -13,6 +13,7 @@ use crate::ingest::intake::{Input, Link, Run};
 use crate::limits;
 use crate::wire::decode::Packet;
 use crate::wire::dial::Stream;
+use crate::wire::encode;
 use crate::wire::frame::Fault;
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -96,6 +97,23 @@ impl Wire {
         }
     }
 
+    /// Whether the other end closes within `limit`, as it should behind a DISCONNECT. What it sends until then is thrown
+    /// away: it keeps what is not acknowledged.
+    pub(super) async fn closes(&mut self, limit: Duration) -> bool {
+        let closing = async {
+            loop {
+                match self.turn(true).await {
+                    Ok(_) => self.reader.clear(),
+                    Err(Over::Closed) => return true,
+                    // So TLS says that the other end closed without a word.
+                    Err(Over::Io(error)) => return error.kind() == std::io::ErrorKind::UnexpectedEof,
+                    Err(Over::Fault(_)) => return false,
+                }
+            }
+        };
+        tokio::time::timeout(limit, closing).await.unwrap_or(false)
+    }
+
     fn is_written(&self) -> bool {
         self.out.is_empty() && !self.unflushed
     }
@@ -148,6 +166,11 @@ pub(super) struct Connection {
     link: Arc<Link>,
     context: Context,
     acks: Acks,
+    /// How many packets were acknowledged, and of how many that was asked whether the other end has read it.
+    acknowledged: u64,
+    asked: VecDeque<u64>,
+    /// How many of them it has read, as far as is known.
+    read: u64,
     /// Number of the last run.
     number: u64,
     /// What did not fit into the intake yet. Nothing is read while something is here.
@@ -185,6 +208,9 @@ impl Connection {
             link,
             context,
             acks: Acks::default(),
+            acknowledged: 0,
+            asked: VecDeque::new(),
+            read: 0,
             number: 0,
             waiting,
             unread: true,
@@ -233,14 +259,51 @@ impl Connection {
         self.offer();
     }
 
-    /// Hands over a message that did not come as a PUBLISH: a will. It is acknowledged to nobody.
-    pub(super) fn tell_message(&mut self, topic: &[u8], payload: &[u8], acknowledged: bool) {
+    /// Asks the broker for an answer. It reads our packets in their order (section 4.2): when it answers, it has read
+    /// all acknowledgements before.
+    pub(super) fn ping(&mut self) {
+        encode::pingreq(&mut self.wire.out);
+        self.asked.push_back(self.acknowledged);
+    }
+
+    /// The broker has answered the first of our pings that waited for it.
+    pub(super) fn answered(&mut self) {
+        if let Some(read) = self.asked.pop_front() {
+            self.settle_but(self.acknowledged - read);
+        }
+    }
+
+    /// Whether there are acknowledgements that the other end has not been asked about.
+    pub(super) fn may_ask(&self) -> bool {
+        self.asked.back().copied().unwrap_or(0).max(self.read) < self.acknowledged
+    }
+
+    /// The other end has read every acknowledgement that was written.
+    pub(super) fn settle_written(&mut self) {
+        self.settle_but(0);
+    }
+
+    /// It has read all that were written but for the last `unread`.
+    fn settle_but(&mut self, unread: u64) {
+        self.read = self.acknowledged - unread;
+        let but = u32::try_from(unread + self.acks.in_flight() as u64).unwrap_or(u32::MAX);
+        self.tell(Input::Settled { link: Arc::clone(&self.link), but });
+    }
+
+    /// Whether all that came is acknowledged, and that is on its way.
+    pub(super) fn owes_nothing(&self) -> bool {
+        self.waiting.is_empty() && self.acks.in_flight() == 0 && self.wire.is_written()
+    }
+
+    /// Hands over a message that did not come as a PUBLISH: a will. It is acknowledged to nobody, and comes once.
+    pub(super) fn tell_message(&mut self, topic: &[u8], payload: &[u8]) {
         let (middle, end) = (topic.len() as u32, (topic.len() + payload.len()) as u32);
         let message = crate::ingest::intake::Message {
             topic: 0..middle,
             payload: middle..end,
             retained: false,
-            acknowledged,
+            acknowledged: false,
+            dup: false,
         };
         self.context.state.received(1, end as usize, 0);
         self.tell_run([topic, payload].concat().into(), vec![message], Vec::new());
@@ -327,6 +390,7 @@ impl Connection {
     fn acknowledge(&mut self) {
         let count = self.acks.pay(self.link.committed(), &mut self.wire.out);
         if count > 0 {
+            self.acknowledged += count as u64;
             self.context.state.acknowledged(count);
         }
     }

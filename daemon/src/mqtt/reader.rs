@@ -105,6 +105,11 @@ impl Reader {
         }
     }
 
+    /// Throws away what was read and not taken.
+    pub(super) fn clear(&mut self) {
+        self.buffer.clear();
+    }
+
     /// Takes one packet that is not a PUBLISH; `None` when it is not complete. For the handshake, where the version may
     /// not be known yet.
     pub(super) fn take_one(&mut self, version: Option<Protocol>) -> Result<Option<Packet>, Fault> {
@@ -207,6 +212,7 @@ impl Reader {
             payload: place(publish.payload),
             retained: self.replays && publish.retain,
             acknowledged: publish.packet_id.is_some(),
+            dup: publish.dup,
         });
         Ok(())
     }

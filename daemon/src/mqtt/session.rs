@@ -127,7 +127,7 @@ async fn greet(stream: TcpStream, house: &Arc<House>) -> Result<Client, Over> {
     let twice = receive_max.saturating_mul(2);
     // A client of 3.1.1 was not told of a limit: at twice of it we stop reading. One of 5 was: with one more it is sent away.
     let doubt_max = if version == Protocol::V4 { twice } else { twice.saturating_add(1) };
-    let link = Link::lenient(house.context.index, Arc::clone(&place.client_id), cfg.receive_max, doubt_max);
+    let link = Link::marking(house.context.index, Arc::clone(&place.client_id), cfg.receive_max, doubt_max);
     Ok(Client {
         connection: Connection::open(wire, version, link, house.context.clone()),
         place,
@@ -273,6 +273,10 @@ impl Client {
 
     /// The last words, the will, and the news to the writer; then the place is free.
     async fn finish(mut self, end: End, stop: &mut watch::Receiver<bool>) {
+        // Who leaves in good order, and was owed nothing when he did, has no reason to send anything again.
+        if matches!(end, End::Left) && self.connection.owes_nothing() {
+            self.connection.settle_written();
+        }
         let farewell = match &end {
             End::Left | End::Gone => None,
             End::TakenOver => Some(code::TAKEN_OVER),
@@ -291,7 +295,7 @@ impl Client {
         if let Some(will) = self.will.take()
             && matches!(end, End::Gone | End::TakenOver | End::SentAway(_))
         {
-            self.connection.tell_message(&will.topic, &will.payload, will.qos > 0);
+            self.connection.tell_message(&will.topic, &will.payload);
         }
         let patience = async {
             stopped(stop).await;

@@ -108,7 +108,8 @@ impl Bench {
     async fn publish(&mut self, topic: &str, payload: &str) {
         self.runs += 1;
         let (end, all) = (topic.len() as u32, (topic.len() + payload.len()) as u32);
-        let message = Message { topic: 0..end, payload: end..all, retained: false, acknowledged: true };
+        let message =
+            Message { topic: 0..end, payload: end..all, retained: false, acknowledged: true, dup: false };
         let run = Run {
             link: Arc::clone(&self.link),
             number: self.runs,

@@ -159,7 +159,7 @@ pub fn run_of(link: &Arc<Link>, number: u64, messages: &[(&str, impl AsRef<[u8]>
     };
     for (topic, payload) in messages {
         let (topic, payload) = (put(topic.as_bytes()), put(payload.as_ref()));
-        ranges.push(Message { topic, payload, retained: false, acknowledged: true });
+        ranges.push(Message { topic, payload, retained: false, acknowledged: true, dup: false });
     }
     Run { link: Arc::clone(link), number, arrival: uptime(), bytes: Bytes::from(bytes), messages: ranges }
 }
@@ -182,6 +182,44 @@ fn no_acknowledgement_before_the_sync() {
         disk.hold(false);
         body.wait_for_acknowledgement(run + 1);
         body.wait_for_total(run + 1);
+    }
+    body.stop();
+}
+
+/// Readings of a sensor whose value does not change, one for each connection. What its connections settle is written with
+/// the next batch, and not by itself.
+#[test]
+fn a_sensor_that_says_the_same_again_is_counted_again() {
+    let disk = Disk::default();
+    let mut body = Body::new(&disk, plain());
+    let text = now_payload(1);
+    let say = |body: &Body, link: &Arc<Link>, dup: bool, settles: bool| {
+        body.push(Input::Opened(Arc::clone(link)));
+        let mut run = run_of(link, 1, &[("s/d1/t", &text)]);
+        run.messages[0].dup = dup;
+        body.push(Input::Run(run));
+        wait(|| link.committed() == 1);
+        if settles {
+            body.push(Input::Settled { link: Arc::clone(link), but: 0 });
+        }
+        body.push(Input::Closed(Arc::clone(link)));
+    };
+    let new: fn(u16, &'static str, u16) -> Arc<Link> = Link::new;
+    let marking: fn(u16, &'static str, u16) -> Arc<Link> =
+        |source, session, max| Link::marking(source, session, max, max);
+    for (session, link, dup, settles, counted) in [
+        ("broker that settles", new, false, true, 4),
+        ("broker", new, false, false, 1),
+        ("client", marking, false, false, 4),
+        ("client that sends again", marking, true, false, 1),
+    ] {
+        let before = body.ledger().total();
+        let known = body.ledger().counted;
+        for _ in 0..4 {
+            say(&body, &link(0, session, 100), dup, settles);
+        }
+        body.wait_for_total(before + 4);
+        assert_eq!(body.ledger().counted - known, counted, "{session}");
     }
     body.stop();
 }

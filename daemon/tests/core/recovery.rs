@@ -87,6 +87,7 @@ fn fill(path: &Path, plan: Plan) -> (Vec<u8>, u64) {
                 payload: payload.as_bytes(),
                 retained: false,
                 acknowledged: true,
+                may_repeat: true,
                 arrival: now,
             });
         }

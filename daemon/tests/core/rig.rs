@@ -76,6 +76,7 @@ pub fn message<'m>(secs: i64, topic: &'m str, payload: &'m str) -> Message<'m> {
         payload: payload.as_bytes(),
         retained: false,
         acknowledged: true,
+        may_repeat: true,
         arrival: at(secs),
     }
 }

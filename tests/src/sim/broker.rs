@@ -184,6 +184,14 @@ impl World {
         self.deliver(false);
     }
 
+    /// A ping arrives. The answer comes behind all that was sent before.
+    pub(super) fn broker_answers(&mut self, connection: u64, read: u64) {
+        let Some(open) = self.broker.open.as_mut().filter(|open| open.number == connection) else { return };
+        open.arrives = open.arrives.max(self.now + millis(1));
+        let arrives = open.arrives;
+        self.at(arrives, Event::Pong { connection, read });
+    }
+
     /// How many messages the broker still has for the gateway.
     pub(super) fn broker_backlog(&self) -> usize {
         self.broker.session.as_ref().map_or(0, |session| session.queue.len() + session.in_flight.len())

@@ -20,6 +20,10 @@ pub(super) struct Connection {
     number: u64,
     link: Arc<Link>,
     acks: Acks,
+    /// How many packets were acknowledged.
+    acknowledged: u64,
+    /// The broker was asked whether it has read them, and has not answered.
+    asks: bool,
     runs: u64,
     /// By run: how many readings it brought.
     readings: VecDeque<(u64, u64)>,
@@ -51,6 +55,8 @@ impl World {
             number,
             link,
             acks: Acks::default(),
+            acknowledged: 0,
+            asks: false,
             runs: 0,
             readings: VecDeque::new(),
             waiting: inputs.into(),
@@ -113,7 +119,7 @@ impl World {
                 start..u32::try_from(bytes.len()).unwrap()
             };
             let (topic, payload) = (put(&message.topic), put(&message.payload));
-            messages.push(Message { topic, payload, retained: false, acknowledged: true });
+            messages.push(Message { topic, payload, retained: false, acknowledged: true, dup: packet.dup });
             for &reading in &message.readings {
                 self.oracle.delivered(reading, self.now, error);
                 readings += 1;
@@ -167,14 +173,31 @@ impl World {
         if let Some((acks, link)) = &mut self.stale {
             acks.pay(link.committed(), &mut out);
         }
-        connection.acks.pay(committed, &mut out);
+        connection.acknowledged += connection.acks.pay(committed, &mut out) as u64;
         if out.is_empty() {
             return;
         }
+        let asks = !std::mem::replace(&mut connection.asks, true);
+        let read = connection.acknowledged;
         let ids = out.chunks(4).map(|ack| u16::from_be_bytes([ack[2], ack[3]])).collect();
         connection.arrives = connection.arrives.max(self.now + millis(self.random.u64(1..30)));
         let (connection, at) = (connection.number, connection.arrives);
         self.at(at, Event::Acknowledge { connection, ids });
+        if asks {
+            self.at(at, Event::Ping { connection, read });
+        }
+    }
+
+    /// The broker has read so many acknowledgements.
+    pub(super) fn answered(&mut self, number: u64, read: u64) {
+        let Some(connection) = self.connection.as_mut().filter(|c| c.number == number) else { return };
+        connection.asks = false;
+        let but = connection.acknowledged - read + connection.acks.in_flight() as u64;
+        let but = u32::try_from(but).unwrap();
+        self.history.note(self.now, "settled", &[number, but.into()]);
+        let settled = Input::Settled { link: Arc::clone(&connection.link), but };
+        connection.waiting.push_back(settled);
+        self.offer();
     }
 
     /// The connection ends. `well`: the gateway ends it, when everything that it brought is committed and acknowledged as

@@ -54,6 +54,10 @@ pub(super) enum Event {
     Silent { connection: u64 },
     /// PUBACKs arrive at the broker.
     Acknowledge { connection: u64, ids: Vec<u16> },
+    /// A ping behind so many of them arrives at the broker …
+    Ping { connection: u64, read: u64 },
+    /// … and its answer at the gateway.
+    Pong { connection: u64, read: u64 },
     /// Events arrive at a function.
     Request { process: u64, output: usize, of: Of, batch: Vec<Queued> },
     /// Its answer arrives.
@@ -244,6 +248,8 @@ impl World {
             Event::Deliver { connection, packets } => self.delivered(connection, &packets),
             Event::Silent { connection } => self.silent(connection),
             Event::Acknowledge { connection, ids } => self.acknowledged(connection, &ids),
+            Event::Ping { connection, read } => self.broker_answers(connection, read),
+            Event::Pong { connection, read } => self.answered(connection, read),
             Event::Request { process, output, of, batch } => self.request(process, output, of, batch),
             Event::Answer { process, output, of, batch, said } => {
                 self.answer(process, output, of, &batch, &said)

@@ -142,6 +142,7 @@ impl Gateway {
                 payload: middle..end,
                 retained: false,
                 acknowledged: true,
+                dup: false,
             });
         }
         let link = Arc::clone(&self.link);

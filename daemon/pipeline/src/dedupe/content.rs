@@ -1,9 +1,10 @@
 //! By content: for senders without numbers.
 //!
 //! When a connection ends, the last deliveries are in doubt: they are committed, but their acknowledgements may not have
-//! arrived, and then the sender sends them again. So each session remembers fingerprints of its last deliveries, as
-//! many as the sender can have had in flight. At the next connection they become a multiset: each entry cancels one
-//! message of the same content, and all expire once as many messages have followed.
+//! arrived, and then the sender sends them again. So each session remembers fingerprints of its last deliveries, until
+//! it is settled that the sender knows of them, and as many at most as it can have had in flight. At the next connection
+//! they become a multiset: each entry cancels one message of the same content, and all expire once as many messages have
+//! followed. What was cancelled is a delivery like any other: its acknowledgement can be lost, too.
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -23,6 +24,7 @@ pub fn print(topic: &[u8], payload: &[u8]) -> Print {
 pub struct Session {
     /// How many of the last deliveries can be in doubt.
     doubt_max: u32,
+    /// The last deliveries of which it is not settled that the sender knows that we have them.
     recent: VecDeque<Print>,
     /// In doubt, in the order of delivery …
     order: VecDeque<Print>,
@@ -50,6 +52,27 @@ impl Session {
         self.left = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
     }
 
+    /// The sender has read the acknowledgements of all deliveries but the last `but`. When it has read all, nothing of
+    /// before this connection is to come any more either: that would have come first.
+    pub fn settle(&mut self, but: u32) {
+        let settled = self.recent.len().saturating_sub(but as usize);
+        self.recent.drain(..settled);
+        if but == 0 {
+            self.trust_all();
+        }
+    }
+
+    /// Whether [`Session::settle`] would change something.
+    pub fn is_settled(&self, but: u32) -> bool {
+        self.recent.len() <= but as usize && (but > 0 || self.left == 0)
+    }
+
+    fn trust_all(&mut self) {
+        self.doubted.clear();
+        self.order.clear();
+        self.left = 0;
+    }
+
     /// One delivery of this content is not in doubt any more.
     fn trust(&mut self, print: Print) {
         if let Some(count) = self.doubted.get_mut(&print) {
@@ -75,8 +98,7 @@ impl Session {
         if self.left > 0 {
             self.left -= 1;
             if self.left == 0 {
-                self.doubted.clear();
-                self.order.clear();
+                self.trust_all();
             }
         }
         self.recent.push_back(print);
@@ -120,6 +142,39 @@ mod tests {
         assert_eq!(deliver(&mut session, &[1]), [true]);
         session.open(2); // the acknowledgement of 1 may be lost again, and 2 has not come yet
         assert_eq!(deliver(&mut session, &[1, 2, 9]), [true, true, false]);
+    }
+
+    #[test]
+    fn what_is_settled_is_not_doubted() {
+        let mut session = Session::default();
+        session.open(8);
+        deliver(&mut session, &[1, 1, 2, 3]);
+        session.settle(2);
+        session.open(8);
+        assert_eq!(deliver(&mut session, &[1, 2]), [false, true], "in doubt are the last two");
+        session.settle(0);
+        assert!(session.is_settled(0));
+        assert_eq!(deliver(&mut session, &[3]), [false], "3 would have come before");
+        session.settle(1);
+        assert!(session.is_settled(1) && !session.is_settled(0));
+    }
+
+    /// A sensor whose value does not change, and whose connections end well.
+    #[test]
+    fn the_same_again_and_again_is_counted_again_and_again() {
+        let mut session = Session::default();
+        for _ in 0..5 {
+            session.open(8);
+            assert_eq!(deliver(&mut session, &[7]), [false]);
+            session.settle(0);
+        }
+        // One that did not end well takes one of them, and not those behind it.
+        session.open(8);
+        assert_eq!(deliver(&mut session, &[7]), [false]);
+        session.open(8);
+        assert_eq!(deliver(&mut session, &[7]), [true]);
+        session.settle(0);
+        assert_eq!(deliver(&mut session, &[7]), [false]);
     }
 
     #[test]

@@ -69,8 +69,9 @@ impl Step<'_> {
         }
     }
 
-    /// A message that says whether sensors are there. It is accounted for, and no reading.
-    pub(super) fn availability(&mut self, mut origin: Origin<'_>, known: &[(u16, Vec<(String, String)>)]) {
+    /// A message that says whether sensors are there. It is accounted for, and no reading. It is believed as often as it
+    /// comes: what comes again comes in its order, up to the last, and sensors say the same few words again and again.
+    pub(super) fn availability(&mut self, origin: Origin<'_>, known: &[(u16, Vec<(String, String)>)]) {
         for (stream, tags) in known {
             let plan = &self.core.plan.streams[usize::from(*stream)].availability;
             let online = plan.as_ref().and_then(|plan| plan.read(origin.message.payload));
@@ -81,12 +82,10 @@ impl Step<'_> {
                     self.unread(&origin, Some(*stream), Reason::Malformed, detail, true);
                 }
             }
-            // What is delivered again may be older than what came since.
-            let presence = self.core.presence(*stream, tags).filter(|_| !origin.cancelled);
+            let presence = self.core.presence(*stream, tags);
             if let (Some(online), Some(presence)) = (online, presence) {
                 self.set_presence(presence, online, origin.message.arrival);
             }
-            origin.print = None;
         }
     }
 

@@ -171,6 +171,11 @@ impl Step<'_> {
         self.hold(Held { up, source, session: session.to_owned(), input });
     }
 
+    pub(super) fn hold_settled(&mut self, source: u16, session: &str, but: u32) {
+        let up = self.clock.map_or(Span::ZERO, |now| now.up);
+        self.hold(Held { up, source, session: session.to_owned(), input: HeldInput::Settled { but } });
+    }
+
     pub(super) fn hold_backlog(&mut self, source: u16, on: bool) {
         let up = self.clock.map_or(Span::ZERO, |now| now.up);
         self.hold(Held { up, source, session: String::new(), input: HeldInput::Backlog { on } });
@@ -178,12 +183,13 @@ impl Step<'_> {
 
     pub(super) fn hold_message(&mut self, message: &Message<'_>) {
         let offset = self.clock.map_or(self.core.state.clock.offset, |now| now.offset);
-        let input = HeldInput::Message {
-            topic: message.topic.to_vec(),
-            payload: message.payload.to_vec(),
-            retained: message.retained,
-            acknowledged: message.acknowledged,
-            readings: self.readings_in(message),
+        let (topic, payload) = (message.topic.to_vec(), message.payload.to_vec());
+        let Message { retained, acknowledged, may_repeat, .. } = *message;
+        let readings = self.readings_in(message);
+        let input = if acknowledged && !may_repeat && !retained {
+            HeldInput::Fresh { topic, payload, readings }
+        } else {
+            HeldInput::Message { topic, payload, retained, acknowledged, readings }
         };
         let up = message.arrival.since(Time(offset.0));
         self.hold(Held { up, source: message.source, session: message.session.to_owned(), input });
@@ -242,6 +248,7 @@ impl Step<'_> {
             match input {
                 HeldInput::Opened { doubt_max } => self.read_opened(source, &session, doubt_max),
                 HeldInput::Backlog { on } => self.read_backlog(source, on),
+                HeldInput::Settled { but } => self.read_settled(source, &session, but),
                 HeldInput::Message { topic, payload, retained, acknowledged, .. } => {
                     self.read(&Message {
                         source,
@@ -250,6 +257,19 @@ impl Step<'_> {
                         payload: &payload,
                         retained,
                         acknowledged,
+                        may_repeat: acknowledged,
+                        arrival,
+                    });
+                }
+                HeldInput::Fresh { topic, payload, .. } => {
+                    self.read(&Message {
+                        source,
+                        session: &session,
+                        topic: &topic,
+                        payload: &payload,
+                        retained: false,
+                        acknowledged: true,
+                        may_repeat: false,
                         arrival,
                     });
                 }

@@ -45,7 +45,7 @@ impl Step<'_> {
             return self.unread(&self.fingerprinted(origin, true), None, Reason::Unmatched, "", keep);
         };
         if !route.presence.is_empty() {
-            self.availability(self.fingerprinted(origin, true), &route.presence);
+            self.availability(origin, &route.presence);
             return self.core.routes.give_back(at, route);
         }
         let by_content =
@@ -68,7 +68,8 @@ impl Step<'_> {
         }
         let print = content::print(origin.message.topic, origin.message.payload);
         let session = &self.core.state.sessions[origin.session as usize].session;
-        Origin { print: Some(print), cancelled: session.doubts(print), ..origin }
+        let cancelled = origin.message.may_repeat && session.doubts(print);
+        Origin { print: Some(print), cancelled, ..origin }
     }
 
     /// A message that gives no reading: one unit of account.

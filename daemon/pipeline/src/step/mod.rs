@@ -20,6 +20,7 @@ use crate::clock::ClockNow;
 use crate::entry::Event;
 use crate::event::ClosedKey;
 use crate::message::{DeadLetter, Message, Trace};
+use crate::mutant::{self, Mutant};
 use crate::pipeline::{Pipeline, number};
 use crate::time::Time;
 use crate::verdict::Verdict;
@@ -91,6 +92,23 @@ impl<'p> Step<'p> {
         self.event(Event::Opened { session, doubt_max: doubt_max.into() });
     }
 
+    /// The sender at the other end of `session` has read the acknowledgements of all that it delivered but the last `but`:
+    /// only those may come again.
+    pub fn settled(&mut self, source: u16, session: &str, but: u32) {
+        let but = if mutant::active(Mutant::SettlesTooMuch) { 0 } else { but };
+        if self.holds() {
+            return self.hold_settled(source, session, but);
+        }
+        self.read_settled(source, session, but);
+    }
+
+    fn read_settled(&mut self, source: u16, session: &str, but: u32) {
+        let session = self.session(source, session);
+        if !self.core.state.sessions[session as usize].session.is_settled(but) {
+            self.event(Event::Settled { session, but });
+        }
+    }
+
     /// A source begins or ends to deliver what waited for us.
     pub fn backlog(&mut self, source: u16, on: bool) {
         if self.holds() {
@@ -133,6 +151,7 @@ impl<'p> Step<'p> {
             payload: &letter.payload,
             retained: false,
             acknowledged: false,
+            may_repeat: false,
             arrival: letter.arrival,
         });
         self.retrying = None;

@@ -474,6 +474,26 @@ fn what_an_availability_topic_says() {
     assert_eq!(numbers.read(br#"{"on":0}"#), Some(false));
 }
 
+/// Sensors say the same few words again and again: none is taken for one that came before.
+#[test]
+fn what_is_said_of_availability_is_believed_after_a_reconnect() {
+    let quiet = AlertPlan { silent_for: Some(Span::from_secs(300)), ..alert("") };
+    let mut world = World::new(reporting(quiet));
+    let raised = |world: &World| world.pipeline.raised(10).0;
+    world.send(1.0, "s/d1/t", &payload(1.0, 1.0));
+    for round in 0..3 {
+        let secs = 2.0 + f64::from(round);
+        let say = |word: &'static str| message(secs, "s/d1/status", word);
+        world.step(secs, |step| {
+            step.opened(0, "broker", 10);
+            step.message(&say("offline"));
+        });
+        assert_eq!(raised(&world), 1, "{round}");
+        world.step(secs, |step| step.message(&say("online")));
+        assert_eq!(raised(&world), 0, "{round}");
+    }
+}
+
 /// Offline is raised at once and cleared by online, or by a reading that is not older; each message is accounted for.
 #[test]
 fn a_sensor_that_is_offline_is_told_of_at_once() {

@@ -51,7 +51,16 @@ fn by_arrival() -> Plan {
 
 fn message<'m>(arrival: Time, topic: &'m str, payload: &'m str) -> Message<'m> {
     let (topic, payload) = (topic.as_bytes(), payload.as_bytes());
-    Message { source: 0, session: "broker", topic, payload, retained: false, acknowledged: true, arrival }
+    Message {
+        source: 0,
+        session: "broker",
+        topic,
+        payload,
+        retained: false,
+        acknowledged: true,
+        may_repeat: true,
+        arrival,
+    }
 }
 
 /// Sends values at an uptime, which is known only to the machine.
@@ -98,6 +107,29 @@ fn what_is_held_gets_its_right_time() {
     tick(&mut world, GOOD, 240.0);
     assert_eq!(keys(&world), ["10:00:00Z/r0 2 3", "10:01:00Z/r0 1 4", "10:03:00Z/r0 1 8"]);
     assert_eq!(world.json(0)["data"]["clock"], "synchronised");
+}
+
+/// What is known of repeated messages is known of held ones, too, and survives a restart before they are read.
+#[test]
+fn what_is_held_is_new_or_again_as_it_was_when_it_came() {
+    let send = |world: &mut World, up: f64, settled: Option<u32>, may_repeat: bool| {
+        let now = LOST.at(up);
+        world.at(&now, |step| {
+            step.opened(0, "broker", 10);
+            step.message(&Message { may_repeat, ..message(now.now(), "s/d/t", r#"{"v":1}"#) });
+            settled.into_iter().for_each(|but| step.settled(0, "broker", but));
+        });
+    };
+    for (settled, may_repeat, counted) in
+        [(None, true, 1), (None, false, 2), (Some(0), true, 2), (Some(1), true, 1)]
+    {
+        let mut world = World::new(by_arrival());
+        send(&mut world, 1.0, settled, true);
+        send(&mut world, 2.0, settled, may_repeat);
+        assert_eq!(account(&world), (0, 2));
+        tick(&mut world, GOOD, 10.0);
+        assert_eq!(account(&world), (counted, 0), "{settled:?} {may_repeat}");
+    }
 }
 
 #[test]

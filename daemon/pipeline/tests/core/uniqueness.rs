@@ -155,6 +155,48 @@ fn doubt_is_of_a_session_and_of_qos_1() {
     }
 }
 
+/// What was read at the other end does not come again, whatever it looks like; what may not have been read does.
+#[test]
+fn only_what_is_not_settled_is_in_doubt() {
+    let text = payload(1.0, 0.0);
+    for (but, expected) in [
+        (0, ["counted", "counted", "counted"]),
+        (1, ["duplicate", "counted", "counted"]),
+        (2, ["duplicate", "duplicate", "counted"]),
+        (9, ["duplicate", "duplicate", "duplicate"]),
+    ] {
+        let mut world = World::new(plan());
+        let mut deliver = |settled: Option<u32>| -> Vec<String> {
+            let traces = world.step(0.0, |step| {
+                step.opened(0, "broker", 10);
+                (0..3).for_each(|_| step.message(&message(0.0, "s/d1/t", &text)));
+                if let Some(but) = settled {
+                    step.settled(0, "broker", but);
+                    step.settled(0, "other", 0);
+                }
+            });
+            traces.iter().map(|trace| name(trace.verdict)).collect()
+        };
+        assert_eq!(deliver(Some(but)), ["counted"; 3]);
+        assert_eq!(deliver(None), expected, "{but}");
+    }
+}
+
+/// Of a sender that marks what it sends again, what is not marked is new. It is remembered: it may come again, marked.
+#[test]
+fn what_cannot_be_a_repeat_is_none() {
+    let text = payload(1.0, 0.0);
+    let mut world = World::new(plan());
+    let traces = world.step(0.0, |step| {
+        for may_repeat in [false, false, true, true, false] {
+            step.opened(0, "broker", 10);
+            step.message(&Message { may_repeat, ..message(0.0, "s/d1/t", &text) });
+        }
+    });
+    let verdicts: Vec<_> = traces.iter().map(|trace| name(trace.verdict)).collect();
+    assert_eq!(verdicts, ["counted", "counted", "duplicate", "duplicate", "counted"]);
+}
+
 #[test]
 fn redelivered_junk_is_a_duplicate_too() {
     let mut world = World::new(plan());

@@ -255,6 +255,7 @@ pub fn message<'m>(secs: f64, topic: &'m str, payload: &'m str) -> Message<'m> {
         payload: payload.as_bytes(),
         retained: false,
         acknowledged: true,
+        may_repeat: true,
         arrival: at(secs),
     }
 }

@@ -31,6 +31,7 @@ fn check(sample: &str, messages: &[(&str, &str, &[&str])]) {
             payload: payload.as_bytes(),
             retained,
             acknowledged: true,
+            may_repeat: true,
             arrival: ARRIVAL,
         });
         let found: Vec<String> = step.traces().iter().map(line).collect();

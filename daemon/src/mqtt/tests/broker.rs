@@ -6,6 +6,8 @@ use tokio::time::timeout;
 
 use super::PATIENCE;
 
+const PING: [u8; 2] = [0xC0, 0];
+
 pub(super) struct Broker(pub(super) TcpListener);
 
 pub(super) struct Peer(pub(super) TcpStream);
@@ -34,8 +36,18 @@ impl Broker {
 }
 
 impl Peer {
-    /// The next packet, whole; empty at the end of the stream.
+    /// The next packet, whole; empty at the end of the stream. A ping may come at any time: it is left out.
     pub(super) async fn packet(&mut self) -> Vec<u8> {
+        loop {
+            let packet = self.any_packet().await;
+            if packet != PING {
+                return packet;
+            }
+        }
+    }
+
+    /// The same with pings.
+    pub(super) async fn any_packet(&mut self) -> Vec<u8> {
         let reading = async {
             let mut packet = Vec::new();
             let mut length = 0;

@@ -425,6 +425,54 @@ async fn stopping_waits_for_the_commit() {
     assert!(!bench.context.state.snapshot().connected);
 }
 
+/// A broker that answers a ping has read the acknowledgements before it, and none behind it.
+#[tokio::test]
+async fn what_the_broker_has_read_is_settled() {
+    let mut bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    let _source = start(&bench, mqtt(port, Protocol::V5));
+    let mut peer = broker.session(true, false).await;
+    peer.send(&[publish(true, 1, b"s/a", b"x"), publish(true, 2, b"s/a", b"x")].concat()).await;
+    let run = bench.messages(2).await.1;
+    run.link.commit(run.number);
+    assert_eq!(peer.pubacks(2).await, [1, 2]);
+    // Nobody has to send anything: it asks by itself.
+    assert_eq!(peer.any_packet().await, [0xC0, 0]);
+    // What came behind the question is not part of the answer.
+    peer.send(&publish(true, 3, b"s/a", b"x")).await;
+    let run = bench.messages(1).await.1;
+    run.link.commit(run.number);
+    assert_eq!(peer.any_packet().await, [0x40, 2, 0, 3]);
+    peer.send(&[0xD0, 0]).await;
+    assert_eq!(bench.settled().await, 1);
+    assert_eq!(peer.any_packet().await, [0xC0, 0]);
+    peer.send(&[0xD0, 0]).await;
+    assert_eq!(bench.settled().await, 0);
+}
+
+/// A broker closes when it has read DISCONNECT. One that does not close may not have read anything.
+#[tokio::test]
+async fn a_leave_is_settled_when_the_broker_closes() {
+    for closes in [true, false] {
+        let mut bench = Bench::new();
+        let (broker, port) = Broker::new().await;
+        let source = start(&bench, mqtt(port, Protocol::V5));
+        let mut peer = broker.session(true, false).await;
+        peer.send(&publish(true, 5, b"s/a", b"x")).await;
+        let run = bench.messages(1).await.1;
+        run.link.commit(run.number);
+        assert_eq!(peer.pubacks(1).await, [5]);
+        bench.stop.send(true).unwrap();
+        assert_eq!(peer.packet().await, [0xE0, 0]);
+        if closes {
+            drop(peer);
+            assert_eq!(bench.settled().await, 0);
+        }
+        assert!(matches!(bench.input().await, Input::Closed(_)), "{closes}");
+        timeout(PATIENCE, source).await.unwrap().unwrap();
+    }
+}
+
 /// A broker that answers nothing any more is left: after one keep-alive a ping, after another the end.
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_does_not_answer_pings_is_left() {

@@ -137,6 +137,36 @@ async fn the_newest_connection_of_a_client_takes_over() {
     assert_eq!(bench.context.state.snapshot().clients, 1);
 }
 
+/// Who leaves with everything acknowledged sends nothing again; who goes without a word may, and marks it.
+#[tokio::test]
+async fn a_client_that_leaves_in_good_order_leaves_nothing_in_doubt() {
+    for (commits, last_words, settled) in
+        [(true, &b"\xE0\0"[..], true), (false, &b"\xE0\0"[..], false), (true, &b""[..], false)]
+    {
+        let mut bench = Bench::new();
+        let (address, _) = start(&bench, listen()).await;
+        let (mut peer, _) = join(address, CONNECT4).await;
+        peer.send(
+            &[publish(false, 1, b"s/a", b"x"), super::broker::again(publish(false, 2, b"s/a", b"x"))]
+                .concat(),
+        )
+        .await;
+        let run = bench.messages(2).await.1;
+        assert!(run.link.marks);
+        assert_eq!(run.messages.iter().map(|message| message.dup).collect::<Vec<_>>(), [false, true]);
+        if commits {
+            run.link.commit(run.number);
+            assert_eq!(peer.pubacks(2).await, [1, 2]);
+        }
+        peer.send(last_words).await;
+        drop(peer);
+        if settled {
+            assert_eq!(bench.settled().await, 0);
+        }
+        assert!(matches!(bench.input().await, Input::Closed(_)), "{last_words:?} {commits}");
+    }
+}
+
 #[tokio::test]
 async fn a_will_is_a_message_when_the_client_goes_without_a_word() {
     for (last_words, will) in [(&b""[..], true), (b"\xE0\0", false), (b"\xFF\xFF", true)] {
@@ -149,7 +179,10 @@ async fn a_will_is_a_message_when_the_client_goes_without_a_word() {
         if will {
             let run = bench.run().await;
             assert_eq!(messages_of(&run), ["w=gone"]);
-            assert!(run.messages[0].acknowledged && !run.messages[0].retained);
+            assert!(!run.messages[0].acknowledged, "it cannot come again");
+        }
+        if last_words == b"\xE0\0" {
+            assert_eq!(bench.settled().await, 0);
         }
         assert!(matches!(bench.input().await, Input::Closed(end) if std::sync::Arc::ptr_eq(&end, &link)));
     }

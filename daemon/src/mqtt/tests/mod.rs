@@ -76,6 +76,15 @@ impl Bench {
         }
     }
 
+    /// How many the other end may not have read; what comes before is dropped.
+    pub(super) async fn settled(&mut self) -> u32 {
+        loop {
+            if let Input::Settled { but, .. } = self.input().await {
+                return but;
+            }
+        }
+    }
+
     pub(super) async fn opened(&mut self) -> Arc<Link> {
         loop {
             if let Input::Opened(link) = self.input().await {

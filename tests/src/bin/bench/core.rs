@@ -172,6 +172,7 @@ pub(super) fn measure(case: &Case) -> Figure {
                     payload,
                     retained: false,
                     acknowledged: case.doubted,
+                    may_repeat: case.doubted,
                     arrival: now,
                 });
             }
@@ -208,6 +209,7 @@ pub(super) fn memory() -> Vec<Figure> {
                 payload: br#"{"value":21.5}"#,
                 retained: false,
                 acknowledged: true,
+                may_repeat: true,
                 arrival: START,
             });
             drop(step.finish(START, &|_| false, &Loaded::new()));
