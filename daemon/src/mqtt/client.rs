@@ -15,7 +15,7 @@ use crate::wire::decode::{ConnAck, Packet};
 use crate::wire::dial::Dialer;
 use crate::wire::frame::Fault;
 use crate::wire::{encode, reasons};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -74,6 +74,8 @@ struct Client {
     closed_soon: u32,
     /// This process has subscribed to everything in the session that the broker keeps.
     subscribed: bool,
+    /// Filters that the session has at QoS 0, though 1 was asked for.
+    unassured: BTreeSet<String>,
     /// It has been said that it is tried in the older version.
     told_older: bool,
     dialer: Dialer,
@@ -85,6 +87,8 @@ struct Progress {
     asked: Option<(u16, Vec<String>)>,
     /// The filters of those behind it. Each waits for the answer to the one before it.
     to_ask: VecDeque<Vec<String>>,
+    /// What the broker's CONNACK takes away from what was asked for.
+    lessened: Vec<String>,
     /// What it refused, with its codes. It is asked again: somebody may have allowed it.
     refused: BTreeMap<String, u8>,
     ask_again_at: Option<Instant>,
@@ -125,6 +129,7 @@ impl Client {
             version,
             closed_soon: 0,
             subscribed: false,
+            unassured: BTreeSet::new(),
             told_older: false,
             dialer,
         }
@@ -223,6 +228,7 @@ impl Client {
         let mut progress = Progress {
             asked: None,
             to_ask: VecDeque::new(),
+            lessened: self.lessened(connack),
             refused: BTreeMap::new(),
             ask_again_at: None,
             patience: Backoff::default(),
@@ -251,6 +257,7 @@ impl Client {
         // A broker of version 3.1.1 replays what it retains at each SUBSCRIBE: not again where it is not needed.
         if !(connack.session_present && self.subscribed) {
             self.subscribed = false;
+            self.unassured.clear();
             self.ask(&self.subscriptions, connection, &mut progress)?;
         }
         if progress.asked.is_none() {

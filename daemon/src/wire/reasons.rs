@@ -1,7 +1,11 @@
 //! What the codes of a broker mean, and what to do next, in words.
 
 use crate::config::model::{Login, Protocol};
+use std::collections::BTreeSet;
 use std::io;
+
+/// Topic filters that one sentence names; it counts the others.
+const FILTERS_SHOWN: usize = 5;
 
 /// As whom we connect.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +89,42 @@ pub(crate) fn suback(code: u8, filter: &str) -> String {
     };
     format!(
         "the broker refused the subscription to `{filter}` (code 0x{code:02x}): {why}; nothing of it arrives"
+    )
+}
+
+/// A broker that keeps our session for less long than was asked for (CONNACK, MQTT 5 section 3.2.2.3.2).
+pub(crate) fn session_expiry(granted: u32, asked: u32) -> String {
+    let (what, accept) = match granted {
+        0 => ("does not keep our session".to_owned(), "session = \"clean\"".to_owned()),
+        _ => (
+            format!("keeps our session for {granted} s, not for {asked} s"),
+            format!("session_expiry = \"{granted}s\""),
+        ),
+    };
+    format!(
+        "the broker {what} when the connection ends: what is published while tidegate is away for longer is lost. Raise \
+         the broker's limit of the session expiry interval, or accept it with `{accept}`"
+    )
+}
+
+/// A broker that takes messages at QoS 0 only (CONNACK, MQTT 5 section 3.2.2.3.4).
+pub(crate) fn qos_max() -> String {
+    "the broker takes messages from sensors at QoS 0 only (its maximum QoS): what is on the way when a connection breaks is \
+     lost. Allow QoS 1 there, or accept it with `qos = 0`"
+        .into()
+}
+
+/// Subscriptions that a broker granted at QoS 0 though 1 was asked for (SUBACK).
+pub(crate) fn unassured(filters: &BTreeSet<String>) -> String {
+    let shown: Vec<String> = filters.iter().take(FILTERS_SHOWN).map(|filter| format!("`{filter}`")).collect();
+    let more = match filters.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "the broker grants QoS 0 instead of 1 for {}{more}: what is on the way, or comes while tidegate is away, is lost. \
+         Allow this client QoS 1 there, or accept it with `qos = 0`",
+        shown.join(", ")
     )
 }
 

@@ -34,6 +34,11 @@ impl Failure {
     }
 }
 
+/// As the protocol counts them; the greatest number is "for ever".
+pub(super) fn seconds(length: Duration) -> u32 {
+    u32::try_from(length.as_secs()).unwrap_or(u32::MAX)
+}
+
 impl Client {
     /// From nothing to CONNACK.
     pub(super) async fn open(&mut self) -> Result<(Wire, ConnAck), Failure> {
@@ -51,10 +56,7 @@ impl Client {
             clean: self.cfg.session_expiry.is_none(),
             keep_alive: u16::try_from(self.cfg.keep_alive.as_secs()).unwrap_or(u16::MAX),
             login,
-            session_expiry: self
-                .cfg
-                .session_expiry
-                .map_or(0, |expiry| u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX)),
+            session_expiry: self.cfg.session_expiry.map_or(0, seconds),
             receive_max: self.cfg.receive_max,
             packet_bytes_max: u32::try_from(self.cfg.packet_bytes_max).unwrap_or(u32::MAX),
         };

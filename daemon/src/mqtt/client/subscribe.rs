@@ -1,9 +1,11 @@
 //! Subscriptions: asked for, granted or refused, and what was refused asked for again.
 
+use super::dial::seconds;
 use super::{Client, Progress};
 use crate::ingest::intake::Input;
 use crate::limits;
 use crate::mqtt::connection::Connection;
+use crate::wire::decode::ConnAck;
 use crate::wire::{encode, reasons};
 use tokio::time::Instant;
 
@@ -46,10 +48,14 @@ impl Client {
             return Err("the broker answered SUBSCRIBE with another number of codes".into());
         }
         for (filter, code) in filters.into_iter().zip(codes) {
-            match code {
-                0x80.. => progress.refused.insert(filter, code),
-                _ => progress.refused.remove(&filter),
-            };
+            if code >= 0x80 {
+                progress.refused.insert(filter, code);
+                continue;
+            }
+            progress.refused.remove(&filter);
+            if code < self.cfg.qos {
+                self.unassured.insert(filter);
+            }
         }
         self.ask_next(connection, progress)?;
         if progress.asked.is_none() {
@@ -77,15 +83,28 @@ impl Client {
         }
     }
 
+    /// What a broker of MQTT 5 says in CONNACK that it does not do as asked (section 3.2.2.3). A broker of 3.1.1 cannot say it.
+    pub(super) fn lessened(&self, connack: &ConnAck) -> Vec<String> {
+        let asked = self.cfg.session_expiry.map_or(0, seconds);
+        let session = connack.session_expiry.filter(|granted| *granted < asked);
+        let qos = connack.qos_max.filter(|granted| *granted < self.cfg.qos);
+        let session = session.map(|granted| reasons::session_expiry(granted, asked));
+        session.into_iter().chain(qos.map(|_| reasons::qos_max())).collect()
+    }
+
     /// The connection is as good as it gets.
     pub(super) fn settled(&mut self, progress: &Progress) {
         self.closed_soon = 0;
-        if progress.refused.is_empty() {
+        let mut wrong: Vec<String> =
+            progress.refused.iter().map(|(filter, code)| reasons::suback(*code, filter)).collect();
+        wrong.extend(progress.lessened.iter().cloned());
+        if !self.unassured.is_empty() {
+            wrong.push(reasons::unassured(&self.unassured));
+        }
+        if wrong.is_empty() {
             self.context.well();
         } else {
-            let refused: Vec<_> =
-                progress.refused.iter().map(|(filter, code)| reasons::suback(*code, filter)).collect();
-            self.context.trouble(&refused.join("; "));
+            self.context.trouble(&wrong.join("; "));
         }
     }
 }

@@ -4,6 +4,7 @@ use super::broker::{Broker, again, publish};
 use super::{Bench, PATIENCE, eventually, messages_of, mqtt};
 use crate::config::model::{Login, Mqtt, Protocol, Secret};
 use crate::ingest::intake::Input;
+use crate::limits;
 use crate::mqtt::{run_source, subscriptions};
 use std::time::Duration;
 use tidegate_pipeline::verdict::Reason;
@@ -98,6 +99,58 @@ async fn a_refused_filter_is_asked_for_again() {
     }
 }
 
+/// A broker may do less than it is asked for, and says so only in a number: then nothing is as safe as `check` promises.
+#[tokio::test]
+async fn a_broker_that_grants_less_is_a_problem() {
+    // Session expiry interval (property 0x11) and maximum QoS (0x24); asked for are 3,600 s and QoS 1.
+    let expiry = |seconds: u32| [&[0x11][..], &seconds.to_be_bytes()].concat();
+    for (properties, granted, parts) in [
+        (expiry(0), 1, &["does not keep our session", "`session = \"clean\"`"][..]),
+        (expiry(60), 1, &["for 60 s, not for 3600 s", "`session_expiry = \"60s\"`"]),
+        (vec![0x24, 0], 1, &["maximum QoS", "`qos = 0`"]),
+        (vec![], 0, &["QoS 0 instead of 1 for `s/#`", "`qos = 0`"]),
+        (expiry(0), 0, &["does not keep our session", "QoS 0 instead of 1 for `s/#`"]),
+        (expiry(3_600), 1, &[]),
+        (expiry(7_200), 2, &[]),
+    ] {
+        let mut bench = Bench::new();
+        let (broker, port) = Broker::new().await;
+        start(&bench, mqtt(port, Protocol::V5));
+        let connack = |present: u8| {
+            let mut packet = vec![0x20, 3 + properties.len() as u8, present, 0, properties.len() as u8];
+            packet.extend(&properties);
+            packet
+        };
+        let mut peer = broker.accept().await;
+        peer.packet().await;
+        peer.send(&connack(0)).await;
+        let subscribe = peer.packet().await;
+        peer.suback(true, &subscribe, granted).await;
+        let as_told = async |bench: &Bench| {
+            for part in parts {
+                bench.problem_with(part).await;
+            }
+            eventually("no other problem", async || {
+                (bench.context.state.snapshot().connected && bench.problem().is_some() != parts.is_empty())
+                    .then_some(())
+            })
+            .await;
+        };
+        while !matches!(bench.input().await, Input::Drained { .. }) {}
+        as_told(&bench).await;
+        // It lasted: the next one does not have to prove itself. That one finds the session as it is.
+        tokio::time::pause();
+        tokio::time::advance(limits::STABLE_AFTER).await;
+        tokio::time::resume();
+        drop(peer);
+        let mut peer = broker.accept().await;
+        assert!(bench.problem().is_some_and(|told| told.contains("closed the connection")));
+        peer.packet().await;
+        peer.send(&connack(1)).await;
+        as_told(&bench).await;
+    }
+}
+
 /// Some brokers close at more than eight filters in one packet (AWS IoT Core).
 #[tokio::test]
 async fn filters_are_asked_for_a_few_at_a_time() {
@@ -127,17 +180,15 @@ async fn filters_are_asked_for_a_few_at_a_time() {
     }
 }
 
-/// The clock is virtual.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_broker_that_closes_at_subscribe_is_one_problem() {
     let bench = Bench::new();
     let (broker, port) = Broker::new().await;
     start(&bench, mqtt(port, Protocol::V5));
     let mut told = std::collections::BTreeSet::new();
-    for _ in 0..6 {
-        let (stream, _) = broker.0.accept().await.unwrap();
+    for _ in 0..5 {
+        let mut peer = broker.accept().await;
         told.extend(bench.problem());
-        let mut peer = super::broker::Peer(stream);
         peer.packet().await;
         peer.connack(true, false, 0).await;
         assert_eq!(peer.packet().await[0], 0x82);

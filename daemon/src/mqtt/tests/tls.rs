@@ -53,7 +53,8 @@ async fn server(bench: &Bench, tls: Tls) -> u16 {
 
 fn client(port: u16, ca: &Path, (cert, key): (Option<PathBuf>, Option<PathBuf>)) -> Mqtt {
     let tls = Tls { ca: Some(ca.into()), cert, key };
-    Mqtt { tls: Some(tls), host: "localhost".into(), ..mqtt(port, Protocol::V5) }
+    // A listener keeps no sessions.
+    Mqtt { tls: Some(tls), host: "localhost".into(), session_expiry: None, ..mqtt(port, Protocol::V5) }
 }
 
 /// Our client at our listener: no messages flow, but a session does, with its subscription granted.
