@@ -321,6 +321,11 @@ impl Connection {
             || self.acks.in_flight() >= self.in_flight_max
     }
 
+    /// Since when the other end has been silent although it was listened to. A pause for the rate is no silence of its own.
+    pub(super) fn silent_since(&self) -> Instant {
+        self.heard.max(self.read_at)
+    }
+
     /// How many packets wait for their acknowledgement.
     pub(super) fn in_flight(&self) -> usize {
         self.acks.in_flight()

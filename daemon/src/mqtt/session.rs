@@ -211,7 +211,7 @@ impl Client {
                 () = timer.as_mut() => {
                     // [MQTT-3.1.2-22]: silent for one and a half times the keep-alive. Not if it is we who do not listen.
                     let length = self.keep_alive.unwrap_or(far);
-                    let deadline = self.connection.heard + length;
+                    let deadline = self.connection.silent_since() + length;
                     if Instant::now() < deadline {
                         timer.as_mut().reset(deadline);
                     } else if self.keep_alive.is_none() || self.connection.is_blocked() {

@@ -336,6 +336,29 @@ async fn a_fast_client_waits_and_loses_nothing() {
     assert!(begun.elapsed() >= Duration::from_millis(100), "{:?}", begun.elapsed());
 }
 
+/// Over its rate a client is not read from, however long: its pings wait unread meanwhile, and that is not its silence.
+#[tokio::test]
+async fn a_pause_for_the_rate_is_no_silence() {
+    let mut bench = Bench::new();
+    let (address, _) = start(&bench, Listen { rate_max: 1, ..listen() }).await;
+    let (mut peer, _) = join(address, CONNECT4).await;
+    // 300 s worth of messages, of a client with a keep-alive of 60 s.
+    peer.send(&publish(false, 0, b"s/a", b"x").repeat(301)).await;
+    bench.messages(301).await;
+    peer.send(&[0xC0, 0]).await;
+    tokio::time::pause();
+    for _ in 0..29 {
+        tokio::time::advance(Duration::from_secs(10)).await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(bench.context.state.snapshot().clients, 1, "sent away");
+    }
+    tokio::time::advance(Duration::from_secs(20)).await;
+    tokio::time::resume();
+    assert_eq!(peer.packet().await, [0xD0, 0]);
+}
+
 /// A client that says nothing is sent away after one and a half times its keep-alive of 60 s. The clock is virtual.
 #[tokio::test(start_paused = true)]
 async fn silence_ends_a_session() {
