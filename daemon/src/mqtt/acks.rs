@@ -2,7 +2,7 @@
 
 use crate::limits;
 use bytes::{BufMut, BytesMut};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// First byte and remaining length of a PUBACK, the same in both versions: MQTT 5 lets the reason code 0 be left out
 /// (section 3.4.2.1).
@@ -32,11 +32,21 @@ pub struct Acks {
     /// Runs that hold packet identifiers, oldest first.
     runs: VecDeque<(u64, Vec<Owed>)>,
     in_flight: usize,
+    /// How often each identifier is in flight, or was just read: counted from the first DUP on, which most senders never
+    /// set. More than once where a packet that was paid came again, and its sender goes on with the first payment.
+    ids: Option<HashMap<u16, u32>>,
     /// What was acknowledged last.
     paid: VecDeque<Owed>,
 }
 
 impl Acks {
+    /// A packet with this identifier was read; what it came with is owed next.
+    pub fn note(&mut self, id: u16) {
+        if let Some(ids) = &mut self.ids {
+            *ids.entry(id).or_default() += 1;
+        }
+    }
+
     /// Run `number` is on its way to the writer and holds these packet identifiers.
     pub fn owe(&mut self, number: u64, owed: Vec<Owed>) {
         debug_assert!(self.runs.back().is_none_or(|(last, _)| *last < number), "runs are numbered upwards");
@@ -56,6 +66,9 @@ impl Acks {
             for Owed { id, .. } in &owed {
                 out.put_slice(&PUBACK);
                 out.put_u16(*id);
+                if let Some(left) = self.ids.as_mut().and_then(|ids| ids.get_mut(id)) {
+                    *left = left.saturating_sub(1);
+                }
             }
             count += owed.len();
             self.remember(&owed);
@@ -75,9 +88,22 @@ impl Acks {
     /// delivered the first copy. While that is in flight its identifier belongs to it (section 2.2.1), and its
     /// acknowledgement will do for both. Behind that, identifiers are used again, and some brokers set DUP on everything
     /// that they deliver after a reconnect: then only the same content under the same identifier is a repeat.
-    pub fn seen(&self, owed: Owed) -> Option<Repeat> {
-        let in_flight = || self.runs.iter().any(|(_, owed_there)| owed_there.iter().any(|o| o.id == owed.id));
-        if self.paid.contains(&owed) { Some(Repeat::Paid) } else { in_flight().then_some(Repeat::InFlight) }
+    ///
+    /// `read` is what was read just now and is not owed yet.
+    pub fn seen(&mut self, owed: Owed, read: &[Owed]) -> Option<Repeat> {
+        if self.paid.contains(&owed) {
+            return Some(Repeat::Paid);
+        }
+        let runs = &self.runs;
+        let count = || {
+            let mut ids = HashMap::new();
+            for owed in runs.iter().flat_map(|(_, owed)| owed).chain(read) {
+                *ids.entry(owed.id).or_default() += 1;
+            }
+            ids
+        };
+        let times = self.ids.get_or_insert_with(count).get(&owed.id).copied().unwrap_or_default();
+        (times > 0).then_some(Repeat::InFlight)
     }
 
     fn remember(&mut self, owed: &[Owed]) {
@@ -119,6 +145,29 @@ mod tests {
         }
     }
 
+    /// From the first repeat on, with what is read and paid behind it.
+    #[test]
+    fn knows_repeats_of_what_is_read_later() {
+        let mut acks = Acks::default();
+        let is_in_flight =
+            |acks: &mut Acks, id| acks.seen(Owed { id, sum: 2 }, &owed([3])) == Some(Repeat::InFlight);
+        acks.owe(1, owed([1, 2]));
+        assert!([1, 2, 3].into_iter().all(|id| is_in_flight(&mut acks, id)));
+        acks.owe(2, owed([3]));
+        acks.note(4);
+        assert!(is_in_flight(&mut acks, 4));
+        acks.owe(3, owed([4]));
+        acks.pay(2, &mut BytesMut::new());
+        assert_eq!([1, 2, 3, 4].map(|id| is_in_flight(&mut acks, id)), [false, false, false, true]);
+        // Packet 1 comes again, is owed again, and its identifier is used for the next message meanwhile.
+        for number in [4, 5] {
+            acks.note(1);
+            acks.owe(number, owed([1]));
+        }
+        acks.pay(4, &mut BytesMut::new());
+        assert!(is_in_flight(&mut acks, 1));
+    }
+
     #[test]
     fn knows_repeats_whether_paid_or_not() {
         let mut acks = Acks::default();
@@ -134,7 +183,7 @@ mod tests {
             (976, 1, None),
             (5_001, 1, None),
         ] {
-            assert_eq!(acks.seen(Owed { id, sum }), repeat, "{id}");
+            assert_eq!(acks.seen(Owed { id, sum }, &[]), repeat, "{id}");
         }
     }
 }

@@ -190,6 +190,8 @@ pub(super) struct Connection {
 pub(super) struct Brought {
     /// How many messages.
     pub(super) messages: usize,
+    /// How many that had come before on this connection, or were too large.
+    pub(super) passed_over: usize,
     /// Other packets, in the order of receipt.
     pub(super) packets: Vec<Packet>,
     /// What came behind all that and ends the connection.
@@ -346,13 +348,16 @@ impl Connection {
             }
             // However much a read brought: what is in flight beyond the limit could not be known again if it came again.
             let owed_max = self.in_flight_max - self.acks.in_flight();
-            let taken = self.wire.reader.take(self.version, &self.acks, owed_max);
+            let taken = self.wire.reader.take(self.version, &mut self.acks, owed_max);
             if taken.is_empty() {
                 self.unread = false;
                 return None;
             }
             let brought = self.accept(taken);
-            if brought.messages > 0 || !brought.packets.is_empty() || brought.fault.is_some() {
+            if brought.messages + brought.passed_over > 0
+                || !brought.packets.is_empty()
+                || brought.fault.is_some()
+            {
                 return Some(brought);
             }
         }
@@ -373,7 +378,8 @@ impl Connection {
             state.received(messages, taken.bytes.len(), taken.owed.len());
             self.tell_run(taken.bytes, taken.messages, taken.owed);
         }
-        Brought { messages, packets: taken.packets, fault: taken.fault }
+        let passed_over = usize::try_from(taken.repeats + taken.too_large).unwrap_or(usize::MAX);
+        Brought { messages, passed_over, packets: taken.packets, fault: taken.fault }
     }
 
     fn tell_run(&mut self, bytes: Bytes, messages: Vec<crate::ingest::intake::Message>, owed: Vec<Owed>) {

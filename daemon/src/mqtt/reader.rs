@@ -139,9 +139,9 @@ impl Reader {
     /// The publishes share one chunk of the buffer, without a copy. Where a packet is too large the taking stops, so
     /// that its acknowledgement keeps its place in the order, and where `owed_max` packets are to be acknowledged; the
     /// next call goes on. Call until nothing is taken.
-    pub(super) fn take(&mut self, version: Protocol, acks: &Acks, owed_max: usize) -> Taken {
+    pub(super) fn take(&mut self, version: Protocol, acks: &mut Acks, owed_max: usize) -> Taken {
         let mut taken = Taken::default();
-        if !self.discard(&mut taken) {
+        if !self.discard(acks, &mut taken) {
             return taken;
         }
         let mut at = 0;
@@ -179,7 +179,7 @@ impl Reader {
         header: &Header,
         whole: Range<usize>,
         version: Protocol,
-        acks: &Acks,
+        acks: &mut Acks,
         taken: &mut Taken,
     ) -> Result<(), Fault> {
         let packet = &self.buffer[whole.clone()];
@@ -190,18 +190,21 @@ impl Reader {
         let publish = frame::publish(header.flags, &packet[header.length..], version)?;
         if let Some(id) = publish.packet_id {
             let owed = Owed { id, sum: crc32fast::hash(&packet[header.length..]) };
-            let here = || taken.owed.iter().any(|other| other.id == id).then_some(Repeat::InFlight);
-            match publish.dup.then(|| acks.seen(owed).or_else(here)).flatten() {
+            match publish.dup.then(|| acks.seen(owed, &taken.owed)).flatten() {
                 Some(Repeat::InFlight) => {
                     taken.repeats += 1;
                     return Ok(());
                 }
                 Some(Repeat::Paid) => {
                     taken.repeats += 1;
+                    acks.note(id);
                     taken.owed.push(owed);
                     return Ok(());
                 }
-                None => taken.owed.push(owed),
+                None => {
+                    acks.note(id);
+                    taken.owed.push(owed);
+                }
             }
         }
         // The buffer holds one packet (at most 256 MiB, section 2.1.4) and one read: far less than 4 GiB.
@@ -243,7 +246,7 @@ impl Reader {
     }
 
     /// Throws away what has come of a packet that is too large. False while more of it is to come.
-    fn discard(&mut self, taken: &mut Taken) -> bool {
+    fn discard(&mut self, acks: &mut Acks, taken: &mut Taken) -> bool {
         let Some(skip) = &mut self.skip else { return true };
         let here = skip.left.min(self.buffer.len());
         self.buffer.advance(here);
@@ -252,7 +255,10 @@ impl Reader {
             return false;
         }
         // Acknowledged once it has come whole, in its turn: otherwise it would be sent again for ever.
-        taken.owed.extend(skip.packet_id.map(|id| Owed { id, sum: 0 }));
+        if let Some(id) = skip.packet_id {
+            acks.note(id);
+            taken.owed.push(Owed { id, sum: 0 });
+        }
         self.skip = None;
         true
     }

@@ -190,7 +190,8 @@ impl Client {
                         Err(Over::Fault(fault)) => return End::SentAway(fault),
                         Err(_) => return End::Gone,
                     };
-                    if brought.messages > 0 && let Err(fault) = self.regulate(brought.messages) {
+                    let publishes = brought.messages + brought.passed_over;
+                    if publishes > 0 && let Err(fault) = self.regulate(publishes) {
                         return End::SentAway(fault);
                     }
                     for packet in brought.packets {
@@ -229,8 +230,8 @@ impl Client {
         }
     }
 
-    fn regulate(&mut self, messages: usize) -> Result<(), Fault> {
-        if let Some(pause) = self.rate.take(messages, Instant::now()) {
+    fn regulate(&mut self, publishes: usize) -> Result<(), Fault> {
+        if let Some(pause) = self.rate.take(publishes, Instant::now()) {
             self.connection.pause(pause);
         }
         if self.connection.version == Protocol::V5 && self.connection.in_flight() > self.receive_max * 2 {

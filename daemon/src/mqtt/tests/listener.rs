@@ -1,6 +1,6 @@
 //! The listener, with rumqttc's clients of both versions as sensors.
 
-use super::broker::{Peer, publish};
+use super::broker::{Peer, again, publish};
 use super::{Bench, PATIENCE, eventually, listen, messages_of};
 use crate::config::model::{Listen, Login, Secret};
 use crate::ingest::intake::Input;
@@ -333,6 +333,24 @@ async fn a_fast_client_waits_and_loses_nothing() {
     }
     assert_eq!(count, 130);
     // 100 tokens at the start, 20 owed when the rest comes: 200 ms.
+    assert!(begun.elapsed() >= Duration::from_millis(100), "{:?}", begun.elapsed());
+}
+
+/// Packets that come again cost the same work as others, and count for the rate.
+#[tokio::test]
+async fn repeats_count_for_the_rate() {
+    let mut bench = Bench::new();
+    let (address, _) = start(&bench, Listen { rate_max: 100, ..listen() }).await;
+    let (mut peer, _) = join(address, CONNECT4).await;
+    let message = publish(false, 1, b"s/a", b"x");
+    peer.send(&message).await;
+    bench.messages(1).await;
+    peer.send(&again(message).repeat(120)).await;
+    eventually("the repeats", async || (bench.context.state.snapshot().repeats == 120).then_some(())).await;
+    let begun = std::time::Instant::now();
+    peer.send(&publish(false, 2, b"s/a", b"y")).await;
+    bench.messages(1).await;
+    // 100 tokens at the start, 21 owed when the next message comes: 210 ms.
     assert!(begun.elapsed() >= Duration::from_millis(100), "{:?}", begun.elapsed());
 }
 

@@ -15,7 +15,7 @@ fn read(bytes: &[u8], version: Protocol, limit: usize) -> (usize, Vec<Packet>, O
     reader.room().extend_from_slice(bytes);
     let (mut messages, mut packets) = (0, Vec::new());
     loop {
-        let taken = reader.take(version, &Acks::default(), usize::MAX);
+        let taken = reader.take(version, &mut Acks::default(), usize::MAX);
         for message in &taken.messages {
             let _ = &taken.bytes[message.topic.start as usize..message.topic.end as usize];
             let _ = &taken.bytes[message.payload.start as usize..message.payload.end as usize];
@@ -187,7 +187,7 @@ proptest! {
         for part in bytes.chunks(cut) {
             reader.room().extend_from_slice(part);
             loop {
-                let taken = reader.take(version, &Acks::default(), usize::MAX);
+                let taken = reader.take(version, &mut Acks::default(), usize::MAX);
                 prop_assert_eq!(taken.fault, None);
                 messages += taken.messages.len();
                 ids.extend(taken.owed.iter().map(|owed| owed.id));
