@@ -31,8 +31,6 @@ pub enum Mutant {
     RawNotInJournal,
     /// Windows of one series are under way side by side.
     SeriesInTwoLanes,
-    /// Whatever came by the time that a broker has read some acknowledgements counts as known to it.
-    SettlesTooMuch,
 }
 
 /// Whether this thread runs with that bug.

@@ -8,16 +8,16 @@ use tidegate_tests::sim;
 /// A bug and the seed that catches it.
 const CAUGHT: [(Mutant, u64); 13] = [
     (Mutant::AcknowledgeBeforeCommit, 2),
-    (Mutant::NoFence, 150),
-    (Mutant::MarkNotInJournal, 13),
+    (Mutant::NoFence, 50),
+    (Mutant::MarkNotInJournal, 22),
     (Mutant::ConfirmBeforeAnswer, 1),
-    (Mutant::SendBeforeAttempted, 406),
-    (Mutant::ReplayUnderNewPlan, 46),
-    (Mutant::OutlierMovesWatermark, 3),
-    (Mutant::RetryWithoutLooking, 40),
+    (Mutant::SendBeforeAttempted, 182),
+    (Mutant::ReplayUnderNewPlan, 18),
+    (Mutant::OutlierMovesWatermark, 4),
+    (Mutant::RetryWithoutLooking, 22),
     (Mutant::CheckpointCutsTooMuch, 2),
     (Mutant::MergeLosesOne, 2),
-    (Mutant::MergeReplacesNothing, 8),
+    (Mutant::MergeReplacesNothing, 2),
     (Mutant::RawNotInJournal, 18),
     (Mutant::SeriesInTwoLanes, 7),
 ];

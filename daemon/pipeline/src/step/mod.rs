@@ -20,7 +20,6 @@ use crate::clock::ClockNow;
 use crate::entry::Event;
 use crate::event::ClosedKey;
 use crate::message::{DeadLetter, Message, Trace};
-use crate::mutant::{self, Mutant};
 use crate::pipeline::{Pipeline, number};
 use crate::time::Time;
 use crate::verdict::Verdict;
@@ -95,7 +94,6 @@ impl<'p> Step<'p> {
     /// The sender at the other end of `session` has read the acknowledgements of all that it delivered but the last `but`:
     /// only those may come again.
     pub fn settled(&mut self, source: u16, session: &str, but: u32) {
-        let but = if mutant::active(Mutant::SettlesTooMuch) { 0 } else { but };
         if self.holds() {
             return self.hold_settled(source, session, but);
         }
