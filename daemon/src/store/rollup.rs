@@ -124,12 +124,16 @@ impl Look<'_> {
         let mut table = self.clearing.write.open_table(CLOSED).doing("read windows")?;
         let rows = read_rows(&table, self.hand.at)?;
         let (mut freed, mut last) = (0, rows.len() < LOOK_MAX);
+        let mut until = None;
         for (key, row) in rows {
-            freed += self.show(&mut table, key, &row)?;
-            self.hand.at = Some((key.end.0, key.group));
-            if freed >= bytes {
+            if until.is_some_and(|until| key.end > until) {
                 last = false;
                 break;
+            }
+            freed += self.show(&mut table, key, &row)?;
+            self.hand.at = Some((key.end.0, key.group));
+            if freed >= bytes && until.is_none() {
+                until = Some(self.slots_end());
             }
         }
         for (group, (slot, waits)) in std::mem::take(&mut self.open) {
@@ -144,6 +148,15 @@ impl Look<'_> {
         };
         self.hand = Hand { width: wider, ..Hand::default() };
         Ok(false)
+    }
+
+    /// Up to where the slots reach in which something merges. They are looked at to their ends: a late window lies within one that was
+    /// merged and ends after it, so that without that one it would merge over its edge.
+    fn slots_end(&self) -> Time {
+        let merging = self.open.values().filter(|(_, waits)| waits.len() > 1);
+        let ends =
+            merging.filter_map(|(_, waits)| Some(waits.first()?.part.kept.start.plus(self.hand.width)));
+        ends.max().unwrap_or(Time::MIN)
     }
 
     /// Looks at one window: how many bytes less there will be.
