@@ -2,6 +2,7 @@
 
 use crate::limits;
 use bytes::{BufMut, BytesMut};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 /// First byte and remaining length of a PUBACK, the same in both versions: MQTT 5 lets the reason code 0 be left out
@@ -66,8 +67,13 @@ impl Acks {
             for Owed { id, .. } in &owed {
                 out.put_slice(&PUBACK);
                 out.put_u16(*id);
-                if let Some(left) = self.ids.as_mut().and_then(|ids| ids.get_mut(id)) {
-                    *left = left.saturating_sub(1);
+                if let Some(ids) = &mut self.ids
+                    && let Entry::Occupied(mut times) = ids.entry(*id)
+                {
+                    *times.get_mut() -= 1;
+                    if *times.get() == 0 {
+                        times.remove();
+                    }
                 }
             }
             count += owed.len();
@@ -102,8 +108,7 @@ impl Acks {
             }
             ids
         };
-        let times = self.ids.get_or_insert_with(count).get(&owed.id).copied().unwrap_or_default();
-        (times > 0).then_some(Repeat::InFlight)
+        self.ids.get_or_insert_with(count).contains_key(&owed.id).then_some(Repeat::InFlight)
     }
 
     fn remember(&mut self, owed: &[Owed]) {

@@ -99,19 +99,21 @@ impl World {
         for packet in packets {
             let message = &self.messages[packet.message];
             let debt = Owed { id: packet.id, sum: u32::try_from(packet.message).unwrap() };
-            let here =
-                |owed: &[Owed]| owed.iter().any(|other| other.id == packet.id).then_some(Repeat::InFlight);
-            match packet.dup.then(|| connection.acks.seen(debt).or_else(|| here(&owed))).flatten() {
+            match packet.dup.then(|| connection.acks.seen(debt, &owed)).flatten() {
                 Some(Repeat::InFlight) => {
                     repeats += 1;
                     continue;
                 }
                 Some(Repeat::Paid) => {
                     repeats += 1;
+                    connection.acks.note(packet.id);
                     owed.push(debt);
                     continue;
                 }
-                None => owed.push(debt),
+                None => {
+                    connection.acks.note(packet.id);
+                    owed.push(debt);
+                }
             }
             let mut put = |text: &str| {
                 let start = u32::try_from(bytes.len()).unwrap();

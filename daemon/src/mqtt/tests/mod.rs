@@ -5,6 +5,7 @@ mod client;
 mod fence;
 mod listener;
 mod parsing;
+mod subscribing;
 mod tls;
 
 use super::{Context, SourceState};
