@@ -94,8 +94,11 @@ pub const ORDER_TIMEOUT: Duration = Duration::from_secs(20);
 pub const STABLE_AFTER: Duration = Duration::from_secs(30);
 /// A broker's backlog is drained when it was silent for this long.
 pub const DRAINED_AFTER: Duration = Duration::from_millis(250);
-/// So long after a message a broker is asked whether it has read the acknowledgement: what it has read never comes again.
-pub const PROVED_AFTER: Duration = Duration::from_secs(1);
+/// So long after a message a broker is asked whether it has read the acknowledgement.
+pub const PROVED_AFTER: Duration = Duration::from_secs(10);
+/// What a broker has read does not come again after so long. Before that it may die and begin anew from what it has saved: mosquitto
+/// saves every 30 s with the settings of docs/raspberry-pi.md.
+pub const SETTLED_AFTER: Duration = Duration::from_secs(60);
 /// How long a broker may take to close a connection that we leave.
 pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the trouble of one listener client is shown.

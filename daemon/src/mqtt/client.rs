@@ -189,9 +189,10 @@ impl Client {
         let mut progress = self.begin(connection, connack).map_err(|text| (text, FailureKind::Other))?;
         let mut timer = Box::pin(sleep_until(progress.next()));
         loop {
-            self.pulse().sleeps("waits for the broker", progress.next().into());
-            if timer.deadline() != progress.next() {
-                timer.as_mut().reset(progress.next());
+            let next = progress.next().min(connection.settles_at().unwrap_or(progress.idle_until));
+            self.pulse().sleeps("waits for the broker", next.into());
+            if timer.deadline() != next {
+                timer.as_mut().reset(next);
             }
             tokio::select! {
                 brought = connection.turn() => {
@@ -327,6 +328,7 @@ impl Client {
             }
             progress.prove_at = (connection.in_flight() > 0).then_some(now + limits::PROVED_AFTER);
         }
+        connection.settle_proved(now);
         Ok(())
     }
 

@@ -169,6 +169,8 @@ pub(super) struct Connection {
     /// How many packets were acknowledged, and of how many that was asked whether the other end has read it.
     acknowledged: u64,
     asked: VecDeque<u64>,
+    /// Of how many it has, and when those are settled.
+    proved: VecDeque<(Instant, u64)>,
     /// How many of them it has read, as far as is known.
     read: u64,
     /// Number of the last run.
@@ -212,6 +214,7 @@ impl Connection {
             acks: Acks::default(),
             acknowledged: 0,
             asked: VecDeque::new(),
+            proved: VecDeque::new(),
             read: 0,
             number: 0,
             waiting,
@@ -268,20 +271,37 @@ impl Connection {
         self.asked.push_back(self.acknowledged);
     }
 
-    /// The broker has answered the first of our pings that waited for it.
+    /// The broker has answered the first of our pings that waited for it. That it has read is not yet that it has saved: see
+    /// [`limits::SETTLED_AFTER`].
     pub(super) fn answered(&mut self) {
         if let Some(read) = self.asked.pop_front() {
+            self.proved.push_back((Instant::now() + limits::SETTLED_AFTER, read));
+        }
+    }
+
+    /// When something that the broker has read is settled.
+    pub(super) fn settles_at(&self) -> Option<Instant> {
+        self.proved.front().map(|(at, _)| *at)
+    }
+
+    /// Settles what is by now.
+    pub(super) fn settle_proved(&mut self, now: Instant) {
+        let over = self.proved.iter().take_while(|(at, _)| *at <= now).count();
+        let last = self.proved.drain(..over).next_back();
+        if let Some((_, read)) = last {
             self.settle_but(self.acknowledged - read);
         }
     }
 
     /// Whether there are acknowledgements that the other end has not been asked about.
     pub(super) fn may_ask(&self) -> bool {
-        self.asked.back().copied().unwrap_or(0).max(self.read) < self.acknowledged
+        let proved = self.proved.back().map(|(_, read)| *read);
+        self.asked.back().copied().or(proved).unwrap_or(0).max(self.read) < self.acknowledged
     }
 
     /// The other end has read every acknowledgement that was written.
     pub(super) fn settle_written(&mut self) {
+        self.proved.clear();
         self.settle_but(0);
     }
 

@@ -131,7 +131,10 @@ impl Listener {
         house.context.state.connected(true);
         house.context.state.pulse.waits("waits for room in the intake");
         // Nothing waits for us anywhere: sensors keep what they could not publish.
-        house.context.intake.push(Input::Drained { source: house.context.index }).await;
+        tokio::select! {
+            () = house.context.intake.push(Input::Drained { source: house.context.index }) => {}
+            () = stopped(&mut stop) => {}
+        }
         let mut sessions = JoinSet::new();
         let mut tick = tokio::time::interval(TICK);
         loop {

@@ -4,7 +4,7 @@
 //! arrived, and then the sender sends them again. So each session remembers fingerprints of its last deliveries, until
 //! it is settled that the sender knows of them, and as many at most as it can have had in flight. At the next connection
 //! they become a multiset: each entry cancels one message of the same content, and all expire once as many messages have
-//! followed. What was cancelled is a delivery like any other: its acknowledgement can be lost, too.
+//! followed as the sender may have had in flight. What was cancelled is a delivery like any other: its acknowledgement can be lost, too.
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -49,7 +49,9 @@ impl Session {
                 self.trust(oldest);
             }
         }
-        self.left = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
+        // What comes again need not come first.
+        let order = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
+        self.left = if order == 0 { 0 } else { order.max(doubt_max) };
     }
 
     /// The sender has read the acknowledgements of all deliveries but the last `but`. When it has read all, nothing of

@@ -4,6 +4,7 @@ use super::broker::{Broker, again, publish};
 use super::{Bench, PATIENCE, eventually, messages_of, mqtt};
 use crate::config::model::{Login, Mqtt, Protocol, Secret};
 use crate::ingest::intake::Input;
+use crate::limits;
 use crate::mqtt::run_source;
 use std::time::Duration;
 use tidegate_pipeline::verdict::Reason;
@@ -261,7 +262,8 @@ async fn stopping_waits_for_the_commit() {
     assert!(!bench.context.state.snapshot().connected);
 }
 
-/// A broker that answers a ping has read the acknowledgements before it, and none behind it.
+/// A broker that answers a ping has read the acknowledgements before it, and none behind it. That it has not only read them takes
+/// a while more.
 #[tokio::test]
 async fn what_the_broker_has_read_is_settled() {
     let mut bench = Bench::new();
@@ -273,17 +275,33 @@ async fn what_the_broker_has_read_is_settled() {
     run.link.commit(run.number);
     assert_eq!(peer.pubacks(2).await, [1, 2]);
     // Nobody has to send anything: it asks by itself.
+    pass(limits::PROVED_AFTER).await;
     assert_eq!(peer.any_packet().await, [0xC0, 0]);
-    // What came behind the question is not part of the answer.
-    peer.send(&publish(true, 3, b"s/a", b"x")).await;
+    // What comes behind the question is not part of the answer.
+    peer.send(&[vec![0xD0, 0], publish(true, 3, b"s/a", b"x")].concat()).await;
     let run = bench.messages(1).await.1;
     run.link.commit(run.number);
     assert_eq!(peer.any_packet().await, [0x40, 2, 0, 3]);
-    peer.send(&[0xD0, 0]).await;
-    assert_eq!(bench.settled().await, 1);
-    assert_eq!(peer.any_packet().await, [0xC0, 0]);
-    peer.send(&[0xD0, 0]).await;
-    assert_eq!(bench.settled().await, 0);
+    pass(limits::SETTLED_AFTER - Duration::from_secs(2)).await;
+    // Not yet: this is the next that the writer hears.
+    peer.send(&publish(true, 4, b"s/a", b"x")).await;
+    let run = loop {
+        match bench.input().await {
+            Input::Run(run) => break run,
+            Input::Settled { .. } => panic!("settled too early"),
+            _ => {}
+        }
+    };
+    run.link.commit(run.number);
+    pass(Duration::from_secs(2)).await;
+    assert_eq!(bench.settled().await, 2);
+}
+
+/// Lets time pass.
+async fn pass(length: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(length).await;
+    tokio::time::resume();
 }
 
 /// A broker closes when it has read DISCONNECT. One that does not close may not have read anything.
