@@ -11,7 +11,7 @@ const CAUGHT: [(Mutant, u64); 13] = [
     (Mutant::NoFence, 50),
     (Mutant::MarkNotInJournal, 22),
     (Mutant::ConfirmBeforeAnswer, 1),
-    (Mutant::SendBeforeAttempted, 182),
+    (Mutant::SendBeforeAttempted, 224),
     (Mutant::ReplayUnderNewPlan, 18),
     (Mutant::OutlierMovesWatermark, 4),
     (Mutant::RetryWithoutLooking, 22),
