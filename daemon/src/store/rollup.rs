@@ -125,15 +125,15 @@ impl Look<'_> {
         let rows = read_rows(&table, self.hand.at)?;
         let (mut freed, mut last) = (0, rows.len() < LOOK_MAX);
         let mut until = None;
-        for (key, row) in rows {
+        for (at, (key, row)) in rows.iter().enumerate() {
             if until.is_some_and(|until| key.end > until) {
                 last = false;
                 break;
             }
-            freed += self.show(&mut table, key, &row)?;
+            freed += self.show(&mut table, *key, row)?;
             self.hand.at = Some((key.end.0, key.group));
             if freed >= bytes && until.is_none() {
-                until = Some(self.slots_end());
+                until = Some(self.crossed_until(&rows[at + 1..])?);
             }
         }
         for (group, (slot, waits)) in std::mem::take(&mut self.open) {
@@ -150,13 +150,24 @@ impl Look<'_> {
         Ok(false)
     }
 
-    /// Up to where the slots reach in which something merges. They are looked at to their ends: a late window lies within one that was
-    /// merged and ends after it, so that without that one it would merge over its edge.
-    fn slots_end(&self) -> Time {
-        let merging = self.open.values().filter(|(_, waits)| waits.len() > 1);
-        let ends =
-            merging.filter_map(|(_, waits)| Some(waits.first()?.part.kept.start.plus(self.hand.width)));
-        ends.max().unwrap_or(Time::MIN)
+    /// Up to where to look before what is open merges. A late window lies within one that was merged before and ends after it: without
+    /// that one it would merge over its edge.
+    fn crossed_until(&self, rest: &[(ClosedKey, Vec<u8>)]) -> Result<Time, StoreError> {
+        let mut until = Time::MIN;
+        let mut merging: BTreeMap<u32, Time> = BTreeMap::new();
+        for (group, (_, waits)) in &self.open {
+            if let [_, .., last] = waits.as_slice() {
+                merging.insert(*group, last.part.key.end);
+            }
+        }
+        for (key, row) in rest {
+            if let Some(end) = merging.remove(&key.group)
+                && window(row)?.kept.start < end
+            {
+                until = until.max(key.end);
+            }
+        }
+        Ok(until)
     }
 
     /// Looks at one window: how many bytes less there will be.

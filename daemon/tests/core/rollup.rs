@@ -82,8 +82,8 @@ pub fn minutes(rig: &mut Rig, minutes: i64, devices: usize) {
 fn the_oldest_merge_first_and_the_order_stays() {
     let mut rig = Rig::new(plan());
     minutes(&mut rig, 8, 2);
-    assert_eq!(rig.roll_up(1), 4, "no more than is asked for, to the end of a slot");
-    assert_eq!(rig.roll_up(u64::MAX), 12, "then all that merge at this width");
+    assert_eq!(rig.roll_up(1), 2, "no more than is asked for");
+    assert_eq!(rig.roll_up(u64::MAX), 14, "then all that merge at this width");
     rig = rig.restart();
     assert_eq!(rig.roll_up(u64::MAX), 8, "then at twice that");
     let ids: Vec<_> =
