@@ -192,9 +192,17 @@ impl Pipeline {
 
     /// Whether a window of the summaries that `which` names is open.
     pub fn has_open(&self, which: &dyn Fn(u16) -> bool) -> bool {
-        let chosen = |group: &Group| which(group.summary);
-        self.due.iter().any(|due| chosen(&self.state.groups[due.group as usize].group))
-            || self.filled(chosen).next().is_some()
+        self.has_any(|group| which(group.summary))
+    }
+
+    /// Whether any window of the groups that `which` names is open.
+    pub(crate) fn has_any(&self, which: impl Fn(&Group) -> bool) -> bool {
+        self.open(&which).next().is_some() || self.filled(&which).next().is_some()
+    }
+
+    /// The open windows of these groups that are due at a time.
+    pub(crate) fn open(&self, which: impl Fn(&Group) -> bool) -> impl Iterator<Item = &Due> {
+        self.due.iter().filter(move |due| which(&self.state.groups[due.group as usize].group))
     }
 
     /// The numbers of the groups whose windows are being filled, and are due at no time.

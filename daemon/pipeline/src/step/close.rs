@@ -79,7 +79,7 @@ impl Step<'_> {
     }
 
     fn needs_of(&self, which: impl Fn(&Group) -> bool) -> Vec<ClosedKey> {
-        let due = self.open(which).take(CLOSINGS_PER_STEP_MAX).filter(|due| due.late);
+        let due = self.core.open(which).take(CLOSINGS_PER_STEP_MAX).filter(|due| due.late);
         due.flat_map(|due| self.late_keys(due)).collect()
     }
 
@@ -94,7 +94,7 @@ impl Step<'_> {
     fn close_some(&mut self, now: Time, which: impl Fn(&Self, &Group) -> bool, loaded: &Loaded) -> bool {
         self.changes.entry.now = now;
         let due: Vec<_> =
-            self.open(|group| which(self, group)).take(CLOSINGS_PER_STEP_MAX).copied().collect();
+            self.core.open(|group| which(self, group)).take(CLOSINGS_PER_STEP_MAX).copied().collect();
         for due in &due {
             self.close(&self.closing(due, Time::MAX), loaded);
         }
@@ -103,12 +103,7 @@ impl Step<'_> {
             self.close(&Closing { group: number, start: Time::MAX, late: false }, loaded);
         }
         self.core.ripe.clear();
-        self.open(|group| which(self, group)).next().is_none()
-            && self.core.filled(|group| which(self, group)).next().is_none()
-    }
-
-    fn open(&self, which: impl Fn(&Group) -> bool) -> impl Iterator<Item = &Due> {
-        self.core.due.iter().filter(move |due| which(&self.core.state.groups[due.group as usize].group))
+        !self.core.has_any(|group| which(self, group))
     }
 
     /// What an open late window is to be merged with.
