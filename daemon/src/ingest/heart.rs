@@ -188,15 +188,15 @@ impl Heart {
     /// nothing comes and the clock is not set; `None` if there is nothing to do then.
     pub fn rest(&mut self, now: Instant) -> Option<Instant> {
         let (committed, shed) = (std::mem::take(&mut self.committed), std::mem::take(&mut self.shed));
-        let written = self.parts.store.shared().wear().bytes();
         if committed || shed {
+            let written = self.parts.store.shared().wear().bytes();
             self.room.wrote(written);
-        }
-        if committed {
-            self.links.rest(now);
-            self.pace.committed(now, written);
-            let overspent = u64::from(self.pace.is_overspent());
-            self.parts.figures.overspent.store(overspent, Ordering::Relaxed);
+            if committed {
+                self.links.rest(now);
+                self.pace.committed(now, written);
+                let overspent = u64::from(self.pace.is_overspent());
+                self.parts.figures.overspent.store(overspent, Ordering::Relaxed);
+            }
         }
         if self.trouble.is_none() {
             self.parts.store.tend_reserve(now);
