@@ -6,6 +6,7 @@
 
 use super::Context;
 use super::acks::{Acks, Owed};
+use super::proofs::Proofs;
 use super::reader::{Reader, Taken};
 use crate::clock::uptime;
 use crate::config::model::Protocol;
@@ -166,13 +167,7 @@ pub(super) struct Connection {
     link: Arc<Link>,
     context: Context,
     acks: Acks,
-    /// How many packets were acknowledged, and of how many that was asked whether the other end has read it.
-    acknowledged: u64,
-    asked: VecDeque<u64>,
-    /// Of how many it has, and when those are settled.
-    proved: VecDeque<(Instant, u64)>,
-    /// How many of them it has read, as far as is known.
-    read: u64,
+    proofs: Proofs,
     /// Number of the last run.
     number: u64,
     /// What did not fit into the intake yet. Nothing is read while something is here.
@@ -212,10 +207,7 @@ impl Connection {
             link,
             context,
             acks: Acks::default(),
-            acknowledged: 0,
-            asked: VecDeque::new(),
-            proved: VecDeque::new(),
-            read: 0,
+            proofs: Proofs::default(),
             number: 0,
             waiting,
             unread: true,
@@ -268,46 +260,38 @@ impl Connection {
     /// all acknowledgements before.
     pub(super) fn ping(&mut self) {
         encode::pingreq(&mut self.wire.out);
-        self.asked.push_back(self.acknowledged);
+        self.proofs.ask();
     }
 
-    /// The broker has answered the first of our pings that waited for it. That it has read is not yet that it has saved: see
-    /// [`limits::SETTLED_AFTER`].
+    /// The broker has answered the first of our pings that waited for it.
     pub(super) fn answered(&mut self) {
-        if let Some(read) = self.asked.pop_front() {
-            self.proved.push_back((Instant::now() + limits::SETTLED_AFTER, read));
-        }
+        self.proofs.answered(Instant::now());
     }
 
     /// When something that the broker has read is settled.
     pub(super) fn settles_at(&self) -> Option<Instant> {
-        self.proved.front().map(|(at, _)| *at)
+        self.proofs.due()
     }
 
     /// Settles what is by now.
     pub(super) fn settle_proved(&mut self, now: Instant) {
-        let over = self.proved.iter().take_while(|(at, _)| *at <= now).count();
-        let last = self.proved.drain(..over).next_back();
-        if let Some((_, read)) = last {
-            self.settle_but(self.acknowledged - read);
+        if let Some(unread) = self.proofs.settle(now) {
+            self.settle_but(unread);
         }
     }
 
     /// Whether there are acknowledgements that the other end has not been asked about.
     pub(super) fn may_ask(&self) -> bool {
-        let proved = self.proved.back().map(|(_, read)| *read);
-        self.asked.back().copied().or(proved).unwrap_or(0).max(self.read) < self.acknowledged
+        self.proofs.may_ask()
     }
 
-    /// The other end has read every acknowledgement that was written.
+    /// The other end has read every acknowledgement that was written, and ends the connection.
     pub(super) fn settle_written(&mut self) {
-        self.proved.clear();
         self.settle_but(0);
     }
 
     /// It has read all that were written but for the last `unread`.
     fn settle_but(&mut self, unread: u64) {
-        self.read = self.acknowledged - unread;
         let but = u32::try_from(unread + self.acks.in_flight() as u64).unwrap_or(u32::MAX);
         self.tell(Input::Settled { link: Arc::clone(&self.link), but });
     }
@@ -421,7 +405,7 @@ impl Connection {
     fn acknowledge(&mut self) {
         let count = self.acks.pay(self.link.committed(), &mut self.wire.out);
         if count > 0 {
-            self.acknowledged += count as u64;
+            self.proofs.wrote(count as u64);
             self.context.state.acknowledged(count);
         }
     }

@@ -15,6 +15,7 @@ mod connection;
 mod inherited;
 mod late;
 pub mod listener;
+mod proofs;
 mod reader;
 mod registry;
 mod session;
