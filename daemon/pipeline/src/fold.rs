@@ -169,8 +169,10 @@ impl Frame<'_> {
             // A duplicate opens nothing.
             Err(_) if sample.fate == Fate::Duplicate => return,
             Err(place) => {
-                let due = if shared { Time::MAX } else { self.due(pane.1) };
+                let mut due = Time::MAX;
                 if !shared {
+                    let (before, after) = group.open.split_at(place);
+                    due = self.due_among(before, after, pane.1);
                     self.note_due(due, pane.0, false);
                 }
                 self.open(group, place, pane, due, None);
@@ -231,7 +233,8 @@ impl Frame<'_> {
         }
         let Extra::Hopping(waiting) = &mut group.extra else { return };
         if let Err(place) = waiting.binary_search_by_key(&start, |waiting| waiting.start) {
-            let due = self.due(end);
+            let (before, after) = (waiting[..place].last(), waiting.get(place));
+            let due = in_turn(self.due(end), before.map(|w| w.due), after.map(|w| w.due));
             waiting.insert(place, Waiting { start, end, due });
             self.note_due(due, start, false);
         }
@@ -244,6 +247,13 @@ impl Frame<'_> {
         if self.arrival <= regular { regular } else { self.arrival.plus(self.summary.lateness) }
     }
 
+    /// The same for one between others, in its turn: no earlier than the one before it, no later than the one after.
+    pub(crate) fn due_among(&self, before: &[Open], after: &[Open], end: Time) -> Time {
+        let in_time = |open: &&Open| open.late.is_none();
+        let (before, after) = (before.iter().rev().find(in_time), after.iter().find(in_time));
+        in_turn(self.due(end), before.map(|open| open.due), after.map(|open| open.due))
+    }
+
     pub(crate) fn note_due(&mut self, due: Time, start: Time, late: bool) {
         self.order.insert(Due { due, group: self.at, start, late });
     }
@@ -251,4 +261,9 @@ impl Frame<'_> {
     pub(crate) fn forget_due(&mut self, due: Time, start: Time, late: bool) {
         self.order.remove(&Due { due, group: self.at, start, late });
     }
+}
+
+/// Windows of a group close in the order of their starts, also those whose time is extended.
+fn in_turn(due: Time, before: Option<Time>, after: Option<Time>) -> Time {
+    due.max(before.unwrap_or(due)).min(after.unwrap_or(Time::MAX))
 }

@@ -73,8 +73,8 @@ impl Gap {
         let count = group.open[first..].iter().take_while(|open| touches(open)).count();
         let past =
             group.sessions().is_some_and(|sessions| sessions.touched(sample.time, end).next().is_some());
-        if let ([open], false) = (&mut group.open[first..first + count], past) {
-            return frame.extend(open, sample, end);
+        if (count, past) == (1, false) {
+            return frame.extend(&mut group.open, first, sample, end);
         }
         let mut whole =
             Open { start: sample.time, end, due: Time::MIN, late: None, content: Content::default() };
@@ -99,21 +99,29 @@ impl Gap {
             whole.content.completeness.late += 1;
         }
         whole.content.note(sample, frame.template);
-        whole.due = frame.due(whole.end);
-        frame.note_due(whole.due, whole.start, whole.late.is_some());
         let place = group.open.partition_point(|open| open.start < whole.start);
+        let (before, after) = group.open.split_at(place);
+        whole.due = if whole.late.is_some() {
+            frame.due(whole.end)
+        } else {
+            frame.due_among(before, after, whole.end)
+        };
+        frame.note_due(whole.due, whole.start, whole.late.is_some());
         group.open.insert(place, whole);
     }
 }
 
 impl Frame<'_> {
     /// One more reading of a session: what nearly all of them are.
-    fn extend(&mut self, open: &mut Open, sample: &Sample, end: Time) {
+    fn extend(&mut self, sessions: &mut [Open], at: usize, sample: &Sample, end: Time) {
+        let (before, rest) = sessions.split_at_mut(at);
+        let Some((open, after)) = rest.split_first_mut() else { return };
         let late = open.late.is_some();
         let (start, end) = (open.start.min(sample.time), open.end.max(end));
         if (start, end) != (open.start, open.end) {
             self.forget_due(open.due, open.start, late);
-            (open.start, open.end, open.due) = (start, end, self.due(end));
+            let due = if late { self.due(end) } else { self.due_among(before, after, end) };
+            (open.start, open.end, open.due) = (start, end, due);
             self.note_due(open.due, start, late);
         }
         open.content.note(sample, self.template);

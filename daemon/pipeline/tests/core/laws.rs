@@ -3,12 +3,13 @@
 use super::alerts::watched;
 use super::cleaning;
 use super::raw;
-use super::script::{Act, Input, acts, feed, oracle, play, unique};
+use super::script::{Act, Input, acts, feed, feed_held, oracle, play, unique};
 use super::world::{World, at, message};
 use proptest::prelude::*;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use tidegate_pipeline::aggregate::Aggregate;
-use tidegate_pipeline::plan::{Plan, RawPlan};
+use tidegate_pipeline::plan::{Plan, RawPlan, Window};
 use tidegate_pipeline::state::State;
 use tidegate_pipeline::time::Span;
 use tidegate_pipeline::verdict::Verdict;
@@ -161,6 +162,31 @@ proptest! {
         feed(&mut world, &inputs, |_| {});
         world.settle();
         prop_assert_eq!(world.last(), oracle(&inputs, &published));
+    }
+
+    /// Windows that share series close in the order of their starts, however late their first readings are, and whether a
+    /// source holds them open. Broken by: giving what opens late its `lateness` whatever waits behind it.
+    #[test]
+    fn windows_close_in_their_turn(
+        acts in acts(120),
+        every in prop_oneof![Just(60), Just(20)],
+        holds in prop::collection::vec(any::<bool>(), 40),
+    ) {
+        let mut plan = unique(1);
+        let (length, every) = (Span::from_secs(60), Span::from_secs(every));
+        plan.summaries[0].window =
+            if every < length { Window::Hopping { length, every } } else { Window::Tumbling { length } };
+        plan.summaries[0].by = Some(vec![]);
+        plan.summaries[0].lateness = Span::from_secs(100);
+        let mut world = World::new(plan);
+        let mut holds = holds.iter().cycle();
+        feed_held(&mut world, &play(&acts).0, || *holds.next().unwrap(), |_| {});
+        world.settle();
+        let mut latest = BTreeMap::new();
+        for closing in world.entries.iter().flat_map(|entry| &entry.closings).filter(|closing| !closing.late) {
+            let before = latest.insert(closing.group, closing.start);
+            prop_assert!(before < Some(closing.start), "{:?} after {:?}", closing, before);
+        }
     }
 
     /// Where messages are cut into steps changes no summary. Broken by: opening a late window as if it were the

@@ -128,11 +128,22 @@ fn junk(kind: u8) -> Input {
 }
 
 /// Feeds inputs to a world, one step between two ends; `after` looks at it after each step.
-pub fn feed(world: &mut World, inputs: &[(i64, Input)], mut after: impl FnMut(&mut World)) {
+pub fn feed(world: &mut World, inputs: &[(i64, Input)], after: impl FnMut(&mut World)) {
+    feed_held(world, inputs, || false, after);
+}
+
+/// The same, while the source says of some steps that it is still delivering what waited.
+pub fn feed_held(
+    world: &mut World,
+    inputs: &[(i64, Input)],
+    mut holds: impl FnMut() -> bool,
+    mut after: impl FnMut(&mut World),
+) {
     let is_end = |input: &(i64, Input)| matches!(input.1, Input::End);
     for step in inputs.split_inclusive(is_end) {
         let end = step.last().map_or(0, |(at, _)| *at);
-        world.step(end as f64 / 1_000.0, |open| {
+        let held = holds();
+        world.step_held(end as f64 / 1_000.0, &|_| held, |open| {
             for (arrival, input) in step {
                 match input {
                     Input::Opened => open.opened(0, "broker", 8),

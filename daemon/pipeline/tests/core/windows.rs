@@ -94,6 +94,33 @@ fn windows_close_in_order() {
     assert_eq!(starts, ["10:02:00", "10:03:00", "10:04:00"]);
 }
 
+/// What opened when its time was over does not wait for more while a newer one closes: here no watermark tells, since another
+/// device of the group is silent. The same for windows, sessions and hopping windows.
+#[test]
+fn a_window_that_opens_late_closes_before_a_newer_one() {
+    let secs = Span::from_secs;
+    let kinds = [
+        Window::Tumbling { length: secs(10) },
+        Window::Session { gap: secs(10) },
+        Window::Hopping { length: secs(10), every: secs(5) },
+    ];
+    for (window, order) in kinds.into_iter().flat_map(|window| [(window.clone(), [0, 1]), (window, [1, 0])]) {
+        let mut plan = plan();
+        plan.summaries[0].window = window.clone();
+        plan.summaries[0].by = Some(vec![]);
+        let mut world = World::new(plan);
+        let readings = [("s/d1/t", 0.0), ("s/d2/t", 12.0)];
+        for (topic, time) in order.map(|which| readings[which]) {
+            world.send(24.0, topic, &payload(1.0, time));
+        }
+        for fifth in 0..100 {
+            world.step(24.0 + f64::from(fifth) / 5.0, |_| {});
+        }
+        let starts: Vec<_> = world.closed.iter().map(|closed| closed.record.start).collect();
+        assert!(starts.len() > 1 && starts.is_sorted(), "{window:?}, {order:?}: {starts:?}");
+    }
+}
+
 /// The same, with everything due in one step.
 #[test]
 fn a_burst_closes_by_time_and_then_by_series() {
