@@ -33,6 +33,10 @@ pub const RESERVE_BYTES: u64 = 2 << 20;
 pub const RESERVE_RETRY: Duration = Duration::from_secs(60);
 /// Damaged stores that are kept beside the one that was salvaged from them; the oldest goes.
 pub const DAMAGED_STORES_MAX: usize = 2;
+/// Deliveries that are remembered only to know them again, of all senders; fewer where the buffer is small.
+pub const REMEMBERED_MAX: u64 = 4_000_000;
+/// However small it is, so many.
+pub const REMEMBERED_MIN: u64 = 65_536;
 /// Series kept; new ones beyond it are rejected.
 pub const SERIES_MAX: u32 = 100_000;
 /// Shortest and longest wait before a source or output tries again.

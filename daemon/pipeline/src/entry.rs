@@ -155,6 +155,11 @@ pub enum Event {
         /// How many it may not have read.
         but: u32,
     },
+    /// There was no room to remember more than so many deliveries only to know them again.
+    Remember {
+        /// How many.
+        keep: u64,
+    },
 }
 
 /// What one stream made of one message.

@@ -106,6 +106,7 @@ impl Pipeline {
                     known.session.settle(*but);
                 }
             }
+            Event::Remember { keep } => self.remember(*keep),
             Event::Presence { presence, online, at } => self.note_presence(*presence, *online, *at),
             Event::Alert { watch, change } => {
                 self.note_alert(*watch, *change);

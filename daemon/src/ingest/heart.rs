@@ -8,6 +8,7 @@
 
 mod commit;
 mod due;
+mod memory;
 mod parts;
 mod publish;
 mod room;
@@ -23,6 +24,7 @@ use super::pace::{MANY, Pace};
 use super::sources::Sources;
 use crate::clock::Sight;
 use crate::limits::{BACKLOG_HOLD_MAX, COMMIT_MESSAGES_MAX, INTAKE_BYTES_MAX};
+use memory::Memory;
 pub use parts::Parts;
 use publish::Listed;
 use room::Room;
@@ -55,6 +57,7 @@ pub struct Heart {
     pub(super) sight: Sight,
     /// There may be none: then nothing is taken.
     room: Room,
+    memory: Memory,
     /// Windows that end at or before this are not kept to be amended any more: there is no room.
     press: Option<Time>,
     /// The disk refuses: nothing is taken either.
@@ -86,6 +89,8 @@ struct Done {
     beaten: bool,
     /// It was about the clock alone: the batch still waits.
     turned: bool,
+    /// Less is remembered: that shows in the next checkpoint.
+    forgot: bool,
 }
 
 /// Whether a source still delivers what waited for us.
@@ -116,6 +121,7 @@ impl Heart {
             beats,
             sight,
             room: Room::default(),
+            memory: Memory::default(),
             press: None,
             trouble: None,
             plan: None,
@@ -163,6 +169,7 @@ impl Heart {
         }
         self.sight = self.parts.clock.look();
         if self.trouble.is_none() {
+            self.look_at_memory(now);
             self.make_room(now);
         }
         if self.trouble.is_none() {

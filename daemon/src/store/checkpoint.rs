@@ -90,7 +90,15 @@ impl Store {
     pub fn checkpoint_if_due(&mut self, pipeline: &Pipeline) {
         let due = (self.checkpoint.bytes * JOURNAL_PER_CHECKPOINT)
             .clamp(self.journal_bytes_min.min(self.room.journal), self.room.journal);
-        if self.snapshot.is_none() && self.journal_bytes >= due {
+        if self.journal_bytes >= due {
+            self.begin_checkpoint(pipeline);
+        }
+    }
+
+    /// Begins a checkpoint, however small the journal, if none is being written. `pipeline` must be as it is after the last
+    /// committed entry.
+    pub fn begin_checkpoint(&mut self, pipeline: &Pipeline) {
+        if self.snapshot.is_none() {
             let one_more = u64::from(mutant::active(Mutant::CheckpointCutsTooMuch));
             let last = self.next - 1 + one_more;
             self.snapshot = Some(Snapshot::take(pipeline, self.checkpoint.generation + 1, last));

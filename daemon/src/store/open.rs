@@ -168,16 +168,20 @@ impl Store {
         &self.shared
     }
 
+    /// Bytes that plan and state take: the checkpoint, and the next while it is written.
+    pub fn state_bytes(&self) -> u64 {
+        2 * self.checkpoint.bytes
+    }
+
     /// Bytes of all that is kept: closed windows, dead letters, journal and checkpoint. The file is up to three times as large.
     pub fn live_bytes(&self) -> u64 {
-        // While a checkpoint is written there are two.
         let queued: u64 = self.outputs.values().map(|row| row.counts.queued()).sum();
         self.closed_bytes
             + queued * OUTBOX_ROW_BYTES
             + self.definitions.bytes()
             + self.letters.bytes
             + self.journal_bytes
-            + 2 * self.checkpoint.bytes
+            + self.state_bytes()
     }
 
     /// Tells the readers what the last transaction left.

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 use tidegate::clock::{TimeSource, Timekeeper};
 use tidegate::config::model::{Buffer, WhenFull};
+use tidegate::ingest::change::NewPlan;
 use tidegate::ingest::heart::{Heart, Parts};
-use tidegate::ingest::intake::{Input, Link, Run};
-use tidegate::store::{Opened, Store};
+use tidegate::ingest::intake::{Input, Intake, Link, Run};
+use tidegate::store::{Opened, Shared, Store};
 use tidegate_medium::Disk;
-use tidegate_pipeline::plan::Window;
+use tidegate_pipeline::plan::{Plan, Pointer, Unique, Window};
 use tidegate_pipeline::time::{Span, Time};
 
 /// µs since 1970, and since the machine began.
@@ -39,6 +40,81 @@ impl TimeSource for Machine {
     }
 }
 
+/// A heart with one sensor, and its store.
+struct Stage {
+    heart: Heart,
+    shared: Arc<Shared>,
+    intake: Arc<Intake>,
+    link: Arc<Link>,
+    machine: Machine,
+    now: Instant,
+    _plans: tokio::sync::mpsc::Sender<NewPlan>,
+}
+
+impl Stage {
+    fn new(plan: Plan, buffer: Buffer) -> Stage {
+        let disk = Disk::default();
+        let Opened { store, pipeline } = Store::open("disk", disk.opener(), "x", |_| plan).unwrap();
+        let shared = Arc::clone(store.shared());
+        let machine = Machine(Arc::new(AtomicI64::new(crate::rig::at(0).0)));
+        let clock = Timekeeper::new(machine.clone(), Time::MIN);
+        let (parts, plans) = Parts::new(store, pipeline, clock, buffer);
+        let intake = Arc::clone(&parts.intake);
+        let now = Instant::now();
+        let heart = Heart::new(parts, now);
+        let link = Link::new(0, "sensor", 100);
+        let stage = Stage { heart, shared, intake, link, machine, now, _plans: plans };
+        stage.push(Input::Drained { source: 0 });
+        stage.push(Input::Opened(Arc::clone(&stage.link)));
+        stage
+    }
+
+    fn push(&self, input: Input) {
+        assert!(self.intake.try_push(Some(input)).is_none());
+    }
+
+    fn send(&self, number: u64, messages: &[(&str, String)]) {
+        let arrival = Span(self.machine.now());
+        self.push(Input::Run(Run { arrival, ..run_of(&self.link, number, messages) }));
+    }
+
+    /// Turns until so many are acknowledged.
+    fn wait(&mut self, committed: u64, most: Duration) {
+        let until = self.now + most;
+        while self.link.committed() < committed {
+            let due = self.heart.rest(self.now).unwrap_or(self.now + Duration::from_secs(3_600));
+            self.now = due.max(self.now + Duration::from_millis(1));
+            assert!(self.now < until, "message {committed} is not acknowledged");
+            let _ = self.heart.turn(self.now);
+        }
+    }
+}
+
+/// What is remembered of numbers takes no more than its part of the buffer: there is none for whom it could make room.
+#[test]
+fn numbers_leave_room_for_readings() {
+    let mut plan = plan();
+    let at = Pointer::parse("/n").unwrap();
+    plan.streams[0].unique = Unique::Sequence { at, boot: None, per: None };
+    let buffer = Buffer { bytes_max: 4 << 20, flash_bytes_per_day: u64::MAX, ..Buffer::default() };
+    let mut stage = Stage::new(plan, buffer);
+    let topics: Vec<_> = (0..200).map(|n| format!("s/d{n}/t")).collect();
+    let send = |stage: &mut Stage, number: u64| {
+        let readings: Vec<_> = topics
+            .iter()
+            .zip(1..)
+            .map(|(topic, value)| (topic.as_str(), payload(value, 0, number)))
+            .collect();
+        stage.send(number, &readings);
+        let _ = stage.heart.turn(stage.now);
+        stage.wait(number, Duration::from_secs(60));
+        stage.now += Duration::from_millis(100);
+    };
+    (1..=1_024).for_each(|number| send(&mut stage, number));
+    let live = stage.shared.live_bytes();
+    assert!(live < (4 << 20) / 3, "{live} B");
+}
+
 /// Windows of a second, which nobody takes, until the oldest are dropped for new ones; all are closed before the next
 /// message comes, so that nothing else makes the heart write. A message that comes in a turn that makes room is
 /// acknowledged as soon as any other.
@@ -47,12 +123,6 @@ fn what_comes_while_room_is_made_is_acknowledged_in_time() {
     let mut seconds = plan();
     seconds.summaries[0].window = Window::Tumbling { length: Span::from_secs(1) };
     seconds.summaries[0].amend = Span::ZERO;
-    let disk = Disk::default();
-    let Opened { store, pipeline } = Store::open("disk", disk.opener(), "x", |_| seconds).unwrap();
-    let shared = Arc::clone(store.shared());
-    let dropped = || shared.outputs().get("out").map_or(0, |out| out.counts.dropped.values().sum::<u64>());
-    let machine = Machine(Arc::new(AtomicI64::new(crate::rig::at(0).0)));
-    let clock = Timekeeper::new(machine.clone(), Time::MIN);
     let buffer = Buffer {
         bytes_max: 400_000,
         when_full: WhenFull::DropOldest,
@@ -60,39 +130,27 @@ fn what_comes_while_room_is_made_is_acknowledged_in_time() {
         flash_bytes_per_day: u64::MAX,
         ..Buffer::default()
     };
-    let (parts, _plans) = Parts::new(store, pipeline, clock, buffer);
-    let intake = Arc::clone(&parts.intake);
-    let mut now = Instant::now();
-    let mut heart = Heart::new(parts, now);
-    let link = Link::new(0, "sensor", 100);
-    for input in [Input::Drained { source: 0 }, Input::Opened(Arc::clone(&link))] {
-        assert!(intake.try_push(Some(input)).is_none());
-    }
+    let mut stage = Stage::new(seconds, buffer);
+    let shared = Arc::clone(&stage.shared);
+    let dropped = || shared.outputs().get("out").map_or(0, |out| out.counts.dropped.values().sum::<u64>());
     let mut while_shedding = 0;
     for number in 1..=200u64 {
         let secs = 3 * i64::try_from(number).unwrap();
-        machine.0.store(crate::rig::at(secs).0, Ordering::Relaxed);
-        now += Duration::from_secs(1);
+        stage.machine.0.store(crate::rig::at(secs).0, Ordering::Relaxed);
+        stage.now += Duration::from_secs(1);
         let topics: Vec<_> = (0..10).map(|n| format!("s/d{n}/t")).collect();
         let numbered = topics.iter().zip(10 * number..);
         let readings: Vec<_> = numbered.map(|(topic, n)| (topic.as_str(), payload(1, secs, n))).collect();
         let before = dropped();
-        let run = Run { arrival: Span(machine.now()), ..run_of(&link, number, &readings) };
-        assert!(intake.try_push(Some(Input::Run(run))).is_none());
-        let came = now;
-        let _ = heart.turn(now);
-        while_shedding += u32::from(dropped() > before && link.committed() < number);
-        while link.committed() < number {
-            let due = heart.rest(now).unwrap_or(now + Duration::from_secs(3_600));
-            now = due.max(now + Duration::from_millis(1));
-            assert!(now < came + Duration::from_millis(500), "message {number} is forgotten");
-            let _ = heart.turn(now);
-        }
+        stage.send(number, &readings);
+        let _ = stage.heart.turn(stage.now);
+        while_shedding += u32::from(dropped() > before && stage.link.committed() < number);
+        stage.wait(number, Duration::from_millis(500));
         // Its windows close.
-        machine.0.store(crate::rig::at(secs + 2).0, Ordering::Relaxed);
-        now += Duration::from_millis(100);
-        let _ = heart.turn(now);
-        heart.rest(now);
+        stage.machine.0.store(crate::rig::at(secs + 2).0, Ordering::Relaxed);
+        stage.now += Duration::from_millis(100);
+        let _ = stage.heart.turn(stage.now);
+        stage.heart.rest(stage.now);
     }
     assert!(while_shedding > 5, "{while_shedding} came while room was made");
 }

@@ -69,6 +69,16 @@ impl Session {
         self.recent.len() <= but as usize && (but > 0 || self.left == 0)
     }
 
+    /// How many deliveries are remembered. One in doubt stands for two: it is found by content and by order.
+    pub(super) fn len(&self) -> usize {
+        self.recent.len() + 2 * self.order.len()
+    }
+
+    /// Remembers no delivery any more.
+    pub(super) fn forget(&mut self) {
+        *self = Session { doubt_max: self.doubt_max, ..Session::default() };
+    }
+
     fn trust_all(&mut self) {
         self.doubted.clear();
         self.order.clear();

@@ -7,6 +7,7 @@ pub mod boots;
 pub mod content;
 pub mod cycle;
 pub mod recent;
+mod remembered;
 pub mod times;
 
 use serde::{Deserialize, Serialize};

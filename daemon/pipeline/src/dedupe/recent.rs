@@ -47,6 +47,21 @@ impl Recent {
     }
 }
 
+impl Recent {
+    /// How many deliveries are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.last.len()
+    }
+
+    /// Remembers the last `keep` deliveries at most.
+    pub(super) fn shorten(&mut self, keep: usize) {
+        if self.last.len() > keep {
+            self.last.drain(..self.last.len() - keep);
+            self.last.shrink_to_fit();
+        }
+    }
+}
+
 fn key(sequence: u64, hash: u32) -> (u32, u32) {
     #[expect(clippy::cast_possible_truncation, reason = "the low half is compared, together with the hash")]
     let low = sequence as u32;

@@ -126,6 +126,11 @@ impl<'p> Step<'p> {
         self.press = Some(upto);
     }
 
+    /// There is no room to remember more than `keep` deliveries only to know them again: see [`Pipeline::remembered`].
+    pub fn remember(&mut self, keep: u64) {
+        self.event(Event::Remember { keep });
+    }
+
     /// Messages that were decided on before they could be read.
     pub fn account(&mut self, verdict: Verdict, count: u64) {
         self.event(Event::Account { verdict, count });

@@ -25,6 +25,16 @@ fn stored(plan: &Plan, state: &State) -> (Plan, State) {
     checkpoint::decode(&checkpoint::encode(plan, state)).unwrap()
 }
 
+/// What the journal alone gives.
+pub fn replayed(world: &World) -> Pipeline {
+    let mut pipeline = Pipeline::new(world.pipeline.plan().clone());
+    world
+        .entries
+        .iter()
+        .for_each(|entry| pipeline.replay(&journal::decode(&journal::encode(entry)).unwrap()));
+    pipeline
+}
+
 /// Everything raw, soon; and half of it, with what was refused, later.
 fn forwarded(plan: Plan) -> Plan {
     let half = RawPlan {
@@ -122,12 +132,11 @@ proptest! {
         let joined: Vec<_> = joined.map(|(_, (input, _))| input.clone()).collect();
         // What comes too late for a window depends on when it closes.
         let plan = Plan { summaries: vec![], ..forwarded(unique(kind)) };
-        let (mut whole, mut cut) = (World::new(plan.clone()), World::new(plan.clone()));
+        let (mut whole, mut cut) = (World::new(plan.clone()), World::new(plan));
         feed(&mut whole, &joined, |_| {});
         feed(&mut cut, &inputs, |_| {});
-        let mut replayed = Pipeline::new(plan);
-        whole.entries.iter().for_each(|entry| replayed.replay(&journal::decode(&journal::encode(entry)).unwrap()));
-        prop_assert_eq!(replayed.state(), whole.pipeline.state());
+        let again = replayed(&whole);
+        prop_assert_eq!(again.state(), whole.pipeline.state());
         whole.settle();
         cut.settle();
         for name in ["all", "half"] {

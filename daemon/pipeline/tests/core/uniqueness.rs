@@ -214,3 +214,67 @@ fn redelivered_junk_is_a_duplicate_too() {
     }
     assert_eq!(world.letters.len(), 2);
 }
+
+/// Three sensors that number two hundred messages each; by content half of those are in doubt, which count twice. And the same
+/// again from one broker.
+fn memory(unique: Unique) -> World {
+    let topics = ["s/d1/t", "s/d2/t", "s/d3/t"];
+    let mut world = World::new(self::unique(unique));
+    for half in 0..2 {
+        world.step(0.0, |step| topics.iter().for_each(|topic| step.opened(0, topic, 1_000)));
+        world.step(0.0, |step| step.opened(0, "broker", 1_000));
+        for number in 0..100 {
+            let payload = numbered(7, 1, half * 100 + number);
+            for topic in topics {
+                world.step(0.0, |step| {
+                    step.message(&Message { session: topic, ..message(0.0, topic, &payload) });
+                    step.message(&message(0.0, topic, &payload));
+                });
+            }
+        }
+    }
+    world
+}
+
+/// Less is remembered where there is no room for more: the latest of each counter.
+#[test]
+fn counters_go_on_with_fewer() {
+    let mut world = memory(sequence(false, Some("device")));
+    assert_eq!(world.pipeline.remembered(), 600);
+    world.step(0.0, |step| step.remember(600));
+    assert_eq!(world.pipeline.remembered(), 600);
+    world.step(0.0, |step| step.remember(100));
+    assert_eq!(world.pipeline.remembered(), 3 * 33);
+    for (topic, number, expected) in [
+        ("s/d2/t", 199, "duplicate"),
+        ("s/d2/t", 167, "duplicate"),
+        ("s/d2/t", 166, "counted"),
+        ("s/d3/t", 168, "duplicate"),
+    ] {
+        assert_eq!(world.send(0.0, topic, &numbered(7, 1, number)), [expected], "{topic} {number}");
+    }
+    world.step(0.0, |step| step.remember(0));
+    assert_eq!(world.pipeline.remembered(), 3 * 16, "some each, however little room there is");
+    assert_eq!(super::laws::replayed(&world).state(), world.pipeline.state());
+}
+
+/// What a session may have in flight it needs wholly: the one unheard for longest forgets its own.
+#[test]
+fn sessions_unheard_for_longest_forget() {
+    let mut world = memory(Unique::Content);
+    assert_eq!(world.pipeline.remembered(), 900 + 3 * 300);
+    world.send(1.0, "s/d1/t", &numbered(7, 1, 1_000));
+    let payload = numbered(7, 1, 1_001);
+    world.step(2.0, |step| {
+        step.message(&Message { session: "s/d3/t", ..message(2.0, "s/d3/t", &payload) });
+    });
+    world.step(2.0, |step| step.remember(1_300));
+    assert_eq!(world.pipeline.remembered(), 901 + 301);
+    assert_eq!(world.send(2.0, "s/d1/t", &numbered(7, 1, 0)), ["duplicate"], "the broker's are remembered");
+    world.step(3.0, |step| {
+        step.message(&Message { session: "s/d3/t", ..message(3.0, "s/d3/t", &payload) });
+    });
+    world.step(3.0, |step| step.remember(0));
+    assert_eq!(world.pipeline.remembered(), 302, "who was heard last keeps all");
+    assert_eq!(super::laws::replayed(&world).state(), world.pipeline.state());
+}

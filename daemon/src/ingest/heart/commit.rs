@@ -45,7 +45,12 @@ impl Heart {
                     if done.beaten {
                         self.beats.beaten(now);
                     }
-                    return self.committed(done);
+                    let forgot = done.forgot;
+                    self.committed(done);
+                    if forgot {
+                        self.write_memory(now);
+                    }
+                    return;
                 }
                 Err(error) => return self.refused(&error, Some(number).filter(|_| !turns), now),
             }
@@ -73,6 +78,10 @@ impl Heart {
         if let Some(upto) = self.press.take_if(|_| !turned) {
             step.press(upto);
         }
+        let keep = self.memory.keep.take_if(|_| !turned);
+        if let Some(keep) = keep {
+            step.remember(keep);
+        }
         step.watch(now, &|source| self.listening.since(source));
         let loaded = self.parts.store.shared().load(&step.needs(now, &held))?;
         let changes = step.finish(now, &held, &loaded);
@@ -97,7 +106,8 @@ impl Heart {
                 && commit.letters.is_empty()
                 && commit.reach.is_empty()
                 && commit.allow.is_empty());
-        Ok(Done { traces, closed: commit.changes.closed, outboxes, alerted, beaten, turned })
+        let forgot = keep.is_some();
+        Ok(Done { traces, closed: commit.changes.closed, outboxes, alerted, beaten, turned, forgot })
     }
 
     /// On disk, and nothing to acknowledge: what the clock asked for is done.

@@ -65,6 +65,7 @@ impl Heart {
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.deadlines(now).any(|deadline| deadline <= now)
             || self.press.is_some()
+            || self.memory.keep.is_some()
             || self.parts.pipeline.clock_is_due(&self.sight.now)
             || self.parts.store.trust().is_err()
     }

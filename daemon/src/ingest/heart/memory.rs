@@ -1,0 +1,83 @@
+//! What is remembered only to know it again: its share of the buffer.
+
+use super::{Heart, Parts};
+use crate::limits::{REMEMBERED_MAX, REMEMBERED_MIN};
+use std::time::{Duration, Instant};
+
+/// It is looked so often how much there is.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// In the log it is said so often that there is too much.
+const TELL_EVERY: Duration = Duration::from_secs(3_600);
+/// Bytes of the file that one delivery can come to: ten in a checkpoint, of which there are two while one is written, pages
+/// half full.
+const FILE_BYTES: u64 = 30;
+/// Of the buffer deliveries may take one part in so many.
+const SHARE: u64 = 4;
+
+/// What is known of it.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// It was last looked then.
+    looked: Option<Instant>,
+    /// So many deliveries are to be left after the next transaction.
+    pub(super) keep: Option<u64>,
+    /// It was last said then.
+    told: Option<Instant>,
+}
+
+/// Deliveries that may be remembered beside a buffer of `bytes_max`.
+fn remembered_max(bytes_max: u64) -> u64 {
+    (bytes_max / SHARE / FILE_BYTES).clamp(REMEMBERED_MIN, REMEMBERED_MAX)
+}
+
+impl Heart {
+    /// Looks whether more is remembered than there is room for. Outputs can take nothing of that, so that it would be in the way
+    /// for good.
+    pub(super) fn look_at_memory(&mut self, now: Instant) {
+        let memory = &mut self.memory;
+        if memory.looked.is_some_and(|at| now < at + LOOK_EVERY) {
+            return;
+        }
+        memory.looked = Some(now);
+        let (remembered, most) =
+            (self.parts.pipeline.remembered(), remembered_max(self.parts.buffer.bytes_max));
+        if remembered <= most {
+            return;
+        }
+        // So much less that it is not to be done again soon.
+        memory.keep = Some(most / 4 * 3);
+        if memory.told.is_none_or(|at| now >= at + TELL_EVERY) {
+            memory.told = Some(now);
+            tracing::warn!(
+                remembered,
+                most,
+                "more deliveries are remembered, to know them when they come again, than the buffer has room for: fewer of each \
+                 sender are from here on. With a boot number (`boot` of `sequence`) they take no room; else raise buffer.max_size"
+            );
+        }
+    }
+
+    /// Less is remembered: that makes room with the next checkpoint, which is written soon, in portions. A full buffer has no
+    /// other transactions that they could go into.
+    pub(super) fn write_memory(&mut self, now: Instant) {
+        let Parts { store, pipeline, .. } = &mut self.parts;
+        if !self.room.is_full() {
+            return store.begin_checkpoint(pipeline);
+        }
+        if let Err(error) = store.checkpoint_now(pipeline) {
+            self.refused(&error, None, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarter_of_the_buffer_within_bounds() {
+        assert_eq!(remembered_max(0), REMEMBERED_MIN);
+        assert_eq!(remembered_max(64 << 20), (16 << 20) / 30);
+        assert_eq!(remembered_max(u64::MAX), REMEMBERED_MAX);
+    }
+}
