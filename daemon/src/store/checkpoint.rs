@@ -116,6 +116,11 @@ impl Store {
         self.snapshot.is_some()
     }
 
+    /// Whether something is in the journal that a checkpoint would do without.
+    pub fn has_journal(&self) -> bool {
+        self.journal_bytes > 0
+    }
+
     /// Writes a checkpoint of `pipeline` now, in a transaction of its own.
     ///
     /// # Errors

@@ -45,12 +45,7 @@ impl Heart {
                     if done.beaten {
                         self.beats.beaten(now);
                     }
-                    let forgot = done.forgot;
-                    self.committed(done);
-                    if forgot {
-                        self.write_memory(now);
-                    }
-                    return;
+                    return self.committed(done);
                 }
                 Err(error) => return self.refused(&error, Some(number).filter(|_| !turns), now),
             }
@@ -144,7 +139,11 @@ impl Heart {
         if !done.traces.is_empty() {
             let _ = self.parts.taps.send(Arc::new(done.traces));
         }
-        self.parts.store.checkpoint_if_due(&self.parts.pipeline);
+        if done.forgot {
+            self.parts.store.begin_checkpoint(&self.parts.pipeline);
+        } else {
+            self.parts.store.checkpoint_if_due(&self.parts.pipeline);
+        }
         if done.alerted {
             self.publish_alerts();
         }

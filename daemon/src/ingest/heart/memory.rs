@@ -21,6 +21,8 @@ pub(super) struct Memory {
     looked: Option<Instant>,
     /// So many deliveries are to be left after the next transaction.
     pub(super) keep: Option<u64>,
+    /// With a full buffer a checkpoint was last written then.
+    written: Option<Instant>,
     /// It was last said then.
     told: Option<Instant>,
 }
@@ -57,13 +59,14 @@ impl Heart {
         }
     }
 
-    /// Less is remembered: that makes room with the next checkpoint, which is written soon, in portions. A full buffer has no
-    /// other transactions that they could go into.
+    /// A full buffer has no transactions that the portions of a checkpoint could go into, and may be full of nothing but the
+    /// checkpoint before, and its journal.
     pub(super) fn write_memory(&mut self, now: Instant) {
         let Parts { store, pipeline, .. } = &mut self.parts;
-        if !self.room.is_full() {
-            return store.begin_checkpoint(pipeline);
+        if self.memory.written.is_some_and(|at| now < at + LOOK_EVERY) || !store.has_journal() {
+            return;
         }
+        self.memory.written = Some(now);
         if let Err(error) = store.checkpoint_now(pipeline) {
             self.refused(&error, None, now);
         }

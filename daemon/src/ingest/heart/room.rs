@@ -54,11 +54,6 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// There is none: nothing is taken.
-    pub(super) fn is_full(&self) -> bool {
-        self.full
-    }
-
     /// A turn is over: so much was written since the start.
     pub(super) fn wrote(&mut self, written: u64) {
         let turn = written.saturating_sub(self.written);
@@ -71,7 +66,7 @@ impl Heart {
     /// Whether the buffer is full. Then nothing is taken, nothing is acknowledged and no window closes until outputs have
     /// confirmed enough: senders keep what they have.
     pub(super) fn is_full(&self) -> bool {
-        self.room.is_full()
+        self.room.full
     }
 
     /// More waits for an output with a budget than that can carry: some of it is merged in the next turn.
@@ -173,6 +168,7 @@ impl Heart {
         if self.room.full {
             // Nothing is written: what the largest turn took is free again by and by.
             self.room.largest -= self.room.largest / 16;
+            self.write_memory(now);
         }
         let text = if self.room.full && SPREAD * self.parts.store.state_bytes() > max / 2 {
             "is full, mostly of what is known of series and senders, which no output takes: nothing is acknowledged. Raise \
