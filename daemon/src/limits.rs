@@ -57,6 +57,8 @@ pub const READ_SPACING: Duration = Duration::from_millis(2);
 pub const WRITE_BYTES_MAX: usize = 256 << 10;
 /// Acknowledged packet identifiers that one MQTT connection remembers, to know a repeated PUBLISH when it sees one.
 pub const PACKET_IDS_REMEMBERED: usize = 1_024;
+/// Bytes of packets that are not complete, of all clients of one listener, and room for two of the largest; the slowest client goes.
+pub const UNFINISHED_BYTES_MAX: usize = 32 << 20;
 /// Largest CONNECT that the listener reads, in bytes: will, user name and password included.
 pub const CONNECT_BYTES_MAX: usize = 128 << 10;
 /// Connections of one listener beyond its clients: those that are connecting, or being refused.

@@ -8,6 +8,7 @@ use super::Context;
 use super::acks::{Acks, Owed};
 use super::proofs::Proofs;
 use super::reader::{Reader, Taken};
+use super::unfinished::Account;
 use crate::clock::uptime;
 use crate::config::model::Protocol;
 use crate::ingest::intake::{Input, Link, Run};
@@ -172,6 +173,8 @@ pub(super) struct Connection {
     number: u64,
     /// What did not fit into the intake yet. Nothing is read while something is here.
     waiting: VecDeque<Input>,
+    /// Of packets that are not complete, where it has to share room with others.
+    account: Option<Account>,
     /// The buffer may hold complete packets.
     unread: bool,
     /// No reading before this: small reads are spaced out, and a client may be over its rate.
@@ -210,11 +213,24 @@ impl Connection {
             proofs: Proofs::default(),
             number: 0,
             waiting,
+            account: None,
             unread: true,
             read_at: now,
             heard: now,
             in_flight_max,
         }
+    }
+
+    /// What it holds of a packet that is not complete goes into this account from here on.
+    pub(super) fn accounts_for(&mut self, account: Account) {
+        self.account = Some(account);
+    }
+
+    /// Reads no more, and forgets what was not handed over: it is not acknowledged.
+    pub(super) fn stop_reading(&mut self) {
+        self.unread = false;
+        self.wire.reader.clear();
+        self.account = None;
     }
 
     /// Reads, hands over, acknowledges, until something came that the owner should know of. Cancel safe.
@@ -355,6 +371,9 @@ impl Connection {
             let taken = self.wire.reader.take(self.version, &mut self.acks, owed_max);
             if taken.is_empty() {
                 self.unread = false;
+                if let Some(account) = &mut self.account {
+                    account.note(self.wire.reader.len());
+                }
                 return None;
             }
             let brought = self.accept(taken);

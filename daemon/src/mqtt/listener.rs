@@ -6,6 +6,7 @@
 use super::inherited::Inherited;
 use super::registry::Registry;
 use super::session;
+use super::unfinished::Unfinished;
 use super::{Context, stopped};
 use crate::config::model::Listen;
 use crate::ingest::intake::Input;
@@ -73,6 +74,7 @@ pub(super) struct House {
     pub(super) door: Door,
     pub(super) context: Context,
     pub(super) registry: Registry,
+    pub(super) unfinished: Arc<Unfinished>,
     trouble: Mutex<Option<Instant>>,
 }
 
@@ -126,7 +128,8 @@ impl Listener {
         // Beyond its clients there is room for some that are connecting, or being refused in a polite way.
         let places = Arc::new(Semaphore::new(door.cfg.clients_max.saturating_add(limits::CONNECTING_MAX)));
         let registry = Registry::new(door.cfg.clients_max);
-        let house = Arc::new(House { door, context, registry, trouble: Mutex::new(None) });
+        let unfinished = Unfinished::new(door.cfg.packet_bytes_max);
+        let house = Arc::new(House { door, context, registry, unfinished, trouble: Mutex::new(None) });
         tracing::info!(source = house.context.name, %address, "listening");
         house.context.state.connected(true);
         house.context.state.pulse.waits("waits for room in the intake");

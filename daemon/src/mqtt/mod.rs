@@ -20,6 +20,7 @@ mod reader;
 mod registry;
 mod session;
 pub mod state;
+mod unfinished;
 
 #[cfg(test)]
 mod tests;

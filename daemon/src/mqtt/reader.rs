@@ -18,6 +18,8 @@ pub(super) struct Reader {
     buffer: BytesMut,
     /// How much to read at a time; follows the rate.
     block: usize,
+    /// The buffer has grown for a packet that no read could bring.
+    large: bool,
     packet_bytes_max: usize,
     /// The other end is a broker: its retain flag says that it replays what it keeps. A client's asks for that.
     replays: bool,
@@ -74,6 +76,7 @@ impl Reader {
         Reader {
             buffer: BytesMut::new(),
             block: limits::READ_BYTES_MIN,
+            large: false,
             packet_bytes_max,
             replays: true,
             skip: None,
@@ -92,7 +95,13 @@ impl Reader {
 
     /// Where the next read goes. There is always room; a large packet gets room as it comes, not because it says so.
     pub(super) fn room(&mut self) -> &mut BytesMut {
+        // What a large packet needed is not kept for those after it.
+        if self.large && self.buffer.len() <= limits::READ_BYTES_MIN {
+            self.large = false;
+            self.buffer = BytesMut::from(self.buffer.as_ref());
+        }
         if self.buffer.capacity() - self.buffer.len() < self.block / 4 {
+            self.large |= self.buffer.len() > limits::READ_BYTES_MAX;
             self.buffer.reserve(self.block.max(self.buffer.len()));
         }
         &mut self.buffer
@@ -107,7 +116,12 @@ impl Reader {
 
     /// Throws away what was read and not taken.
     pub(super) fn clear(&mut self) {
-        self.buffer.clear();
+        self.buffer = BytesMut::new();
+    }
+
+    /// Bytes that were read and not taken.
+    pub(super) fn len(&self) -> usize {
+        self.buffer.len()
     }
 
     /// Takes one packet that is not a PUBLISH; `None` when it is not complete. For the handshake, where the version may

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// For a last packet to a client that may be gone.
@@ -55,6 +55,8 @@ pub(super) async fn run(
 struct Client {
     connection: Connection,
     place: Place,
+    /// Comes when others need the room that its unfinished packet takes.
+    crowded_out: oneshot::Receiver<()>,
     will: Option<Will>,
     keep_alive: Option<Duration>,
     rate: Bucket,
@@ -128,9 +130,13 @@ async fn greet(stream: TcpStream, house: &Arc<House>) -> Result<Client, Over> {
     // A client of 3.1.1 was not told of a limit: at twice of it we stop reading. One of 5 was: with one more it is sent away.
     let doubt_max = if version == Protocol::V4 { twice } else { twice.saturating_add(1) };
     let link = Link::marking(house.context.index, Arc::clone(&place.client_id), cfg.receive_max, doubt_max);
+    let mut connection = Connection::open(wire, version, link, house.context.clone());
+    let (account, crowded_out) = house.unfinished.join();
+    connection.accounts_for(account);
     Ok(Client {
-        connection: Connection::open(wire, version, link, house.context.clone()),
+        connection,
         place,
+        crowded_out,
         will: connect.will,
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into()) * 3 / 2),
         rate: Bucket::new(cfg.rate_max),
@@ -225,9 +231,19 @@ impl Client {
                     }
                 }
                 _ = &mut self.place.evicted => return End::TakenOver,
+                _ = &mut self.crowded_out => return self.crowded_out(house),
                 () = stopped(stop) => return End::Stopped,
             }
         }
+    }
+
+    fn crowded_out(&self, house: &House) -> End {
+        let what = "a packet that was not complete when others needed the room";
+        house.trouble(&format!(
+            "the client `{}` sent {what}: it took the longest. Let clients send smaller packets, or lower `max_packet`",
+            shown(self.connection.session())
+        ));
+        End::SentAway(Fault { code: code::QUOTA_EXCEEDED, what })
     }
 
     fn regulate(&mut self, publishes: usize) -> Result<(), Fault> {
@@ -278,6 +294,7 @@ impl Client {
         if matches!(end, End::Left) && self.connection.owes_nothing() {
             self.connection.settle_written();
         }
+        self.connection.stop_reading();
         let farewell = match &end {
             End::Left | End::Gone => None,
             End::TakenOver => Some(code::TAKEN_OVER),

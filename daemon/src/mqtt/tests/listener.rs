@@ -8,7 +8,7 @@ use crate::mqtt::{Inherited, Listener};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 const CONNECT4: &[u8] = b"\x10\x0E\0\x04MQTT\x04\x02\0\x3C\0\x02me";
@@ -298,6 +298,42 @@ async fn twice_the_receive_maximum_is_too_much() {
     let burst: Vec<u8> = (1..=5).flat_map(|id| publish(true, id, b"s/a", b"x")).collect();
     peer.send(&burst).await;
     assert_eq!(peer.packet().await, [0xE0, 1, 0x93]);
+}
+
+/// Each of many clients may send a large packet, and stop before its end: not all of them at once. What is complete is taken
+/// all the same, and from whoever was sent away too.
+#[tokio::test]
+async fn unfinished_packets_share_their_room() {
+    let mut bench = Bench::new();
+    let (address, _) = start(&bench, Listen { clients_max: 40, ..listen() }).await;
+    let mut begun = b"\x30\x80\x80\x40\0\x03s/b\0".to_vec();
+    begun.resize(1 << 20, b'x');
+    let connect = |number: usize| {
+        [b"\x10\x0F\0\x04MQTT\x05\x02\0\x3C\0\0\x02", format!("{number:02}").as_bytes()].concat()
+    };
+    let mut ends = JoinSet::new();
+    for number in 0..32 {
+        let (mut peer, _) = join(address, &connect(number)).await;
+        peer.send(&publish(true, 1, b"s/a", b"x")).await;
+        assert_eq!(bench.messages(1).await.0, ["s/a=x"]);
+        peer.send(&begun).await;
+        ends.spawn(async move { (number, peer.packet().await, peer.packet().await) });
+    }
+    let (mut sound, _) = join(address, &connect(32)).await;
+    sound.send(&begun[..600_000]).await;
+    let (number, reason, end) = ends.join_next().await.unwrap().unwrap();
+    assert_eq!((reason, end), (vec![0xE0, 1, 0x97], vec![]), "sent away, and the connection is closed");
+    bench.problem_with("took the longest").await;
+    let (mut again, _) = join(address, &connect(number)).await;
+    again.send(&publish(true, 1, b"s/a", b"y")).await;
+    assert_eq!(bench.messages(1).await.0, ["s/a=y"]);
+    // The next to go is another of those that do not move.
+    sound.send(&begun[600_000..]).await;
+    again.send(&begun[..600_000]).await;
+    let (_, reason, _) = ends.join_next().await.unwrap().unwrap();
+    assert_eq!(reason, [0xE0, 1, 0x97]);
+    sound.send(&[b'x'; 4]).await;
+    assert_eq!(bench.run().await.messages.len(), 1, "and the one that is complete is taken");
 }
 
 /// What is in flight when a connection ends comes again: no more of it than is known again, however much a read brings.

@@ -2,6 +2,7 @@
 
 use super::broker::publish;
 use crate::config::model::Protocol;
+use crate::limits;
 use crate::mqtt::acks::Acks;
 use crate::mqtt::reader::Reader;
 use crate::wire::decode::Packet;
@@ -141,6 +142,25 @@ fn packetish() -> impl Strategy<Value = Vec<u8>> {
         packet
     });
     proptest::collection::vec(packet, 0..6).prop_map(|packets| packets.concat())
+}
+
+/// The room for a large packet is not kept for small ones.
+#[test]
+fn a_large_packet_leaves_no_large_buffer() {
+    let mut reader = Reader::new(2 << 20);
+    let bytes = [publish(true, 1, b"a/b", &vec![b'x'; 1 << 20]), publish(true, 2, b"a/b", b"x")].concat();
+    let (mut rest, mut messages) = (&bytes[..], 0);
+    while !rest.is_empty() {
+        let room = reader.room();
+        let (read, left) = rest.split_at(rest.len().min(room.capacity() - room.len()));
+        room.extend_from_slice(read);
+        reader.filled(!left.is_empty());
+        rest = left;
+        messages += reader.take(Protocol::V5, &mut Acks::default(), usize::MAX).messages.len();
+    }
+    assert_eq!(messages, 2);
+    let room = reader.room().capacity();
+    assert!(room <= 2 * limits::READ_BYTES_MAX, "{room} B");
 }
 
 proptest! {
