@@ -25,6 +25,8 @@ pub(super) struct Snapshot {
     row: CheckpointRow,
     bytes: Vec<u8>,
     written: u32,
+    /// Bytes of the journal that it does without.
+    journal_bytes: u64,
     /// The numbers of the groups that there are, sorted.
     groups: Vec<u32>,
 }
@@ -38,7 +40,7 @@ impl Snapshot {
         let live = pipeline.state().groups.iter().filter(|numbered| !numbered.group.is_vacant());
         let mut groups: Vec<_> = live.map(|numbered| numbered.number).collect();
         groups.sort_unstable();
-        Snapshot { row, bytes, written: 0, groups }
+        Snapshot { row, bytes, written: 0, journal_bytes: 0, groups }
     }
 
     /// Writes up to `limit` more chunks; true when all are written.
@@ -101,7 +103,8 @@ impl Store {
         if self.snapshot.is_none() {
             let one_more = u64::from(mutant::active(Mutant::CheckpointCutsTooMuch));
             let last = self.next - 1 + one_more;
-            self.snapshot = Some(Snapshot::take(pipeline, self.checkpoint.generation + 1, last));
+            let snapshot = Snapshot::take(pipeline, self.checkpoint.generation + 1, last);
+            self.snapshot = Some(Snapshot { journal_bytes: self.journal_bytes, ..snapshot });
         }
     }
 
@@ -133,7 +136,8 @@ impl Store {
         flip(&write, &snapshot)?;
         self.definitions.collect(&write, &snapshot.groups)?;
         write.commit().doing("write the checkpoint")?;
-        self.in_force(snapshot.row);
+        self.checkpoint = snapshot.row;
+        self.journal_bytes = 0;
         self.snapshot = None;
         self.plan = pipeline.plan().clone();
         Ok(())
@@ -154,8 +158,10 @@ impl Store {
         Ok(Some(snapshot.row()))
     }
 
+    /// The snapshot in the making is in force. What came while it was written is behind it, in the journal.
     pub(super) fn in_force(&mut self, row: CheckpointRow) {
         self.checkpoint = row;
-        self.journal_bytes = 0;
+        let covered = self.snapshot.take().map_or(0, |snapshot| snapshot.journal_bytes);
+        self.journal_bytes = self.journal_bytes.saturating_sub(covered);
     }
 }

@@ -166,7 +166,6 @@ impl Store {
         self.collected = collected;
         if let Some(row) = checkpoint {
             self.in_force(row);
-            self.snapshot = None;
         }
         self.publish();
         Ok(())

@@ -16,6 +16,7 @@ mod lists;
 mod matrix;
 mod measure;
 mod recovery;
+mod remembered;
 mod outbox;
 mod raw;
 mod rig;
