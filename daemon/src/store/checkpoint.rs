@@ -60,7 +60,7 @@ impl Snapshot {
     }
 }
 
-/// Puts a wholly written snapshot in force: forgets the one before and the journal that it covers.
+/// Puts a wholly written snapshot in force: forgets the one before, what was written of others, and the journal that it covers.
 pub(super) fn flip(write: &WriteTransaction, snapshot: &Snapshot) -> Result<(), StoreError> {
     let row = snapshot.row;
     write
@@ -70,6 +70,8 @@ pub(super) fn flip(write: &WriteTransaction, snapshot: &Snapshot) -> Result<(), 
         .doing("write the checkpoint")?;
     let mut table = write.open_table(CHECKPOINT).doing("write the checkpoint")?;
     table.retain_in(..(row.generation, 0), |_, _| false).doing("forget the old checkpoint")?;
+    // A larger one of this number was begun, and given up. Who salvages a store takes for one what has one number.
+    table.retain_in((row.generation, row.chunks).., |_, _| false).doing("forget the old checkpoint")?;
     let mut journal = write.open_table(JOURNAL).doing("truncate the journal")?;
     journal.retain_in(..(row.journal + 1, 0), |_, _| false).doing("truncate the journal")
 }
