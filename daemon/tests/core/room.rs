@@ -78,6 +78,15 @@ impl Stage {
         self.push(Input::Run(Run { arrival, ..run_of(&self.link, number, messages) }));
     }
 
+    /// Turns for so many seconds.
+    fn idle(&mut self, secs: u64) {
+        for _ in 0..secs {
+            self.now += Duration::from_secs(1);
+            let _ = self.heart.turn(self.now);
+            self.heart.rest(self.now);
+        }
+    }
+
     /// Turns until so many are acknowledged.
     fn wait(&mut self, committed: u64, most: Duration) {
         let until = self.now + most;
@@ -152,4 +161,29 @@ fn what_comes_while_room_is_made_is_acknowledged_in_time() {
         stage.heart.rest(stage.now);
     }
     assert!(while_shedding > 5, "{while_shedding} came while room was made");
+}
+
+/// Where there are so many senders that the few numbers which each keeps are too many together, that is tried once, and not
+/// written again and again.
+#[test]
+fn what_cannot_be_made_less_is_not_written_again() {
+    let mut plan = plan();
+    let at = Pointer::parse("/n").unwrap();
+    plan.streams[0].unique = Unique::Sequence { at, boot: None, per: None };
+    let buffer = Buffer { bytes_max: 16 << 20, flash_bytes_per_day: u64::MAX, ..Buffer::default() };
+    let mut stage = Stage::new(plan, buffer);
+    let topics: Vec<_> = (0..10_000).map(|n| format!("s/d{n}/t")).collect();
+    let runs = (0..20).flat_map(|number| topics.chunks(1_000).map(move |topics| (number, topics)));
+    for ((number, topics), run) in runs.zip(1..) {
+        let numbered = topics.iter().zip(1..);
+        let readings: Vec<_> =
+            numbered.map(|(topic, value)| (topic.as_str(), payload(value, 0, number))).collect();
+        stage.send(run, &readings);
+        let _ = stage.heart.turn(stage.now);
+        stage.wait(run, Duration::from_secs(60));
+    }
+    stage.idle(60);
+    let before = stage.shared.wear().bytes();
+    stage.idle(60);
+    assert_eq!(stage.shared.wear().bytes(), before, "nobody sends anything");
 }

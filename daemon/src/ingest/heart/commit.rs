@@ -140,7 +140,7 @@ impl Heart {
             let _ = self.parts.taps.send(Arc::new(done.traces));
         }
         if done.forgot {
-            self.parts.store.begin_checkpoint(&self.parts.pipeline);
+            self.remembers_less();
         } else {
             self.parts.store.checkpoint_if_due(&self.parts.pipeline);
         }

@@ -21,6 +21,8 @@ pub(super) struct Memory {
     looked: Option<Instant>,
     /// So many deliveries are to be left after the next transaction.
     pub(super) keep: Option<u64>,
+    /// So many were left when that was last done.
+    left: u64,
     /// With a full buffer a checkpoint was last written then.
     written: Option<Instant>,
     /// It was last said then.
@@ -43,7 +45,9 @@ impl Heart {
         memory.looked = Some(now);
         let (remembered, most) =
             (self.parts.pipeline.remembered(), remembered_max(self.parts.buffer.bytes_max));
-        if remembered <= most {
+        memory.left = memory.left.min(remembered);
+        // Some of each sender stays: of very many that is too much, and to do it again would make it no less.
+        if remembered <= most.max(memory.left + most / 4) {
             return;
         }
         // So much less that it is not to be done again soon.
@@ -57,6 +61,13 @@ impl Heart {
                  sender are from here on. With a boot number (`boot` of `sequence`) they take no room; else raise buffer.max_size"
             );
         }
+    }
+
+    /// It is on disk that less is remembered: a checkpoint shall show it.
+    pub(super) fn remembers_less(&mut self) {
+        let Parts { store, pipeline, .. } = &mut self.parts;
+        self.memory.left = pipeline.remembered();
+        store.begin_checkpoint(pipeline);
     }
 
     /// A full buffer has no transactions that the portions of a checkpoint could go into, and may be full of nothing but the
