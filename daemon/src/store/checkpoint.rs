@@ -131,7 +131,28 @@ impl Store {
     /// # Errors
     /// When it cannot be written; the one before is in force then.
     pub fn checkpoint_now(&mut self, pipeline: &Pipeline) -> Result<(), StoreError> {
-        let mut snapshot = Snapshot::take(pipeline, self.checkpoint.generation + 1, self.next - 1);
+        self.put_in_force(self.snapshot_of(pipeline), pipeline)
+    }
+
+    /// The same, where that makes at least one `part` in so many of its own size less of what is kept. Says whether it did.
+    ///
+    /// # Errors
+    /// As [`Store::checkpoint_now`].
+    pub fn checkpoint_if_worth(&mut self, pipeline: &Pipeline, part: u64) -> Result<bool, StoreError> {
+        let snapshot = self.snapshot_of(pipeline);
+        let freed = (self.journal_bytes + self.state_bytes()).saturating_sub(2 * snapshot.row.bytes);
+        let worth = freed >= snapshot.row.bytes / part;
+        if worth {
+            self.put_in_force(snapshot, pipeline)?;
+        }
+        Ok(worth)
+    }
+
+    fn snapshot_of(&self, pipeline: &Pipeline) -> Snapshot {
+        Snapshot::take(pipeline, self.checkpoint.generation + 1, self.next - 1)
+    }
+
+    fn put_in_force(&mut self, mut snapshot: Snapshot, pipeline: &Pipeline) -> Result<(), StoreError> {
         let database = self.shared.database()?;
         let write = database.begin_write().doing("write the checkpoint")?;
         snapshot.write(&write, usize::MAX)?;

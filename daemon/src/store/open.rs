@@ -173,11 +173,15 @@ impl Store {
         2 * self.checkpoint.bytes
     }
 
+    /// How many events wait for outputs.
+    pub fn queued(&self) -> u64 {
+        self.outputs.values().map(|row| row.counts.queued()).sum()
+    }
+
     /// Bytes of all that is kept: closed windows, dead letters, journal and checkpoint. The file is up to three times as large.
     pub fn live_bytes(&self) -> u64 {
-        let queued: u64 = self.outputs.values().map(|row| row.counts.queued()).sum();
         self.closed_bytes
-            + queued * OUTBOX_ROW_BYTES
+            + self.queued() * OUTBOX_ROW_BYTES
             + self.definitions.bytes()
             + self.letters.bytes
             + self.journal_bytes

@@ -10,7 +10,8 @@ use tidegate::config::model::{Buffer, WhenFull};
 use tidegate::ingest::change::NewPlan;
 use tidegate::ingest::heart::{Heart, Parts};
 use tidegate::ingest::intake::{Input, Intake, Link, Run};
-use tidegate::store::{Opened, Shared, Store};
+use tidegate::ingest::mailbox::Mailbox;
+use tidegate::store::{Fate, Opened, Settlement, Shared, Store, Waiting, Wanted};
 use tidegate_medium::Disk;
 use tidegate_pipeline::plan::{Plan, Pointer, Unique, Window};
 use tidegate_pipeline::time::{Span, Time};
@@ -46,6 +47,7 @@ struct Stage {
     shared: Arc<Shared>,
     intake: Arc<Intake>,
     link: Arc<Link>,
+    mailbox: Arc<Mailbox>,
     machine: Machine,
     now: Instant,
     _plans: tokio::sync::mpsc::Sender<NewPlan>,
@@ -59,11 +61,11 @@ impl Stage {
         let machine = Machine(Arc::new(AtomicI64::new(crate::rig::at(0).0)));
         let clock = Timekeeper::new(machine.clone(), Time::MIN);
         let (parts, plans) = Parts::new(store, pipeline, clock, buffer);
-        let intake = Arc::clone(&parts.intake);
+        let (intake, mailbox) = (Arc::clone(&parts.intake), Arc::clone(&parts.mailbox));
         let now = Instant::now();
         let heart = Heart::new(parts, now);
         let link = Link::new(0, "sensor", 100);
-        let stage = Stage { heart, shared, intake, link, machine, now, _plans: plans };
+        let stage = Stage { heart, shared, intake, link, mailbox, machine, now, _plans: plans };
         stage.push(Input::Drained { source: 0 });
         stage.push(Input::Opened(Arc::clone(&stage.link)));
         stage
@@ -76,6 +78,22 @@ impl Stage {
     fn send(&self, number: u64, messages: &[(&str, String)]) {
         let arrival = Span(self.machine.now());
         self.push(Input::Run(Run { arrival, ..run_of(&self.link, number, messages) }));
+    }
+
+    /// The output takes up to so many events, or asks for more.
+    fn deliver(&self, events: usize) {
+        let waiting = self.shared.waiting("out", &Wanted::first(events, usize::MAX)).unwrap();
+        if waiting.is_empty() {
+            self.mailbox.want_more("out", events);
+        }
+        let delivered = waiting.into_iter().map(|Waiting { priority, sequence, id, .. }| Settlement {
+            output: "out".into(),
+            priority,
+            sequence,
+            id,
+            fate: Fate::Delivered,
+        });
+        self.mailbox.settle(delivered.collect(), self.now);
     }
 
     /// Turns for so many seconds.
@@ -186,4 +204,57 @@ fn what_cannot_be_made_less_is_not_written_again() {
     let before = stage.shared.wear().bytes();
     stage.idle(60);
     assert_eq!(stage.shared.wear().bytes(), before, "nobody sends anything");
+}
+
+/// An output that takes less than comes empties the buffer only just: it is full again and again, and a checkpoint is not
+/// written each time. It makes no room, and takes four times of what is written without.
+#[test]
+fn a_buffer_that_is_full_again_and_again_is_not_written_anew() {
+    let mut plan = plan();
+    let at = Pointer::parse("/n").unwrap();
+    plan.streams[0].unique = Unique::Sequence { at, boot: None, per: None };
+    plan.summaries[0].window = Window::Tumbling { length: Span::from_secs(1) };
+    plan.summaries[0].amend = Span::ZERO;
+    let buffer = Buffer {
+        bytes_max: 8 << 20,
+        when_full: WhenFull::Refuse,
+        flash_bytes_per_day: u64::MAX,
+        ..Buffer::default()
+    };
+    let mut stage = Stage::new(plan, buffer);
+    let topics: Vec<_> = (0..60).map(|n| format!("s/d{n}/t")).collect();
+    let send = |stage: &Stage, number, secs| {
+        let numbered = topics.iter().zip(1..);
+        let readings: Vec<_> =
+            numbered.map(|(topic, value)| (topic.as_str(), payload(value, secs, number))).collect();
+        stage.send(number, &readings);
+    };
+    let mut number = 1_000;
+    for number in 1..=number {
+        send(&stage, number, 0);
+        let _ = stage.heart.turn(stage.now);
+        stage.wait(number, Duration::from_secs(60));
+    }
+    let (mut refused, mut before) = (0, 0);
+    for secs in 1..=480 {
+        stage.machine.0.store(crate::rig::at(secs).0, Ordering::Relaxed);
+        if stage.link.committed() == number {
+            number += 1;
+            send(&stage, number, secs);
+        } else {
+            refused += 1;
+        }
+        for _ in 0..4 {
+            let _ = stage.heart.turn(stage.now);
+            stage.heart.rest(stage.now);
+            stage.now += Duration::from_millis(250);
+        }
+        stage.deliver(30);
+        if secs == 180 {
+            (refused, before) = (0, stage.shared.wear().bytes());
+        }
+    }
+    let written = stage.shared.wear().bytes() - before;
+    assert!(refused > 200 && number > 1_000, "{refused} of 300, up to {number}");
+    assert!(written < 8 << 20, "{written} B in five minutes");
 }

@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// In the log it is said so often that there is too much.
 const TELL_EVERY: Duration = Duration::from_secs(3_600);
+/// With a full buffer it is looked at most so seldom whether a checkpoint would make room.
+const WRITE_MAX: Duration = Duration::from_secs(600);
+/// Where nothing else makes room, one that frees one part in so many of its size is worth its wear.
+const WORTH: u64 = 8;
 /// Bytes of the file that one delivery can come to: ten in a checkpoint, of which there are two while one is written, pages
 /// half full.
 const FILE_BYTES: u64 = 30;
@@ -23,8 +27,10 @@ pub(super) struct Memory {
     pub(super) keep: Option<u64>,
     /// So many were left when that was last done.
     left: u64,
-    /// With a full buffer a checkpoint was last written then.
-    written: Option<Instant>,
+    /// With a full buffer it is not looked before then whether a checkpoint would make room, …
+    write_at: Option<Instant>,
+    /// … and if it would not, not for so long after that.
+    wait: Duration,
     /// It was last said then.
     told: Option<Instant>,
 }
@@ -67,18 +73,24 @@ impl Heart {
     pub(super) fn remembers_less(&mut self) {
         let Parts { store, pipeline, .. } = &mut self.parts;
         self.memory.left = pipeline.remembered();
+        self.memory.write_at = None;
         store.begin_checkpoint(pipeline);
     }
 
     /// A full buffer has no transactions that the portions of a checkpoint could go into, and may be full of nothing but the
-    /// checkpoint before, and its journal.
+    /// checkpoint before, and its journal. One is written if it makes room enough: a buffer that outputs empty only just so fast
+    /// is full again and again.
     pub(super) fn write_memory(&mut self, now: Instant) {
+        let part = if self.is_spent() { WORTH } else { 1 };
         let Parts { store, pipeline, .. } = &mut self.parts;
-        if self.memory.written.is_some_and(|at| now < at + LOOK_EVERY) || !store.has_journal() {
+        if self.memory.write_at.is_some_and(|at| now < at) || !store.has_journal() {
             return;
         }
-        self.memory.written = Some(now);
-        if let Err(error) = store.checkpoint_now(pipeline) {
+        let written = store.checkpoint_if_worth(pipeline, part);
+        let wait = if matches!(written, Ok(true)) { Duration::ZERO } else { 2 * self.memory.wait };
+        self.memory.wait = wait.clamp(LOOK_EVERY, WRITE_MAX);
+        self.memory.write_at = Some(now + self.memory.wait);
+        if let Err(error) = written {
             self.refused(&error, None, now);
         }
     }

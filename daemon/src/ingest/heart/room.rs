@@ -79,6 +79,11 @@ impl Heart {
         (self.room.thin || self.room.shedding && self.room.spent.is_none()) && self.trouble.is_none()
     }
 
+    /// Whether there is nothing to be had of what waits: nothing does, or no less of it is to be had.
+    pub(super) fn is_spent(&self) -> bool {
+        self.room.spent.is_some() || self.parts.store.queued() == 0
+    }
+
     /// Makes some room where that is due: one transaction, so that what comes in does not wait for long.
     pub(super) fn make_room(&mut self, now: Instant) {
         let (used, max) = (self.used(), self.parts.buffer.bytes_max);
