@@ -81,7 +81,8 @@ impl Listening {
         if source.link.as_ref().is_some_and(|known| Arc::ptr_eq(known, link)) {
             source.link = None;
             if source.broker {
-                (source.since, source.backlog) = (None, None);
+                // The next connection says again that it is a broker's, if it is.
+                (source.broker, source.since, source.backlog) = (false, None, None);
             }
         }
     }
@@ -140,8 +141,20 @@ mod tests {
         listening.turn(start + 30 * S, wall(30), false);
         assert_eq!(listening.since(0), Some(wall(30)), "nobody waits for a backlog for ever");
         listening.closed(0, &next);
-        listening.drained(0, wall(40));
         assert_eq!(listening.since(0), None);
+    }
+
+    /// A reload can make a listener of a source that was a broker.
+    #[test]
+    fn a_listener_in_the_place_of_a_broker_listens() {
+        let (start, mut listening) = (Instant::now(), Listening::new(1));
+        let link = Link::new(0, "gateway", 20);
+        listening.opened(0, &link);
+        listening.backlog(0, start + 30 * S);
+        listening.closed(0, &link);
+        listening.drained(0, wall(40));
+        listening.turn(start, wall(40), false);
+        assert_eq!(listening.since(0), Some(wall(40)));
     }
 
     #[test]
