@@ -5,7 +5,8 @@ mod subscribe;
 
 use self::dial::{Failure, FailureKind};
 use super::backoff::Backoff;
-use super::connection::{Connection, Over};
+use super::connection::Connection;
+use super::transport::Over;
 use super::{Context, stopped};
 use crate::config::model::{Mqtt, Protocol};
 use crate::ingest::intake::{Input, Link};

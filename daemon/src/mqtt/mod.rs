@@ -20,6 +20,7 @@ mod reader;
 mod registry;
 mod session;
 pub mod state;
+mod transport;
 mod unfinished;
 
 #[cfg(test)]

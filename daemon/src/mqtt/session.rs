@@ -1,9 +1,10 @@
 //! One client of the listener, from its CONNECT to its end.
 
-use super::connection::{Connection, Over, Wire};
+use super::connection::Connection;
 use super::listener::House;
 use super::registry::Place;
 use super::stopped;
+use super::transport::{Over, Wire};
 use crate::config::model::Protocol;
 use crate::ingest::intake::Link;
 use crate::limits;

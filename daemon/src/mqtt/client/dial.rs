@@ -1,7 +1,7 @@
 //! From an address to a session: CONNECT, CONNACK.
 
 use super::Client;
-use crate::mqtt::connection::Wire;
+use crate::mqtt::transport::Wire;
 use crate::secret::SecretText;
 use crate::wire::decode::{ConnAck, Packet};
 use crate::wire::encode::{self, Hello};
