@@ -26,7 +26,7 @@ pub const SERIES_PER_ROUTE_MAX: usize = 64;
 pub const SESSIONS_MAX: usize = 10_000;
 /// Deliveries by sequence alone that are remembered per counter (promise 2).
 pub const SEQUENCES_REMEMBERED: usize = 1_024;
-/// Of these each counter keeps so many when there is room for no more of all counters together.
+/// Of these, and of time stamps, each counter or series keeps so many when there is room for no more of all together.
 pub const REMEMBERED_PER_COUNTER_MIN: usize = 16;
 /// Sequence numbers below the highest that are remembered per boot.
 pub const BOOT_WINDOW: u64 = 1_024;

@@ -141,6 +141,30 @@ fn numbers_leave_room_for_readings() {
     }
 }
 
+/// The same of time stamps, which are remembered for as long as a window can be amended: a full buffer would never forget them,
+/// since it takes nothing.
+#[test]
+fn time_stamps_leave_room_for_readings() {
+    let mut plan = plan();
+    plan.streams[0].unique = Unique::Time;
+    let buffer = Buffer { bytes_max: 4 << 20, flash_bytes_per_day: u64::MAX, ..Buffer::default() };
+    let mut stage = Stage::new(plan, buffer);
+    let topics: Vec<_> = (0..500).map(|n| format!("s/d{n}/t")).collect();
+    // Clocks of their own: what is alike would be compressed.
+    let mut random = fastrand::Rng::with_seed(3);
+    for (number, secs) in (1..=500).zip(0..) {
+        let now = crate::rig::at(secs);
+        stage.machine.0.store(now.0, Ordering::Relaxed);
+        let mut own = || format!(r#"{{"v":1,"ts":{}}}"#, now.as_millis() - random.i64(0..1_000));
+        let readings: Vec<_> = topics.iter().map(|topic| (topic.as_str(), own())).collect();
+        stage.send(number, &readings);
+        let _ = stage.heart.turn(stage.now);
+        stage.wait(number, Duration::from_secs(60));
+        stage.deliver(1_000);
+        stage.now += Duration::from_millis(200);
+    }
+}
+
 /// Windows of a second, which nobody takes, until the oldest are dropped for new ones; all are closed before the next
 /// message comes, so that nothing else makes the heart write. A message that comes in a turn that makes room is
 /// acknowledged as soon as any other.

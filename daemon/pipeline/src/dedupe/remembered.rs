@@ -1,38 +1,39 @@
 //! How much is remembered only to know it again, of all senders together, and how it is made less.
 //!
-//! A counter remembers a thousand deliveries, and a session all that its sender may have in flight: of many senders that is
-//! more than a small buffer can keep. Numbers come again soon or never, so that each counter goes on with fewer; a session
-//! needs all of its own, so that those unheard for longest lose theirs.
+//! A counter remembers a thousand deliveries, a series sixteen thousand time stamps, and a session all that its sender may have
+//! in flight: of many senders that is more than a small buffer can keep. Numbers and time stamps come again soon or never, so
+//! that each counter and series goes on with fewer; a session needs all of its own, so that those unheard for longest lose theirs.
 
 use super::Counter;
-use crate::limits::REMEMBERED_PER_COUNTER_MIN;
+use crate::limits::{REMEMBERED_PER_COUNTER_MIN, SEQUENCES_REMEMBERED, TIMES_REMEMBERED_MAX};
 use crate::pipeline::Pipeline;
-use crate::state::{KnownCounter, KnownSession, State};
+use crate::state::{KnownSession, State};
 
 impl Pipeline {
-    /// Deliveries that are remembered to be known again, one by one. What has a bound of its own per sender whatever it sends,
-    /// as numbers with boots have, is not among them.
+    /// Deliveries that are remembered to be known again, one by one. What has a small bound of its own per sender whatever it
+    /// sends, as numbers with boots have, is not among them.
     pub fn remembered(&self) -> u64 {
-        let State { counters, sessions, .. } = &self.state;
-        of_counters(counters, usize::MAX) + sessions.iter().map(of_session).sum::<u64>()
+        marks(&self.state, usize::MAX) + self.state.sessions.iter().map(of_session).sum::<u64>()
     }
 
-    /// Remembers `keep` deliveries at most, as far as that can be: a few per counter stay, and all of the session heard last.
+    /// Remembers `keep` deliveries at most, as far as that can be: a few per counter and series stay, and all of the session
+    /// heard last.
     pub(crate) fn remember(&mut self, keep: u64) {
-        let numbered = of_counters(&self.state.counters, usize::MAX);
+        let marked = marks(&self.state, usize::MAX);
         let by_content =
-            shorten_sessions(&mut self.state.sessions, keep.saturating_sub(numbered).max(keep / 2));
-        shorten_counters(&mut self.state.counters, keep.saturating_sub(by_content));
+            shorten_sessions(&mut self.state.sessions, keep.saturating_sub(marked).max(keep / 2));
+        shorten_marks(&mut self.state, keep.saturating_sub(by_content));
     }
 }
 
-/// Deliveries of all counters, if each kept `each` at most.
-fn of_counters(counters: &[KnownCounter], each: usize) -> u64 {
-    let count = |known: &KnownCounter| match &known.counter {
-        Counter::Recent(recent) => recent.len().min(each) as u64,
+/// Numbers of all counters and time stamps of all series, if each kept `each` at most.
+fn marks(state: &State, each: usize) -> u64 {
+    let numbers = state.counters.iter().map(|known| match &known.counter {
+        Counter::Recent(recent) => recent.len(),
         Counter::Boots(_) | Counter::Cycle(_) => 0,
-    };
-    counters.iter().map(count).sum()
+    });
+    let times = state.series.iter().filter_map(|series| Some(series.times.as_ref()?.len()));
+    numbers.chain(times).map(|count| count.min(each) as u64).sum()
 }
 
 fn of_session(known: &KnownSession) -> u64 {
@@ -55,19 +56,20 @@ fn shorten_sessions(sessions: &mut [KnownSession], keep: u64) -> u64 {
     left
 }
 
-fn shorten_counters(counters: &mut [KnownCounter], keep: u64) {
-    if of_counters(counters, usize::MAX) <= keep {
+fn shorten_marks(state: &mut State, keep: u64) {
+    if marks(state, usize::MAX) <= keep {
         return;
     }
     // The most that each may keep.
-    let (mut each, mut over) = (REMEMBERED_PER_COUNTER_MIN, crate::limits::SEQUENCES_REMEMBERED);
+    let (mut each, mut over) = (REMEMBERED_PER_COUNTER_MIN, SEQUENCES_REMEMBERED.max(TIMES_REMEMBERED_MAX));
     while over - each > 1 {
         let middle = usize::midpoint(each, over);
-        *(if of_counters(counters, middle) <= keep { &mut each } else { &mut over }) = middle;
+        *(if marks(state, middle) <= keep { &mut each } else { &mut over }) = middle;
     }
-    for known in counters {
+    for known in &mut state.counters {
         if let Counter::Recent(recent) = &mut known.counter {
             recent.shorten(each);
         }
     }
+    state.series.iter_mut().filter_map(|series| series.times.as_mut()).for_each(|times| times.shorten(each));
 }

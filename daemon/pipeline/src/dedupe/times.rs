@@ -22,4 +22,16 @@ impl Times {
             self.0.pop_first();
         }
     }
+
+    /// How many are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Remembers the last `keep` at most.
+    pub(super) fn shorten(&mut self, keep: usize) {
+        while self.0.len() > keep {
+            self.0.pop_first();
+        }
+    }
 }

@@ -258,6 +258,24 @@ fn counters_go_on_with_fewer() {
     assert_eq!(super::laws::replayed(&world).state(), world.pipeline.state());
 }
 
+/// The same of time stamps: each series keeps the latest.
+#[test]
+fn series_go_on_with_fewer_time_stamps() {
+    let mut world = World::new(unique(Unique::Time));
+    for second in 0..50 {
+        for topic in ["s/d1/t", "s/d2/t"] {
+            world.send(f64::from(second), topic, &payload(1.0, f64::from(second)));
+        }
+    }
+    assert_eq!(world.pipeline.remembered(), 100);
+    world.step(50.0, |step| step.remember(60));
+    assert_eq!(world.pipeline.remembered(), 2 * 30);
+    for (second, expected) in [(49.0, "duplicate"), (20.0, "duplicate"), (19.0, "counted")] {
+        assert_eq!(world.send(50.0, "s/d1/t", &payload(1.0, second)), [expected], "{second}");
+    }
+    assert_eq!(super::laws::replayed(&world).state(), world.pipeline.state());
+}
+
 /// What a session may have in flight it needs wholly: the one unheard for longest forgets its own.
 #[test]
 fn sessions_unheard_for_longest_forget() {
