@@ -198,6 +198,32 @@ proptest! {
         }
     }
 
+    /// Sessions of a group are due in the order of their starts, also those that readings make longer, and a replay knows
+    /// when. Broken by: giving a session that gets longer its `lateness` whatever waits behind it.
+    #[test]
+    fn sessions_are_due_in_their_turn(
+        acts in acts(120),
+        gap in prop_oneof![Just(5), Just(20)],
+        lateness in prop_oneof![Just(0), Just(10), Just(100)],
+        holds in prop::collection::vec(any::<bool>(), 40),
+    ) {
+        let mut plan = unique(1);
+        plan.summaries[0].window = Window::Session { gap: Span::from_secs(gap) };
+        plan.summaries[0].by = Some(vec![]);
+        plan.summaries[0].lateness = Span::from_secs(lateness);
+        let mut world = World::new(plan);
+        let mut holds = holds.iter().cycle();
+        feed_held(&mut world, &play(&acts).0, || *holds.next().unwrap(), |world| {
+            for numbered in &world.pipeline.state().groups {
+                let in_time = numbered.group.open.iter().filter(|open| open.late.is_none());
+                assert!(in_time.is_sorted_by_key(|open| open.due), "{:?}", numbered.group.open);
+            }
+        });
+        let again = replayed(&world);
+        prop_assert_eq!(again.state(), world.pipeline.state());
+        prop_assert_eq!(again.next_deadline(), world.pipeline.next_deadline());
+    }
+
     /// Where messages are cut into steps changes no summary. Broken by: opening a late window as if it were the
     /// first; by forgetting windows that can be amended.
     #[test]
