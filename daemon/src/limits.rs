@@ -61,6 +61,8 @@ pub const PACKET_IDS_REMEMBERED: usize = 1_024;
 pub const UNFINISHED_BYTES_MAX: usize = 32 << 20;
 /// Largest CONNECT that the listener reads, in bytes: will, user name and password included.
 pub const CONNECT_BYTES_MAX: usize = 128 << 10;
+/// Bytes of CONNECTs that are not complete, of all who connect to one listener; the slowest is closed.
+pub const UNFINISHED_CONNECTS_BYTES_MAX: usize = 8 << 20;
 /// Connections of one listener beyond its clients: those that are connecting, or being refused.
 pub const CONNECTING_MAX: usize = 64;
 /// Topic filters in one SUBSCRIBE or UNSUBSCRIBE: as many as AWS IoT Core allows.

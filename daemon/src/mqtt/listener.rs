@@ -75,6 +75,8 @@ pub(super) struct House {
     pub(super) context: Context,
     pub(super) registry: Registry,
     pub(super) unfinished: Arc<Unfinished>,
+    /// The same of those who have not said who they are: they take no room from those who have.
+    pub(super) connecting: Arc<Unfinished>,
     trouble: Mutex<Option<Instant>>,
 }
 
@@ -129,7 +131,9 @@ impl Listener {
         let places = Arc::new(Semaphore::new(door.cfg.clients_max.saturating_add(limits::CONNECTING_MAX)));
         let registry = Registry::new(door.cfg.clients_max);
         let unfinished = Unfinished::new(door.cfg.packet_bytes_max);
-        let house = Arc::new(House { door, context, registry, unfinished, trouble: Mutex::new(None) });
+        let connecting = Unfinished::of_connects();
+        let trouble = Mutex::new(None);
+        let house = Arc::new(House { door, context, registry, unfinished, connecting, trouble });
         tracing::info!(source = house.context.name, %address, "listening");
         house.context.state.connected(true);
         house.context.state.pulse.waits("waits for room in the intake");

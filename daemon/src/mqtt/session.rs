@@ -88,7 +88,13 @@ async fn greet(stream: TcpStream, house: &Arc<House>) -> Result<Client, Over> {
     };
     let cfg = &house.door.cfg;
     let mut wire = Wire::new(stream, limits::CONNECT_BYTES_MAX.min(cfg.packet_bytes_max));
-    let connect = match wire.packet(None).await? {
+    let (mut account, crowded_out) = house.connecting.join();
+    let first = tokio::select! {
+        packet = wire.packet(None, Some(&mut account)) => packet?,
+        _ = crowded_out => return Err(protocol("a CONNECT that was not complete when others needed the room")),
+    };
+    drop(account);
+    let connect = match first {
         Packet::Connect(connect) => *connect,
         Packet::ConnectUnknown => {
             // Whoever speaks neither version understands the older answer, if any.

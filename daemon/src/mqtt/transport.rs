@@ -1,6 +1,7 @@
 //! The transport under a connection: a stream, with what was read from it and what is to be written to it.
 
 use super::reader::Reader;
+use super::unfinished::Account;
 use crate::config::model::Protocol;
 use crate::wire::decode::Packet;
 use crate::wire::dial::Stream;
@@ -60,11 +61,19 @@ impl Wire {
         Wire { stream, reader: Reader::new(packet_bytes_max), out: BytesMut::new(), unflushed: false }
     }
 
-    /// The next packet of a handshake; writes what is to be written meanwhile. Cancel safe.
-    pub(super) async fn packet(&mut self, version: Option<Protocol>) -> Result<Packet, Over> {
+    /// The next packet of a handshake; writes what is to be written meanwhile. What is here of it goes into `account`, where
+    /// it has to share room with others. Cancel safe.
+    pub(super) async fn packet(
+        &mut self,
+        version: Option<Protocol>,
+        mut account: Option<&mut Account>,
+    ) -> Result<Packet, Over> {
         loop {
             if let Some(packet) = self.reader.take_one(version)? {
                 return Ok(packet);
+            }
+            if let Some(account) = &mut account {
+                account.note(self.reader.len());
             }
             self.turn(true).await?;
         }

@@ -35,7 +35,15 @@ pub(super) struct Account {
 impl Unfinished {
     /// Room for so many bytes, and for two packets of the largest size.
     pub(super) fn new(packet_bytes_max: usize) -> Arc<Unfinished> {
-        let bytes_max = limits::UNFINISHED_BYTES_MAX.max(packet_bytes_max.saturating_mul(2));
+        Unfinished::within(limits::UNFINISHED_BYTES_MAX.max(packet_bytes_max.saturating_mul(2)))
+    }
+
+    /// Room for what all may have sent of a CONNECT.
+    pub(super) fn of_connects() -> Arc<Unfinished> {
+        Unfinished::within(limits::UNFINISHED_CONNECTS_BYTES_MAX)
+    }
+
+    fn within(bytes_max: usize) -> Arc<Unfinished> {
         Arc::new(Unfinished { bytes_max, all: Mutex::default() })
     }
 

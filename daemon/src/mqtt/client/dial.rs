@@ -61,7 +61,7 @@ impl Client {
             packet_bytes_max: u32::try_from(self.cfg.packet_bytes_max).unwrap_or(u32::MAX),
         };
         encode::connect(&hello, &mut wire.out).map_err(|fault| Failure::before(fault.to_string()))?;
-        match wire.packet(Some(self.version)).await {
+        match wire.packet(Some(self.version), None).await {
             Ok(Packet::ConnAck(connack)) if connack.code == 0 => Ok((wire, connack)),
             Ok(Packet::ConnAck(connack)) => Err(Failure {
                 kind: if connack.code == 0x84 { FailureKind::Version } else { FailureKind::Other },

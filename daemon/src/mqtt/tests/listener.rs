@@ -4,6 +4,7 @@ use super::broker::{Peer, again, publish};
 use super::{Bench, PATIENCE, eventually, listen, messages_of};
 use crate::config::model::{Listen, Login, Secret};
 use crate::ingest::intake::Input;
+use crate::limits;
 use crate::mqtt::{Inherited, Listener};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -334,6 +335,26 @@ async fn unfinished_packets_share_their_room() {
     assert_eq!(reason, [0xE0, 1, 0x97]);
     sound.send(&[b'x'; 4]).await;
     assert_eq!(bench.run().await.messages.len(), 1, "and the one that is complete is taken");
+}
+
+/// Nor may all who connect send a large CONNECT, and stop before its end. Who says who he is has his place.
+#[tokio::test]
+async fn unfinished_connects_share_their_room() {
+    let bench = Bench::new();
+    let (address, _) = start(&bench, Listen { clients_max: 40, ..listen() }).await;
+    let mut begun = b"\x10\xF0\xFF\x07\0\x04MQTT\x05".to_vec();
+    begun.resize(128_000, b'x');
+    let mut ends = JoinSet::new();
+    for _ in 0..80 {
+        let mut peer = dial(address).await;
+        peer.send(&begun).await;
+        ends.spawn(async move { peer.packet().await });
+    }
+    let end = timeout(limits::HANDSHAKE_TIMEOUT / 2, ends.join_next()).await.unwrap().unwrap().unwrap();
+    assert!(end.is_empty(), "closed, before its time is over");
+    let (mut sound, _) = join(address, CONNECT5).await;
+    sound.send(&[0xC0, 0]).await;
+    assert_eq!(sound.packet().await, [0xD0, 0]);
 }
 
 /// What is in flight when a connection ends comes again: no more of it than is known again, however much a read brings.
