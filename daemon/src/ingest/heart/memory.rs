@@ -12,9 +12,9 @@ const TELL_EVERY: Duration = Duration::from_secs(3_600);
 const WRITE_MAX: Duration = Duration::from_secs(600);
 /// Where nothing else makes room, one that frees one part in so many of its size is worth its wear.
 const WORTH: u64 = 8;
-/// Bytes of the file that one delivery can come to: ten in a checkpoint, of which there are two while one is written, pages
-/// half full.
-const FILE_BYTES: u64 = 30;
+/// Bytes of the file that one delivery can come to: ten in a checkpoint, of which there are two while one is written, in a file
+/// three times as large as what is in it.
+const FILE_BYTES: u64 = 60;
 /// Of the buffer deliveries may take one part in so many.
 const SHARE: u64 = 4;
 
@@ -69,12 +69,13 @@ impl Heart {
         }
     }
 
-    /// It is on disk that less is remembered: a checkpoint shall show it.
+    /// It is on disk that less is remembered. A checkpoint shows it: the next, or one at once where there is little room.
     pub(super) fn remembers_less(&mut self) {
-        let Parts { store, pipeline, .. } = &mut self.parts;
-        self.memory.left = pipeline.remembered();
+        self.memory.left = self.parts.pipeline.remembered();
         self.memory.write_at = None;
-        store.begin_checkpoint(pipeline);
+        if self.is_scarce() {
+            self.parts.store.begin_checkpoint(&self.parts.pipeline);
+        }
     }
 
     /// A full buffer has no transactions that the portions of a checkpoint could go into, and may be full of nothing but the
@@ -103,7 +104,7 @@ mod tests {
     #[test]
     fn a_quarter_of_the_buffer_within_bounds() {
         assert_eq!(remembered_max(0), REMEMBERED_MIN);
-        assert_eq!(remembered_max(64 << 20), (16 << 20) / 30);
+        assert_eq!(remembered_max(64 << 20), (16 << 20) / 60);
         assert_eq!(remembered_max(u64::MAX), REMEMBERED_MAX);
     }
 }

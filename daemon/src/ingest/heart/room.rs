@@ -114,6 +114,11 @@ impl Heart {
         self.tell_room(now);
     }
 
+    /// Whether there is so little room that it is worth a checkpoint.
+    pub(super) fn is_scarce(&self) -> bool {
+        self.used() >= self.parts.buffer.bytes_max / 16 * RELIEF
+    }
+
     /// The size that the file has, or may grow to: `max_size` bounds the file.
     fn used(&self) -> u64 {
         // A file that is small beside its turns could not take anything, if all of that counted.
