@@ -115,6 +115,8 @@ struct Progress {
     stable_at: Option<Instant>,
     /// The last PINGREQ, while nothing was heard since.
     pinged: Option<Instant>,
+    /// When the last answer to one came.
+    ponged: Option<Instant>,
 }
 
 impl Client {
@@ -246,6 +248,7 @@ impl Client {
             prove_at: None,
             stable_at: (self.closed_soon > 0).then_some(now + limits::STABLE_AFTER),
             pinged: None,
+            ponged: None,
         };
         let too_long = |fault: Fault| fault.to_string();
         let out = &mut connection.wire.out;
@@ -280,6 +283,7 @@ impl Client {
                 Err(reasons::disconnect(code, reason.as_deref(), &self.cfg.client_id))
             }
             Packet::PingResp => {
+                progress.ponged = Some(connection.heard);
                 connection.answered();
                 Ok(())
             }
@@ -292,10 +296,11 @@ impl Client {
     fn due(&mut self, connection: &mut Connection, progress: &mut Progress) -> Result<(), String> {
         let now = Instant::now();
         if progress.asked.is_some() && now >= progress.answer_by {
-            if !connection.is_blocked() {
+            let patient_until = progress.patient_until(connection.heard);
+            if now >= patient_until && !connection.is_blocked() {
                 return Err("the broker did not answer SUBSCRIBE: look into its log".into());
             }
-            progress.answer_by = now + limits::HANDSHAKE_TIMEOUT;
+            progress.answer_by = patient_until.max(now + Duration::from_secs(1));
         }
         if progress.ask_again_at.is_some_and(|at| now >= at) {
             progress.ask_again_at = None;
@@ -387,6 +392,15 @@ impl Progress {
     /// When the backlog counts as drained, if nothing comes from now on.
     fn quiet_at(&self, now: Instant) -> Instant {
         self.drained_by.min(now + limits::DRAINED_AFTER)
+    }
+
+    /// Until when the answer to SUBSCRIBE may come, where the last was heard at `heard`. What a session kept stands before it on
+    /// the line, and may be much; what answers a ping stands behind it.
+    fn patient_until(&self, heard: Instant) -> Instant {
+        if self.ponged == Some(heard) {
+            return self.answer_by;
+        }
+        self.answer_by.max(heard + limits::HANDSHAKE_TIMEOUT)
     }
 
     fn ping(&mut self, connection: &mut Connection) {

@@ -298,7 +298,7 @@ async fn what_the_broker_has_read_is_settled() {
 }
 
 /// Lets time pass.
-async fn pass(length: Duration) {
+pub(super) async fn pass(length: Duration) {
     tokio::time::pause();
     tokio::time::advance(length).await;
     tokio::time::resume();

@@ -1,7 +1,7 @@
 //! What a broker grants, refuses and keeps.
 
 use super::broker::{Broker, publish};
-use super::client::start;
+use super::client::{pass, start};
 use super::{Bench, eventually, messages_of, mqtt};
 use crate::config::model::{Mqtt, Protocol};
 use crate::ingest::intake::Input;
@@ -23,6 +23,35 @@ async fn a_refused_filter_is_a_problem_with_its_next_step() {
         let subscribe = peer.packet().await;
         peer.suback(v5, &subscribe, code).await;
         bench.problem_with(part).await;
+    }
+}
+
+/// What a session kept comes before the answer, and over a slow line for long. Silence, or answers to pings alone, are none.
+#[tokio::test]
+async fn a_backlog_may_come_before_the_answer() {
+    for pings in [false, true] {
+        let mut bench = Bench::new();
+        let (broker, port) = Broker::new().await;
+        start(&bench, mqtt(port, Protocol::V5));
+        let mut peer = broker.accept().await;
+        peer.packet().await;
+        peer.connack(true, true, 0).await;
+        peer.packet().await;
+        for id in 1..=5 {
+            peer.send(&publish(true, id, b"s/a", b"x")).await;
+            bench.messages(1).await;
+            pass(limits::HANDSHAKE_TIMEOUT * 3 / 5).await;
+        }
+        assert_eq!(bench.problem(), None);
+        for _ in 0..2 {
+            if pings {
+                peer.send(&[0xD0, 0]).await;
+                // That it came shows in nothing that follows.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            pass(limits::HANDSHAKE_TIMEOUT * 3 / 5).await;
+        }
+        bench.problem_with("did not answer SUBSCRIBE").await;
     }
 }
 
