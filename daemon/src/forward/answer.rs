@@ -70,6 +70,8 @@ pub struct Reply<'a> {
     pub body: &'a [u8],
     /// Whether there was more of it.
     pub truncated: bool,
+    /// `Content-Encoding`, where the body is still in it.
+    pub coding: Option<&'a str>,
 }
 
 /// What `reply` means for the events in `sent` (DESIGN §6).
@@ -133,14 +135,24 @@ fn confirmed(reply: &Reply<'_>, sent: &[Queued]) -> Answer {
     if reply.truncated {
         // Which ones failed cannot be told. Fewer events make a shorter answer; they are delivered again, under
         // the same ids. For a single event such an answer is an echo, and 2xx stands.
-        let may_name_some = reply.body.windows(8).any(|w| w == b"\"failed\"");
-        if may_name_some && sent.len() > 1 {
+        if names_some(reply.body) && sent.len() > 1 {
             let words = format!("HTTP {}: the answer is longer than 64 KiB", reply.status);
             return Answer::TooLarge { words };
         }
         return Answer::Confirmed { failed: Vec::new() };
     }
-    let named = serde_json::from_slice::<Body>(reply.body).map(|body| body.failed).unwrap_or_default();
+    if let Some(coding) = reply.coding {
+        return unreadable(&format!(
+            "has the content coding `{}`, which was not asked for",
+            printable(coding)
+        ));
+    }
+    let text = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(reply.body);
+    let body: Result<Value, _> = serde_json::from_slice(text);
+    if body.is_err() && names_some(text) {
+        return unreadable("is no JSON");
+    }
+    let named = body.and_then(Body::deserialize).map(|body| body.failed).unwrap_or_default();
     let mut by_id = BTreeMap::new();
     for entry in &named {
         // An entry of another shape must not hide its neighbours. What is not plainly "don't retry" is kept: sending
@@ -156,6 +168,20 @@ fn confirmed(reply: &Reply<'_>, sent: &[Queued]) -> Answer {
         Some(Failed { id: queued.id.clone(), retry, words: reason(reply.status, entry) })
     });
     Answer::Confirmed { failed: failed.collect() }
+}
+
+/// Whether a body may name events as failed.
+fn names_some(body: &[u8]) -> bool {
+    body.windows(8).any(|w| w == b"\"failed\"")
+}
+
+/// Events may be named as failed, and nobody can say which: all are sent again, under the same ids.
+fn unreadable(what: &str) -> Answer {
+    let why = format!(
+        "the function answers 2xx, but its answer {what}: events that it may name as `failed` cannot be told from others. Let it \
+         answer 204, or plain JSON as docs/events.md says"
+    );
+    Answer::RetryLater { after: None, why, overload: false }
 }
 
 #[derive(Deserialize)]

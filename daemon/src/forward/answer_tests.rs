@@ -84,8 +84,22 @@ fn a_body_names_what_failed() {
         "confirmed but a+ b c+",
     );
     check(r#"{"failed":[{"id":"z","retry":true}]}"#, "confirmed");
-    check("{\"failed\":[{\"id\":\"\u{0}\",\"retry\":true}]}", "confirmed");
+    check("{\"failed\":[{\"id\":\"\u{0}\",\"retry\":true}]}", "later");
     check(&"[".repeat(60_000), "confirmed");
+}
+
+/// What cannot be read may name events as failed: they are sent again. What names none is taken as it is.
+#[test]
+fn an_answer_that_cannot_be_read() {
+    let check = |body: &[u8], coding, expected| {
+        let reply = Reply { status: 200, body, coding, ..Reply::default() };
+        assert_eq!(brief(&classify(&reply, &sent(&["a", "b"]))), expected, "{}", body.escape_ascii());
+    };
+    check(b"\xef\xbb\xbf{\"failed\":[\"b\"]}", None, "confirmed but b+");
+    check(b"{\"failed\":[\"b\"]", None, "later");
+    check(b"OK: {'failed': []}", None, "confirmed");
+    check(b"OK", None, "confirmed");
+    check(b"\x8b\x05\x80", Some("br"), "later");
 }
 
 #[test]

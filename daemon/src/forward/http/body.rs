@@ -5,12 +5,13 @@ use super::super::outbox::Queued;
 use crate::config::model::{Compression, Content, Http};
 use crate::limits;
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 /// One event per request.
 pub(super) const SINGLE: &str = "application/cloudevents+json";
@@ -71,6 +72,30 @@ fn joined(events: &[Queued], before: &[u8], after: &[u8]) -> Vec<u8> {
     body
 }
 
+/// The start of an answer without its content coding, and whether there is more of it. gzip is read although it was not asked for:
+/// some proxies do that. Another is given back.
+pub(super) fn decode(start: Vec<u8>, truncated: bool, coding: Option<&str>) -> (Vec<u8>, bool, Option<&str>) {
+    let is_gzip =
+        coding.is_some_and(|coding| ["gzip", "x-gzip"].iter().any(|g| coding.eq_ignore_ascii_case(g)));
+    if start.is_empty() {
+        return (start, truncated, None);
+    }
+    if !is_gzip {
+        return (start, truncated, coding);
+    }
+    let most = limits::ANSWER_BYTES_MAX as u64;
+    let mut plain = Vec::new();
+    match GzDecoder::new(&start[..]).take(most + 1).read_to_end(&mut plain) {
+        Ok(_) => {}
+        // Its end is what was cut off.
+        Err(_) if truncated => {}
+        Err(_) => return (start, truncated, coding),
+    }
+    let longer = plain.len() as u64 > most;
+    plain.truncate(limits::ANSWER_BYTES_MAX);
+    (plain, truncated || longer, None)
+}
+
 fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
     let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 4 + 64), flate2::Compression::default());
     gzip.write_all(body)?;
@@ -127,10 +152,24 @@ mod tests {
     use crate::config::model::Batch;
     use std::time::Duration;
 
+    #[test]
+    fn an_answer_without_its_coding() {
+        let plain = br#"{"failed":["a"]}"#.repeat(1_000);
+        let packed = gzip(&plain).unwrap();
+        assert_eq!(decode(packed.clone(), false, Some("GZIP")), (plain.clone(), false, None));
+        let (start, more, coding) = decode(packed[..60].to_vec(), true, Some("gzip"));
+        assert!(plain.starts_with(&start) && more && coding.is_none());
+        let (start, more, _) = decode(gzip(&plain.repeat(10)).unwrap(), false, Some("gzip"));
+        assert_eq!((start.len(), more), (limits::ANSWER_BYTES_MAX, true));
+        for (start, coding) in [(packed, Some("br")), (plain.clone(), Some("gzip")), (plain, None)] {
+            assert_eq!(decode(start.clone(), false, coding), (start, false, coding));
+        }
+        assert_eq!(decode(vec![], false, Some("br")), (vec![], false, None));
+    }
+
     /// On this thread and on one of its own.
     #[tokio::test]
     async fn what_is_compressed_is_what_is_read() {
-        use std::io::Read;
         for size in [
             100,
             limits::COMPRESSED_APART_BYTES - 3,

@@ -19,7 +19,7 @@ use super::state::OutputState;
 use crate::config::model::{Auth, Content, Http};
 use crate::files::Files;
 use crate::limits;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Method, Request, Response, Url};
 use sign::{Means, Signer};
 use std::borrow::Cow;
@@ -112,6 +112,9 @@ impl Function {
             (Err(error), _) => return Err(self.broke(&error, &url).await),
         };
         let headers = response.headers();
+        let coding =
+            text(headers, CONTENT_ENCODING).filter(|coding| !coding.eq_ignore_ascii_case("identity"));
+        let (start, truncated, coding) = body::decode(start, truncated, coding);
         let reply = Reply {
             status: response.status().as_u16(),
             content_type: text(headers, CONTENT_TYPE),
@@ -120,6 +123,7 @@ impl Function {
                 .and_then(|value| answer::retry_after(value, text(headers, DATE), jiff::Timestamp::now())),
             body: &start,
             truncated,
+            coding,
         };
         if !(200..300).contains(&reply.status) {
             let said = answer::printable(&String::from_utf8_lossy(reply.body));
