@@ -25,6 +25,7 @@ use crate::store::{Commit, Opened, Shared, StoreError};
 use disk::{RunningHistory, full_plan, open, start_history};
 pub use reload::ReloadError;
 use status::StatusServer;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -90,6 +91,8 @@ pub struct Daemon {
     /// As the writer numbers them.
     numbers: Sources,
     outputs: Vec<RunningOutput>,
+    /// Outputs that the configuration does not have, for which events wait.
+    left: BTreeSet<String>,
     retry: Retry,
     inherited: Inherited,
     plans: mpsc::Sender<NewPlan>,
@@ -138,6 +141,7 @@ impl Daemon {
             sources: Vec::new(),
             numbers: Sources::new(&names),
             outputs: Vec::new(),
+            left: BTreeSet::new(),
             retry,
             inherited,
             plans,
@@ -152,6 +156,7 @@ impl Daemon {
         for at in 0..daemon.config.sources.len() {
             daemon.start_source(at, &before).await?;
         }
+        daemon.show_left_queues();
         daemon.show();
         Ok(daemon)
     }

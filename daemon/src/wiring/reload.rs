@@ -106,13 +106,6 @@ impl Daemon {
                 kept.push(running);
                 continue;
             }
-            if !self.config.outputs.iter().any(|output| output.name == running.output.name) {
-                let name = &running.output.name;
-                tracing::info!(
-                    output = name,
-                    "removed; what waits for it stays queued until `run --drop-output`"
-                );
-            }
             running.stop().await;
         }
         self.outputs = kept;
@@ -120,6 +113,31 @@ impl Daemon {
             if !old.outputs.contains(&self.config.outputs[at]) {
                 self.start_output(at);
             }
+        }
+        self.show_left_queues();
+    }
+
+    /// What waits for an output stays queued when that is removed or renamed: nothing is given up that nobody gives up.
+    pub(super) fn show_left_queues(&mut self) {
+        let queues = self.store.outputs();
+        let waiting = queues.iter().filter(|(name, row)| {
+            let configured = self.config.outputs.iter().any(|output| output.name == **name);
+            !configured && row.counts.queued() > 0
+        });
+        let before = std::mem::take(&mut self.left);
+        for (name, row) in waiting {
+            let text = format!(
+                "{} events wait for the output `{name}`, which is not in the configuration. Name an output so again, or give them \
+                 up: tidegate run --drop-output {name}",
+                row.counts.queued()
+            );
+            if self.health.raise(&format!("outputs.{name}"), text.as_str()) {
+                tracing::warn!("{text}");
+            }
+            self.left.insert(name.clone());
+        }
+        for name in before.difference(&self.left) {
+            self.health.clear(&format!("outputs.{name}"));
         }
     }
 }

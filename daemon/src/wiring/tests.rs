@@ -118,3 +118,45 @@ async fn a_second_reload_starts_what_could_not_start() {
     wait_until_connected(&daemon, "a").await;
     daemon.stop().await;
 }
+
+/// What waits for an output that was renamed does so for good: somebody has to know of it.
+#[tokio::test]
+async fn what_waits_for_a_removed_output_is_a_problem() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (free(), free());
+    let named = |name: &str| {
+        let text = std::fs::read_to_string(dir.path().join("o.toml")).unwrap().replace("NAME", name);
+        config::parse(&text, "test", dir.path(), &Environment::from_system()).unwrap().config
+    };
+    let text = format!(
+        "[gateway]\ndata_dir = {:?}\n[sources.a]\ntype = \"listen\"\nlisten = \"127.0.0.1:{a}\"\n[streams.s]\n\
+         topic = \"a/{{metric}}\"\n[summaries.m]\nwindow = \"1s\"\n[outputs.NAME]\nurl = \"http://127.0.0.1:{b}/\"\n\
+         [buffer]\nhistory = \"0s\"\n",
+        dir.path()
+    );
+    std::fs::write(dir.path().join("o.toml"), text).unwrap();
+    let mut daemon = Daemon::start(named("o"), Options::default()).await.unwrap();
+    let mut client = connect(a).await;
+    client.write_all(b"\x32\x08\0\x03a/b\0\x011").await.unwrap();
+    let queued = async {
+        while daemon.store.queued("o") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, queued).await.unwrap();
+    let of = |daemon: &Daemon| {
+        let problems = daemon.health.problems().into_iter().filter(|problem| problem.at == "outputs.o");
+        problems.map(|problem| problem.text).find(|text| text.contains("--drop-output o"))
+    };
+    for restarts in [false, true] {
+        daemon.reload(named("p"), pending()).await.unwrap();
+        if restarts {
+            daemon.stop().await;
+            daemon = Daemon::start(named("p"), Options::default()).await.unwrap();
+        }
+        assert!(of(&daemon).is_some(), "{:?}", daemon.health.problems());
+        daemon.reload(named("o"), pending()).await.unwrap();
+        assert_eq!(of(&daemon), None);
+    }
+    daemon.stop().await;
+}
