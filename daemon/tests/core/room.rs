@@ -13,6 +13,7 @@ use tidegate::ingest::intake::{Input, Intake, Link, Run};
 use tidegate::ingest::mailbox::Mailbox;
 use tidegate::store::{Fate, Opened, Settlement, Shared, Store, Waiting, Wanted};
 use tidegate_medium::Disk;
+use tidegate_pipeline::aggregate::Aggregate;
 use tidegate_pipeline::plan::{Plan, Pointer, Unique, Window};
 use tidegate_pipeline::time::{Span, Time};
 
@@ -116,6 +117,33 @@ impl Stage {
             let _ = self.heart.turn(self.now);
         }
     }
+}
+
+/// One read brings many messages: the last of them is the last, and not the one with the greatest value.
+#[test]
+fn messages_of_one_read_stay_in_their_order() {
+    let mut plan = plan();
+    plan.streams[0].time = None;
+    plan.streams[0].unique = Unique::Content;
+    plan.summaries[0].window = Window::Tumbling { length: Span::from_secs(1) };
+    plan.summaries[0].aggregates = vec![Aggregate::First, Aggregate::Last, Aggregate::Count];
+    let buffer = Buffer { bytes_max: 64 << 20, flash_bytes_per_day: u64::MAX, ..Buffer::default() };
+    let mut stage = Stage::new(plan, buffer);
+    for number in 1..=2 {
+        let readings: Vec<_> = [5, 0, 9, 1].map(|value| ("s/d/t", payload(value, 0, 0))).into();
+        stage.send(number, &readings);
+    }
+    let _ = stage.heart.turn(stage.now);
+    stage.wait(2, Duration::from_secs(60));
+    stage.machine.0.store(crate::rig::at(2).0, Ordering::Relaxed);
+    stage.mailbox.want_more("out", 1);
+    stage.idle(3);
+    let waiting = stage.shared.waiting("out", &Wanted::first(10, 1 << 20)).unwrap();
+    let values = waiting.iter().map(|waiting| {
+        let event: serde_json::Value = serde_json::from_slice(&waiting.event).unwrap();
+        event["data"]["values"].clone()
+    });
+    assert_eq!(values.collect::<Vec<_>>(), [serde_json::json!({"first": 5.0, "last": 1.0, "count": 8})]);
 }
 
 /// What is remembered of numbers takes no more than its part of the buffer: there is none for whom it could make room. However
