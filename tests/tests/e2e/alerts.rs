@@ -115,6 +115,8 @@ fn the_readings_around_a_raise_follow_it() {
         .unwrap()
         .iter()
         .map(|row| format!("{} {}", row[2], row[3].as_str().unwrap()))
+        // The kill may have come before the broker had the acknowledgements.
+        .filter(|row| !row.ends_with(" duplicate"))
         .collect();
     assert_eq!(rows, ["20.0 counted", "null no_value", "61.5 counted", "63.0 counted"], "{data}");
     assert_eq!((&data["series"][0]["tags"]["device"], &data["incomplete"]), (&"oven".into(), &false.into()));
