@@ -248,10 +248,15 @@ impl Frame<'_> {
     }
 
     /// The same for one between others, in its turn: no earlier than the one before it, no later than the one after.
-    pub(crate) fn due_among(&self, before: &[Open], after: &[Open], end: Time) -> Time {
+    fn due_among(&self, before: &[Open], after: &[Open], end: Time) -> Time {
         let in_time = |open: &&Open| open.late.is_none();
         let (before, after) = (before.iter().rev().find(in_time), after.iter().find(in_time));
         in_turn(self.due(end), before.map(|open| open.due), after.map(|open| open.due))
+    }
+
+    /// That of an open window. A late one amends, and has no turn.
+    pub(crate) fn due_of(&self, open: &Open, before: &[Open], after: &[Open]) -> Time {
+        if open.late.is_some() { self.due(open.end) } else { self.due_among(before, after, open.end) }
     }
 
     pub(crate) fn note_due(&mut self, due: Time, start: Time, late: bool) {

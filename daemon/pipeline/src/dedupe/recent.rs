@@ -45,9 +45,7 @@ impl Recent {
         self.previous = Some(sequence);
         self.highest = self.highest.max(sequence);
     }
-}
 
-impl Recent {
     /// How many deliveries are remembered.
     pub(super) fn len(&self) -> usize {
         self.last.len()

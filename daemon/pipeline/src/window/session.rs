@@ -101,11 +101,7 @@ impl Gap {
         whole.content.note(sample, frame.template);
         let place = group.open.partition_point(|open| open.start < whole.start);
         let (before, after) = group.open.split_at(place);
-        whole.due = if whole.late.is_some() {
-            frame.due(whole.end)
-        } else {
-            frame.due_among(before, after, whole.end)
-        };
+        whole.due = frame.due_of(&whole, before, after);
         frame.note_due(whole.due, whole.start, whole.late.is_some());
         group.open.insert(place, whole);
     }
@@ -120,8 +116,8 @@ impl Frame<'_> {
         let (start, end) = (open.start.min(sample.time), open.end.max(end));
         if (start, end) != (open.start, open.end) {
             self.forget_due(open.due, open.start, late);
-            let due = if late { self.due(end) } else { self.due_among(before, after, end) };
-            (open.start, open.end, open.due) = (start, end, due);
+            (open.start, open.end) = (start, end);
+            open.due = self.due_of(open, before, after);
             self.note_due(open.due, start, late);
         }
         open.content.note(sample, self.template);
