@@ -125,7 +125,7 @@ fn is_web_page(reply: &Reply<'_>) -> bool {
     let essence = reply.content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let html =
         essence.eq_ignore_ascii_case("text/html") || essence.eq_ignore_ascii_case("application/xhtml+xml");
-    let body = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(reply.body).trim_ascii_start();
+    let body = text(reply).trim_ascii_start();
     html && (body.is_empty() || body.starts_with(b"<"))
 }
 
@@ -147,9 +147,8 @@ fn confirmed(reply: &Reply<'_>, sent: &[Queued]) -> Answer {
             printable(coding)
         ));
     }
-    let text = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(reply.body);
-    let body: Result<Value, _> = serde_json::from_slice(text);
-    if body.is_err() && names_some(text) {
+    let body: Result<Value, _> = serde_json::from_slice(text(reply));
+    if body.is_err() && names_some(reply.body) {
         return unreadable("is no JSON");
     }
     let named = body.and_then(Body::deserialize).map(|body| body.failed).unwrap_or_default();
@@ -168,6 +167,11 @@ fn confirmed(reply: &Reply<'_>, sent: &[Queued]) -> Answer {
         Some(Failed { id: queued.id.clone(), retry, words: reason(reply.status, entry) })
     });
     Answer::Confirmed { failed: failed.collect() }
+}
+
+/// The body without the mark that some editors and frameworks put before UTF-8.
+fn text<'a>(reply: &Reply<'a>) -> &'a [u8] {
+    reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(reply.body)
 }
 
 /// Whether a body may name events as failed.

@@ -75,12 +75,9 @@ fn joined(events: &[Queued], before: &[u8], after: &[u8]) -> Vec<u8> {
 /// The start of an answer without its content coding, and whether there is more of it. gzip is read although it was not asked for:
 /// some proxies do that. Another is given back.
 pub(super) fn decode(start: Vec<u8>, truncated: bool, coding: Option<&str>) -> (Vec<u8>, bool, Option<&str>) {
-    let is_gzip =
-        coding.is_some_and(|coding| ["gzip", "x-gzip"].iter().any(|g| coding.eq_ignore_ascii_case(g)));
-    if start.is_empty() {
-        return (start, truncated, None);
-    }
-    if !is_gzip {
+    let coding = coding.filter(|_| !start.is_empty());
+    let is_gzip = |coding: &str| ["gzip", "x-gzip"].iter().any(|name| coding.eq_ignore_ascii_case(name));
+    if !coding.is_some_and(is_gzip) {
         return (start, truncated, coding);
     }
     let most = limits::ANSWER_BYTES_MAX as u64;
