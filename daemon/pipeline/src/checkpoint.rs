@@ -6,6 +6,7 @@
 use crate::devices::Devices;
 use crate::plan::{Plan, RawPlan};
 use crate::raw::Raw;
+use crate::retired::Retired;
 use crate::state::State;
 
 /// The bytes of `plan` and `state`.
@@ -13,12 +14,14 @@ pub fn encode(plan: &Plan, state: &State) -> Vec<u8> {
     // Serialising to memory fails only for types that postcard cannot hold, and these have none.
     let bytes = postcard::to_stdvec(&(plan, state)).unwrap_or_default();
     // All of them up to the last that there is.
-    let devices = state.devices != Devices::default();
+    let retired = state.retired != Retired::default();
+    let devices = retired || state.devices != Devices::default();
     if !devices && plan.raw.is_empty() && state.raw == Raw::default() {
         return bytes;
     }
     let bytes = postcard::to_extend(&(&plan.raw, &state.raw), bytes).unwrap_or_default();
-    if devices { postcard::to_extend(&state.devices, bytes).unwrap_or_default() } else { bytes }
+    let bytes = if devices { postcard::to_extend(&state.devices, bytes).unwrap_or_default() } else { bytes };
+    if retired { postcard::to_extend(&state.retired, bytes).unwrap_or_default() } else { bytes }
 }
 
 /// What [`encode`] wrote, or an older version; `None` where the bytes are damaged.
@@ -28,7 +31,11 @@ pub fn decode(bytes: &[u8]) -> Option<(Plan, State)> {
         let (raw, later) = postcard::take_from_bytes::<(Vec<RawPlan>, Raw)>(later).ok()?;
         (plan.raw, state.raw) = raw;
         if !later.is_empty() {
-            state.devices = postcard::from_bytes::<Devices>(later).ok()?;
+            let (devices, later) = postcard::take_from_bytes::<Devices>(later).ok()?;
+            state.devices = devices;
+            if !later.is_empty() {
+                state.retired = postcard::from_bytes::<Retired>(later).ok()?;
+            }
         }
     }
     Some((plan, state))
@@ -39,6 +46,9 @@ mod tests {
     use super::*;
     use crate::devices::{Change, Health};
     use crate::entry::{Event, Reading};
+    use crate::plan::{Keys, SummaryPlan};
+    use crate::series::Group;
+    use crate::state::NumberedGroup;
     use crate::time::{Span, Time};
     use crate::verdict::{Reason, Verdict};
 
@@ -90,5 +100,22 @@ mod tests {
         assert_eq!(decode(&bytes), Some((Plan::default(), state)));
         let event = postcard::to_stdvec(&Event::Device { clock: 1, change }).unwrap();
         assert_eq!(event, [15, 1, 0, 7, 8, 0, 1, 2, 0, 1, 196, 0]);
+        // Behind that the groups that rest, even where there is no device.
+        let keys = Keys::of(&SummaryPlan { name: "a".into(), ..SummaryPlan::default() }, &[]);
+        let mut group = Group { metric: "t".into(), closed_max: Time(4), ..Group::vacant() };
+        let mut state = State::default();
+        state.retired.retire(keys, &NumberedGroup { number: 9, group: group.clone() });
+        let bytes = encode(&Plan::default(), &state);
+        let later = bytes.strip_prefix(before.as_slice()).unwrap();
+        let devices = postcard::to_stdvec(&Devices::default()).unwrap();
+        let later = later[3..].strip_prefix(devices.as_slice()).unwrap();
+        // One: name, a tumbling window of 60 s, narrow, no tags; number.
+        assert_eq!(later[..11], [1, 1, b'a', 0, 0x80, 0x9c, 0x9c, 0x39, 0, 0, 9]);
+        assert_eq!(decode(&bytes), Some((Plan::default(), state.clone())));
+        // What has nothing to amend does not rest.
+        group.closed_max = Time::MIN;
+        state.retired = Retired::default();
+        state.retired.retire(Keys::of(&SummaryPlan::default(), &[]), &NumberedGroup { number: 9, group });
+        assert_eq!(encode(&Plan::default(), &state), before);
     }
 }

@@ -107,7 +107,9 @@ impl Definition {
             None => self.subject.clone(),
         };
         match (self.cut, ordinal) {
-            (Cut::Numbered, Some(ordinal)) => format!("{subject}/{ordinal}/count"),
+            // The number alone would come again: a series that was forgotten, or whose summary was another for a while, begins
+            // at one.
+            (Cut::Numbered, Some(ordinal)) => format!("{subject}/{}/count{ordinal}", start.rfc3339()),
             (Cut::States, _) => format!("{subject}/{}/state", start.rfc3339()),
             // Where it ends can still change.
             (Cut::Sessions, _) => format!("{subject}/{}/session", start.rfc3339()),

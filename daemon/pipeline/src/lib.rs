@@ -39,6 +39,7 @@ mod listing;
 pub mod raw;
 pub mod ledger;
 
+pub mod retired;
 pub mod state;
 pub mod checkpoint;
 pub mod pipeline;

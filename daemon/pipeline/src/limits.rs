@@ -44,6 +44,9 @@ pub const CARRIED_MAX: usize = 128;
 pub const REPLACES_MAX: usize = 256;
 /// Metrics of one device in a summary whose layout is wide; more are rejected (`series_limit`).
 pub const WIDE_METRICS_MAX: usize = 256;
+/// Series of summaries that are others now whose windows can still be amended should these come back; of more, those that
+/// closed a window longest ago are forgotten.
+pub const RETIRED_GROUPS_MAX: usize = 16_384;
 /// Readings per series and summary that wait for their turn in the order of time; at this many half are let through.
 pub const SORTED_MAX: usize = 1_024;
 /// Different values of one window that `distinct` counts exactly; beyond, it estimates.

@@ -45,6 +45,7 @@ impl Pipeline {
     pub(crate) fn note_forgotten(&mut self, forgotten: Option<Time>) {
         if let Some(forgotten) = forgotten {
             self.state.forgotten = self.state.forgotten.max(Some(forgotten));
+            self.state.retired.forget(self.state.forgotten);
         }
     }
 

@@ -8,6 +8,7 @@ use crate::devices::Devices;
 use crate::ledger::Ledger;
 use crate::presence::Presence;
 use crate::raw::Raw;
+use crate::retired::Retired;
 use crate::series::{Group, Series};
 use crate::ticks::Clock;
 use crate::time::{Span, Time};
@@ -62,6 +63,9 @@ pub struct State {
     /// What became of the readings of devices. Behind that.
     #[serde(skip)]
     pub devices: Devices,
+    /// Groups of summaries that are others now. Behind that.
+    #[serde(skip)]
+    pub retired: Retired,
 }
 
 /// What is remembered of a source.

@@ -18,7 +18,7 @@ pub use stream::{
     Availability, CleanStep, METRIC, Retained, StreamPlan, TagPlan, TickPlaces, TicksPlan, TimeFormat,
     TimePlan, Unique,
 };
-pub use summary::{CalendarUnit, Layout, SummaryPlan, Window};
+pub use summary::{CalendarUnit, Keys, Layout, SummaryPlan, Window};
 
 use crate::time::Span;
 use serde::{Deserialize, Serialize};

@@ -95,10 +95,28 @@ impl SummaryPlan {
 
     /// Whether windows of this definition can go on under `other`: what makes a key is the same.
     pub fn same_keys(&self, streams: &[StreamPlan], other: &SummaryPlan, others: &[StreamPlan]) -> bool {
-        self.name == other.name
-            && self.window == other.window
-            && self.layout == other.layout
-            && self.key_tags(streams) == other.key_tags(others)
+        Keys::of(self, streams) == Keys::of(other, others)
+    }
+}
+
+/// What of a summary stands in the keys of its windows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Keys {
+    name: String,
+    window: Window,
+    layout: Layout,
+    tags: Vec<String>,
+}
+
+impl Keys {
+    /// Of `summary`, whose streams are among `streams`.
+    pub fn of(summary: &SummaryPlan, streams: &[StreamPlan]) -> Keys {
+        Keys {
+            name: summary.name.clone(),
+            window: summary.window.clone(),
+            layout: summary.layout,
+            tags: summary.key_tags(streams).into_iter().map(str::to_owned).collect(),
+        }
     }
 }
 

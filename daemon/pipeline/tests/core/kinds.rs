@@ -218,8 +218,11 @@ proptest! {
         let mut sums: BTreeMap<String, (u64, f64, Time)> = BTreeMap::new();
         for closed in &world.closed {
             let parts: Vec<_> = closed.id.split('/').collect();
-            let (series, ordinal) = (format!("{}/{}", parts[1], parts[2]), parts[3].parse::<u64>().unwrap());
+            let series = format!("{}/{}", parts[1], parts[2]);
             let start = closed.record.start;
+            prop_assert_eq!(parts[3], start.rfc3339());
+            let number = parts[4].strip_prefix("count").unwrap();
+            let ordinal: u64 = number.split_once('@').map_or(number, |(ordinal, _)| ordinal).parse().unwrap();
             let entry = sums.entry(series).or_insert((0, 0.0, Time::MIN));
             prop_assert_eq!(ordinal, entry.0 + 1);
             prop_assert_eq!(closed.record.values[0].1.number(), Some(f64::from(readings)));

@@ -3,7 +3,9 @@
 use super::script::{acts, feed, play, unique};
 use super::world::{World, payload, plan, stream};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use tidegate_pipeline::aggregate::Aggregate;
+use tidegate_pipeline::checkpoint;
 use tidegate_pipeline::plan::{Fields, Kind, MetricPlan, Plan, Window};
 use tidegate_pipeline::time::Span;
 
@@ -17,6 +19,7 @@ fn changed(mut plan: Plan, what: u8) -> Plan {
         3 => minute.amend = Span::from_secs(7_200),
         4 => plan.sources.insert(0, "first".into()),
         5 => plan.streams[0].name = "renamed".into(),
+        7 => plan.summaries[0].name = "other".into(),
         _ => plan.streams[0].expected_every = Some(Span::from_secs(1)),
     }
     if what == 4 {
@@ -45,6 +48,70 @@ proptest! {
         let counted: f64 = world.last().values().map(|values| values[0]).sum();
         prop_assert_eq!(counted, world.pipeline.ledger().counted as f64);
     }
+}
+
+proptest! {
+    /// Somebody changes the plan and takes that back, in the middle of windows: what was closed for it is amended, under the
+    /// same keys. Broken by: not keeping the groups; by forgetting them with their series' summary.
+    #[test]
+    fn counts_survive_what_is_taken_back(
+        parts in prop::collection::vec(acts(40), 3),
+        kind in 1u8..3,
+        session in any::<bool>(),
+        what in prop::sample::select(vec![0u8, 1, 2, 7]),
+    ) {
+        let plan = || {
+            let mut plan = unique(kind);
+            if session {
+                plan.summaries[0].window = Window::Session { gap: Span::from_secs(20) };
+            }
+            plan
+        };
+        let mut all = Vec::new();
+        let mut cuts = Vec::new();
+        for part in &parts {
+            all.extend(part.iter().cloned());
+            cuts.push(play(&all).0.len() - 1);
+        }
+        let (inputs, _) = play(&all);
+        let now = |cut: usize| inputs[..cut].last().map_or(0.0, |(at, _)| *at as f64 / 1_000.0);
+        let mut world = World::new(plan());
+        feed(&mut world, &inputs[..cuts[0]], |_| {});
+        world.change(now(cuts[0]), changed(plan(), what));
+        feed(&mut world, &inputs[cuts[0]..cuts[1]], |_| {});
+        world.change(now(cuts[1]), plan());
+        feed(&mut world, &inputs[cuts[1]..], |_| {});
+        world.settle();
+        let mut last = world.last();
+        for key in world.closed.iter().flat_map(|closed| &closed.replaces) {
+            last.remove(key);
+        }
+        let counted: f64 = last.values().map(|values| values[0]).sum();
+        prop_assert_eq!(counted, world.pipeline.ledger().counted as f64);
+        let encoded = checkpoint::encode(world.pipeline.plan(), world.pipeline.state());
+        let (_, state) = checkpoint::decode(&encoded).unwrap();
+        prop_assert_eq!(&state, world.pipeline.state());
+    }
+}
+
+/// Numbers begin anew under another plan: that is why they do not stand in keys alone.
+#[test]
+fn windows_of_a_number_of_readings_never_have_one_key_twice() {
+    let of = |readings| {
+        let mut plan = plan();
+        plan.summaries[0].window = Window::Count { readings };
+        plan
+    };
+    let mut world = World::new(of(2));
+    for (at, readings) in [(0, 2), (100, 3), (200, 2)] {
+        for second in at..at + 4 {
+            world.send(f64::from(second), "s/d1/t", &payload(1.0, f64::from(second)));
+        }
+        world.change(f64::from(at) + 50.0, of(readings));
+    }
+    let keys: BTreeSet<_> = world.closed.iter().map(|closed| closed.id.as_str()).collect();
+    assert_eq!((keys.len(), world.closed.len()), (6, 6), "{:?}", world.lines());
+    assert!(world.closed[0].id.ends_with("/2026-11-22T10:00:00Z/count1/r0"), "{}", world.closed[0].id);
 }
 
 /// The same keys under another aggregation: what is amended carries what both definitions know.
