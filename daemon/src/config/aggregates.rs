@@ -101,7 +101,19 @@ fn one(field: &Field<'_>) -> Option<Aggregate> {
         field.bad("has a `duration_in` without a condition", "write { duration_in = \"value > 60\" }");
         return None;
     }
-    field.unknown_word(text, Aggregate::ALL.iter().map(|(_, name)| *name));
+    let words = Aggregate::ALL.iter().map(|(_, name)| *name);
+    let help = format!(
+        "it can be {}; a percentile: `p95`, `p99.9`; or, with what it needs, {{ histogram = [0, 10, 20] }}, \
+         {{ duration_in = \"value > 60\" }}; {{ integral = \"1h\" }} and the like set the unit of time of `integral`, `rate`, \
+         `derivative` and `slope`",
+        words.clone().collect::<Vec<_>>().join(", ")
+    );
+    field.unknown_word(
+        "summaries.NAME.aggregates",
+        text,
+        words.chain(["p95", "histogram", "duration_in"]),
+        help,
+    );
     None
 }
 

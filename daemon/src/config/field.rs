@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::reader::{Named, Section};
 use super::schema::{self, Schema};
-use super::suggest::{either, nearest};
+use super::suggest::{either, meant};
 use super::units;
 use crate::limits::CONFIG_LIST_MAX;
 use std::ops::{Range, RangeInclusive};
@@ -190,7 +190,7 @@ impl<'a> Field<'a> {
         flag
     }
 
-    /// One of a few words. `place` is where words of later versions are listed.
+    /// One of a few words. `place` is where words of later versions and of other tools are listed.
     pub(super) fn choice<T: Clone>(&self, place: &str, words: &[(&'static str, T)]) -> Option<T> {
         let text = self.text()?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
@@ -200,18 +200,26 @@ impl<'a> Field<'a> {
             self.cx.not_yet(self.span.clone(), text);
             return None;
         }
-        self.unknown_word(text, words.iter().map(|(word, _)| *word));
+        let words = words.iter().map(|(word, _)| *word);
+        let help = format!("it can be {}", either(words.clone()));
+        self.unknown_word(place, text, words, help);
         None
     }
 
     /// Reports a word that is none of `words`.
-    pub(super) fn unknown_word(&self, text: &str, words: impl Iterator<Item = &'static str> + Clone) {
+    pub(super) fn unknown_word(
+        &self,
+        place: &str,
+        text: &str,
+        words: impl Iterator<Item = &'static str> + Clone,
+        help: String,
+    ) {
         let error = self.cx.error(self.span.clone(), format!("unknown `{}`: `{text}`", self.key));
-        let error = match nearest(text, words.clone()) {
+        let error = match meant(place, text, words) {
             Some(near) => error.label(format!("did you mean `{near}`?")),
             None => error.label("not known here"),
         };
-        error.help(format!("it can be {}", either(words))).report();
+        error.help(help).report();
     }
 
     /// The elements of a list; a single value is a list of one.

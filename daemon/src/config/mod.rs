@@ -11,6 +11,7 @@ pub mod environment;
 pub mod diagnostic;
 mod context;
 mod schema;
+mod synonyms;
 mod suggest;
 pub(crate) mod units;
 mod expression;

@@ -6,7 +6,7 @@
 use super::context::Context;
 use super::field::Field;
 use super::schema::{self, Schema};
-use super::suggest::{either, nearest};
+use super::suggest::{either, meant, nearest};
 use crate::limits::CONFIG_SECTIONS_MAX;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -104,7 +104,8 @@ impl<'a> Section<'a> {
 
     /// Whether an unknown key was probably meant to be `key`.
     pub(super) fn misspelt(&self, key: &str) -> bool {
-        self.unknown().any(|(word, _)| nearest(word, self.schema.keys.iter().copied()) == Some(key))
+        let Schema { place, keys, .. } = self.schema;
+        self.unknown().any(|(word, _)| meant(place, word, keys.iter().copied()) == Some(key))
     }
 
     /// The tables under `key`, whose names the user chose, in the order of the file.
@@ -179,6 +180,11 @@ impl<'a> Section<'a> {
             self.cx.not_yet(span, word);
             return;
         }
+        // Whoever writes it does not want it in a log, whatever the right key is.
+        let guarded = ["password", "passwd", "secret", "token", "api_key", "apikey"];
+        if let Some(value) = self.table.get(word).filter(|_| guarded.iter().any(|part| word.contains(part))) {
+            self.cx.mask(value.span());
+        }
         let error = self.cx.error(span, format!("unknown key `{word}`"));
         let other = schema::ALL.iter().find(|other| other.place == *place && other.keys.contains(&word));
         if let Some(Schema { kind: Some(other), .. }) = other {
@@ -189,7 +195,7 @@ impl<'a> Section<'a> {
                 .report();
             return;
         }
-        let error = match nearest(word, keys.iter().copied()) {
+        let error = match meant(place, word, keys.iter().copied()) {
             Some(near) => error.label(format!("did you mean `{near}`?")),
             None => error.label("not a key of this table"),
         };

@@ -1,4 +1,15 @@
-//! Near misses: what was probably meant.
+//! What was probably meant: a word of other tools, or a near miss.
+
+use super::synonyms;
+
+/// The known word that `word` at `place` probably stands for. `place` is a table of `schema.rs`, or one of its keys.
+pub(super) fn meant<'k>(
+    place: &str,
+    word: &str,
+    known: impl IntoIterator<Item = &'k str> + Clone,
+) -> Option<&'k str> {
+    synonyms::ours(place, word, known.clone()).or_else(|| nearest(word, known))
+}
 
 /// The known word that `word` is most likely a misspelling of.
 ///
@@ -24,7 +35,7 @@ fn distance(word: &str, candidate: &str) -> usize {
 }
 
 /// Case and the kind of dash are never what makes the difference.
-fn fold(word: &str) -> String {
+pub(super) fn fold(word: &str) -> String {
     word.chars().take(64).map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
 }
 

@@ -6,6 +6,7 @@ use crate::config::schema;
 use tidegate_pipeline::decode::{Scalar, Stamp};
 use tidegate_pipeline::plan::{TimeFormat, TimePlan, Unique};
 
+const PLACE: &str = "streams.NAME.time.format";
 const FORMATS: &[(&str, TimeFormat)] = &[
     ("s", TimeFormat::Seconds),
     ("ms", TimeFormat::Millis),
@@ -45,9 +46,19 @@ pub(super) fn time(field: &Field<'_>, zone: &str) -> Option<TimePlan> {
 fn time_format(field: &Field<'_>, zone: String) -> Option<TimeFormat> {
     match field.value.as_str() {
         Some("local") => Some(TimeFormat::Local { zone }),
+        Some(text) if FORMATS.iter().any(|(word, _)| *word == text) => field.choice(PLACE, FORMATS),
+        Some("%s" | "%s%3f") | None => unknown_format(field),
         Some(text) if text.contains('%') => pattern(field, text, zone),
-        _ => field.choice("streams.NAME.time.format", FORMATS),
+        Some(_) => unknown_format(field),
     }
+}
+
+fn unknown_format(field: &Field<'_>) -> Option<TimeFormat> {
+    let words = FORMATS.iter().map(|(word, _)| *word);
+    let known = words.clone().collect::<Vec<_>>().join("`, `");
+    let help = format!("it can be `{known}`, or a pattern such as \"%Y-%m-%d %H:%M:%S\"");
+    field.unknown_word(PLACE, field.text()?, words, help);
+    None
 }
 
 /// A pattern of strftime that a moment written by it can be read back with.

@@ -9,6 +9,7 @@ mod promises;
 mod republish;
 mod raw;
 mod samples;
+mod synonyms;
 mod values;
 mod warnings;
 
