@@ -73,6 +73,10 @@ struct Client {
     version: Protocol,
     /// Times in a row that the broker closed soon after CONNACK, without a word.
     closed_soon: u32,
+    /// Before how many of them nobody took connections, since the one before it.
+    absences: u32,
+    /// Nobody takes connections, since the last one that did.
+    is_gone: bool,
     /// This process has subscribed to everything in the session that the broker keeps.
     subscribed: bool,
     /// Filters that the session has at QoS 0, though 1 was asked for.
@@ -131,6 +135,8 @@ impl Client {
             removed,
             version,
             closed_soon: 0,
+            absences: 0,
+            is_gone: false,
             subscribed: false,
             unassured: BTreeSet::new(),
             told_older: false,
@@ -279,14 +285,13 @@ impl Client {
     ) -> Result<(), String> {
         match packet {
             Packet::SubAck { id, codes } => self.answered(id, codes, connection, progress),
-            Packet::Disconnect { code, reason } => {
-                Err(reasons::disconnect(code, reason.as_deref(), &self.cfg.client_id))
-            }
+            Packet::Disconnect { code, said } => Err(reasons::disconnect(code, &said, &self.cfg.client_id)),
             Packet::PingResp => {
                 progress.ponged = Some(connection.heard);
                 connection.answered();
                 Ok(())
             }
+            Packet::ConnAck(connack) => Err(reasons::second_connack(connack.code)),
             Packet::UnsubAck { .. } | Packet::Stray | Packet::PubAck { .. } => Ok(()),
             _ => Err("the broker sent a packet that only a client may send".into()),
         }
@@ -378,11 +383,18 @@ impl Client {
 
     fn describe(&mut self, failure: &Failure) -> String {
         let soon = failure.opened && failure.lived < limits::STABLE_AFTER;
+        self.is_gone |= failure.kind == FailureKind::Gone;
         if failure.opened {
+            let was_gone = std::mem::take(&mut self.is_gone) && self.closed_soon > 0;
+            self.absences = if soon { self.absences + u32::from(was_gone) } else { 0 };
             self.closed_soon = if soon { self.closed_soon + 1 } else { 0 };
         }
         match self.closed_soon {
-            3.. if failure.kind == FailureKind::Closed => reasons::closes_again(&self.cfg.client_id),
+            3.. if failure.kind == FailureKind::Closed => {
+                // Another client cannot make the port refuse us. One restart is no habit.
+                let restarts = self.absences * 2 >= self.closed_soon - 1;
+                reasons::closes_again(&self.cfg.client_id, restarts)
+            }
             _ => failure.text.clone(),
         }
     }

@@ -38,7 +38,7 @@ pub(crate) enum Packet {
     PingResp,
     Disconnect {
         code: u8,
-        reason: Option<String>,
+        said: Said,
     },
     /// The answer to a PUBLISH of ours at QoS 1, with a reason code of MQTT 5.
     PubAck {
@@ -48,6 +48,15 @@ pub(crate) enum Packet {
     },
     /// An answer to something that we never send (PUBREC, PUBREL, PUBCOMP).
     Stray,
+}
+
+/// What a broker adds to a code for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// The reason string.
+    pub(crate) reason: Option<String>,
+    /// The server reference: who is responsible instead (section 4.11).
+    pub(crate) server: Option<String>,
 }
 
 /// CONNECT, as the listener sees it.
@@ -76,7 +85,7 @@ pub(crate) struct Will {
 pub(crate) struct ConnAck {
     pub(crate) session_present: bool,
     pub(crate) code: u8,
-    pub(crate) reason: Option<String>,
+    pub(crate) said: Said,
     /// Seconds; what the broker wants instead of what we asked for.
     pub(crate) keep_alive: Option<u16>,
     /// Seconds; how long the broker keeps the session, if not as long as we asked.
@@ -205,9 +214,8 @@ fn decode_connack(body: &[u8], packet: &[u8], v5: bool) -> Result<Packet, Fault>
         Err(fault) if code == 0 => return Err(fault),
         _ => None,
     };
-    let mut connack = ConnAck { session_present, code, ..ConnAck::default() };
+    let mut connack = ConnAck { session_present, code, said: said(&body[2..]), ..ConnAck::default() };
     if let Some(told) = properties {
-        connack.reason = told.reason_string;
         connack.keep_alive = told.server_keep_alive;
         connack.session_expiry = told.session_expiry_interval;
         connack.receive_max = told.receive_max;
@@ -234,17 +242,46 @@ fn from_code4(code: u8) -> u8 {
 fn decode_disconnect(body: &[u8]) -> Packet {
     let code = body.first().copied().unwrap_or(0);
     // The connection ends whatever else the packet says: properties that cannot be read are no reason.
-    let reason = body.get(1..).and_then(reason_string);
-    Packet::Disconnect { code, reason }
+    let said = body.get(1..).map(said).unwrap_or_default();
+    Packet::Disconnect { code, said }
 }
 
-/// The reason string (property 0x1F), where it is the first property, as brokers write it.
 fn reason_string(bytes: &[u8]) -> Option<String> {
-    let (length, digits) = varint(bytes).ok()??;
-    let properties = bytes.get(digits..digits + length)?;
-    let text = properties.strip_prefix(&[0x1F])?;
-    let length = usize::from(u16_at(text, 0)?);
-    std::str::from_utf8(text.get(2..2 + length)?).ok().map(str::to_owned)
+    said(bytes).reason
+}
+
+/// Reason string (property 0x1F) and server reference (0x1C), as far as the properties can be read.
+fn said(bytes: &[u8]) -> Said {
+    let mut said = Said::default();
+    let properties =
+        varint(bytes).ok().flatten().and_then(|(length, digits)| bytes.get(digits..digits + length));
+    let mut rest = properties.unwrap_or_default();
+    let text = |bytes: &[u8]| {
+        let end = 2 + usize::from(u16_at(bytes, 0)?);
+        Some((std::str::from_utf8(bytes.get(2..end)?).ok()?.to_owned(), end))
+    };
+    while let Some((&property, value)) = rest.split_first() {
+        // The lengths of all properties that a broker can send with a code (section 2.2.2.2).
+        let length = match property {
+            0x24 | 0x25 | 0x28..=0x2A => Some(1),
+            0x13 | 0x21 | 0x22 => Some(2),
+            0x11 | 0x27 => Some(4),
+            0x12 | 0x15 | 0x16 | 0x1A => u16_at(value, 0).map(|length| 2 + usize::from(length)),
+            0x1C => text(value).map(|(text, length)| {
+                said.server = Some(text);
+                length
+            }),
+            0x1F => text(value).map(|(text, length)| {
+                said.reason = Some(text);
+                length
+            }),
+            // A user property is a pair.
+            0x26 => text(value).and_then(|(_, first)| Some(first + text(value.get(first..)?)?.1)),
+            _ => None,
+        };
+        rest = length.and_then(|length| value.get(length..)).unwrap_or_default();
+    }
+    said
 }
 
 fn behind_properties(bytes: &[u8], v5: bool) -> Result<&[u8], Fault> {

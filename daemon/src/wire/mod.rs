@@ -6,4 +6,5 @@ pub(crate) mod dial;
 pub(crate) mod encode;
 pub(crate) mod frame;
 pub(crate) mod publish;
+pub(crate) mod codes;
 pub(crate) mod reasons;

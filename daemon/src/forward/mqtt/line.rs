@@ -123,9 +123,10 @@ impl Line {
                     self.pongs += 1;
                     self.pinged = None;
                 }
-                Packet::Disconnect { code, reason } => {
-                    return Err(reasons::disconnect(code, reason.as_deref(), &self.client_id));
+                Packet::Disconnect { code, said } => {
+                    return Err(reasons::disconnect(code, &said, &self.client_id));
                 }
+                Packet::ConnAck(connack) => return Err(reasons::second_connack(connack.code)),
                 _ => return Err("the broker sent a packet that nobody asked for".into()),
             }
         }

@@ -107,13 +107,13 @@ impl Session {
         encode::connect(&hello, &mut line.out).map_err(|fault| other(fault.to_string()))?;
         let connack = match line.packet().await.map_err(other)? {
             Packet::ConnAck(connack) if connack.code == 0 => connack,
-            Packet::ConnAck(ConnAck { code, reason, .. }) => {
+            Packet::ConnAck(ConnAck { code, said, .. }) => {
                 let who = Who::new(&broker.client_id, broker.login.as_ref());
-                let why = reasons::connack(code, reason.as_deref(), who, version);
+                let why = reasons::connack(code, &said, who, version);
                 return Err(Refusal { why, version: code == 0x84 });
             }
-            Packet::Disconnect { code, reason } => {
-                return Err(other(reasons::disconnect(code, reason.as_deref(), &broker.client_id)));
+            Packet::Disconnect { code, said } => {
+                return Err(other(reasons::disconnect(code, &said, &broker.client_id)));
             }
             _ => return Err(other("what answers there is not an MQTT broker: correct `url`".into())),
         };

@@ -24,6 +24,8 @@ pub(super) enum FailureKind {
     Version,
     /// The broker closed the connection without a word.
     Closed,
+    /// Nobody takes connections there.
+    Gone,
     Other,
 }
 
@@ -42,7 +44,8 @@ pub(super) fn seconds(length: Duration) -> u32 {
 impl Client {
     /// From nothing to CONNACK.
     pub(super) async fn open(&mut self) -> Result<(Wire, ConnAck), Failure> {
-        let stream = self.dialer.dial().await.map_err(Failure::before)?;
+        let gone = |text| Failure { kind: FailureKind::Gone, ..Failure::before(text) };
+        let stream = self.dialer.dial().await.map_err(gone)?;
         let mut wire = Wire::new(stream, self.cfg.packet_bytes_max);
         let password = self.dialer.password(self.cfg.login.as_ref()).await.map_err(Failure::before)?;
         let login = self
@@ -67,13 +70,13 @@ impl Client {
                 kind: if connack.code == 0x84 { FailureKind::Version } else { FailureKind::Other },
                 ..Failure::before(reasons::connack(
                     connack.code,
-                    connack.reason.as_deref(),
+                    &connack.said,
                     reasons::Who::new(&self.cfg.client_id, self.cfg.login.as_ref()),
                     self.version,
                 ))
             }),
-            Ok(Packet::Disconnect { code, reason }) => {
-                Err(Failure::before(reasons::disconnect(code, reason.as_deref(), &self.cfg.client_id)))
+            Ok(Packet::Disconnect { code, said }) => {
+                Err(Failure::before(reasons::disconnect(code, &said, &self.cfg.client_id)))
             }
             Ok(_) => Err(Failure::before(
                 "what answers there is not an MQTT broker: it answered CONNECT with another packet",

@@ -94,7 +94,7 @@ impl Client {
 
     /// The connection is as good as it gets.
     pub(super) fn settled(&mut self, progress: &Progress) {
-        self.closed_soon = 0;
+        (self.closed_soon, self.absences) = (0, 0);
         let mut wrong: Vec<String> =
             progress.refused.iter().map(|(filter, code)| reasons::suback(*code, filter)).collect();
         wrong.extend(progress.lessened.iter().cloned());

@@ -126,6 +126,49 @@ async fn a_broker_that_closes_after_each_connack_is_not_spun_on() {
     assert!(bench.problem().unwrap().contains("another client uses the client id `gateway`"));
 }
 
+/// Connections that end soon have one cause that the port tells, and others that only the broker's log can tell apart.
+#[tokio::test]
+async fn a_broker_that_starts_again_and_again_is_not_another_client() {
+    for restarts in [true, false] {
+        let bench = Bench::new();
+        let (mut broker, port) = Broker::new().await;
+        start(&bench, mqtt(port, Protocol::V5));
+        for _ in 0..2 {
+            drop(broker.session(true, false).await);
+            if restarts {
+                drop(broker);
+                bench.problem_with("refuses connections").await;
+                broker = Broker(tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap());
+            }
+        }
+        drop(broker.session(true, false).await);
+        let text = bench.problem_with("closes it again, time after time").await;
+        assert_eq!(text.contains("seems to be restarted"), restarts, "{text}");
+        assert_eq!(text.contains("Either another client uses the client id `gateway`"), !restarts, "{text}");
+        assert_eq!(text.contains("log tells which"), !restarts, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_connack_is_named() {
+    let bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    start(&bench, mqtt(port, Protocol::V5));
+    let mut peer = broker.session(true, false).await;
+    peer.connack(true, false, 0).await;
+    bench.problem_with("a second CONNACK (code 0x00, Success)").await;
+}
+
+#[tokio::test]
+async fn another_server_is_named_in_status() {
+    let bench = Bench::new();
+    let (broker, port) = Broker::new().await;
+    start(&bench, mqtt(port, Protocol::V5));
+    let mut peer = broker.session(true, false).await;
+    peer.send(b"\xE0\x0E\x9C\x0C\x1C\x00\x09b.example").await;
+    bench.problem_with("`b.example`: set `url` to it").await;
+}
+
 #[tokio::test]
 async fn a_session_that_is_taken_over_says_so() {
     let bench = Bench::new();

@@ -5,7 +5,7 @@ use crate::config::model::Protocol;
 use crate::limits;
 use crate::mqtt::acks::Acks;
 use crate::mqtt::reader::Reader;
-use crate::wire::decode::Packet;
+use crate::wire::decode::{ConnAck, Packet, Said};
 use crate::wire::encode;
 use crate::wire::frame::{self, code};
 use bytes::BytesMut;
@@ -44,13 +44,30 @@ fn check(bytes: &[u8], version: Protocol, expected: Result<Option<Packet>, u8>) 
 #[test]
 fn packets() {
     use Protocol::{V4, V5};
-    let left = |code| Ok(Some(Packet::Disconnect { code, reason: None }));
+    let left = |code| Ok(Some(Packet::Disconnect { code, said: Said::default() }));
     check(&[0xE0, 0], V4, left(0));
     check(&[0xE0, 0], V5, left(0));
     check(&[0xE0, 1, 0x8E], V5, left(0x8E));
     check(&[0xE0, 2, 0x8B, 0], V5, left(0x8B));
-    let said = Some("bye".into());
-    check(b"\xE0\x08\x8B\x06\x1F\x00\x03bye", V5, Ok(Some(Packet::Disconnect { code: 0x8B, reason: said })));
+    let said = Said { reason: Some("bye".into()), server: None };
+    check(b"\xE0\x08\x8B\x06\x1F\x00\x03bye", V5, Ok(Some(Packet::Disconnect { code: 0x8B, said })));
+    // Who is responsible instead stands behind other properties, as brokers write them.
+    let said = Said { reason: Some("bye".into()), server: Some("b.example".into()) };
+    let moved = b"\xE0\x1F\x9D\x1D\x26\x00\x01k\x00\x01v\x11\0\0\0\x05\x1F\x00\x03bye\x1C\x00\x09b.example";
+    let moved =
+        &[&moved[..1], &[(moved.len() - 2) as u8], &moved[2..3], &[(moved.len() - 4) as u8], &moved[4..]]
+            .concat();
+    check(moved, V5, Ok(Some(Packet::Disconnect { code: 0x9D, said: said.clone() })));
+    let connack = b"\x20\x19\x00\x9C\x16\x12\x00\x01x\x1F\x00\x03bye\x1C\x00\x09b.example";
+    let expected = ConnAck { code: 0x9C, said, ..ConnAck::default() };
+    check(connack, V5, Ok(Some(Packet::ConnAck(expected))));
+    // What cannot be read hides no more than itself.
+    let said = Said { reason: Some("bye".into()), server: None };
+    check(
+        b"\xE0\x0C\x9D\x0A\x1F\x00\x03bye\x1C\x00\x09b",
+        V5,
+        Ok(Some(Packet::Disconnect { code: 0x9D, said })),
+    );
     let puback =
         |code, reason: Option<&str>| Packet::PubAck { id: 1, code, reason: reason.map(str::to_owned) };
     check(&[0x40, 2, 0, 1], V5, Ok(Some(puback(0, None))));
