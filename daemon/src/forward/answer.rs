@@ -135,7 +135,7 @@ fn confirmed(reply: &Reply<'_>, sent: &[Queued]) -> Answer {
     if reply.truncated {
         // Which ones failed cannot be told. Fewer events make a shorter answer; they are delivered again, under
         // the same ids. For a single event such an answer is an echo, and 2xx stands.
-        if names_some(reply.body) && sent.len() > 1 {
+        if (names_some(reply.body) || foreign(reply).is_some()) && sent.len() > 1 {
             let words = format!("HTTP {}: the answer is longer than 64 KiB", reply.status);
             return Answer::TooLarge { words };
         }
@@ -148,6 +148,13 @@ fn confirmed(reply: &Reply<'_>, sent: &[Queued]) -> Answer {
         ));
     }
     let body: Result<Value, _> = serde_json::from_slice(text(reply));
+    if body.is_err()
+        && let Some(charset) = foreign(reply)
+    {
+        return unreadable(&format!(
+            "is text in {charset} and not in UTF-8, which JSON is sent in (RFC 8259 section 8.1)"
+        ));
+    }
     if body.is_err() && names_some(reply.body) {
         return unreadable("is no JSON");
     }
@@ -174,6 +181,37 @@ fn text<'a>(reply: &Reply<'a>) -> &'a [u8] {
     reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(reply.body)
 }
 
+/// The encoding of a body that cannot be read as UTF-8, and names events as failed or could: by its mark, by the zeros
+/// between the characters of ASCII, or by what `Content-Type` says.
+fn foreign(reply: &Reply<'_>) -> Option<String> {
+    let body = reply.body;
+    let wide = |body: &[u8], at: usize| body.iter().skip(at).step_by(2).filter(|byte| **byte == 0).count();
+    let mostly = |zeros: usize| zeros > 0 && zeros * 4 >= body.len();
+    if body.starts_with(b"\xff\xfe")
+        || body.starts_with(b"\xfe\xff")
+        || mostly(wide(body, 0).max(wide(body, 1)))
+    {
+        return Some("UTF-16 or UTF-32".into());
+    }
+    let charset = reply.content_type.and_then(charset);
+    if names_some(body) && std::str::from_utf8(body).is_err() {
+        return Some(charset.map_or("an unnamed encoding".into(), printable));
+    }
+    let charset = charset?;
+    // Of the others most write ASCII as UTF-8 does: then what is named stands there to be seen.
+    let hides = ["utf-7", "utf-16", "utf-32", "ucs", "ebcdic", "ibm", "cp037", "iso-10646"];
+    let lower = charset.to_ascii_lowercase();
+    (!body.is_empty() && hides.iter().any(|one| lower.starts_with(one))).then(|| printable(charset))
+}
+
+/// The parameter `charset` of a type (RFC 9110 section 8.3.2).
+fn charset(content_type: &str) -> Option<&str> {
+    content_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    })
+}
+
 /// Whether a body may name events as failed.
 fn names_some(body: &[u8]) -> bool {
     body.windows(8).any(|w| w == b"\"failed\"")
@@ -183,7 +221,7 @@ fn names_some(body: &[u8]) -> bool {
 fn unreadable(what: &str) -> Answer {
     let why = format!(
         "the function answers 2xx, but its answer {what}: events that it may name as `failed` cannot be told from others. Let it \
-         answer 204, or plain JSON as docs/events.md says"
+         answer 204, or plain JSON in UTF-8 as docs/events.md says. Until then all are sent again under the same ids"
     );
     Answer::RetryLater { after: None, why, overload: false }
 }

@@ -102,6 +102,44 @@ fn an_answer_that_cannot_be_read() {
     check(b"\x8b\x05\x80", Some("br"), "later");
 }
 
+/// In UTF-16 `"failed"` does not stand as it does in UTF-8: such an answer confirms nothing, and says why.
+#[test]
+fn an_answer_in_another_encoding() {
+    let check = |body: &[u8], content_type, part: Option<&str>| {
+        let reply = Reply { status: 200, body, content_type, ..Reply::default() };
+        let answer = classify(&reply, &sent(&["a", "b"]));
+        match (&answer, part) {
+            (Answer::RetryLater { why, overload: false, .. }, Some(part)) => {
+                assert!(
+                    why.contains(part) && why.contains("in UTF-8") && why.contains("sent again"),
+                    "{why}"
+                );
+            }
+            (Answer::Confirmed { failed }, None) => assert!(failed.is_empty()),
+            _ => panic!("{answer:?} to {}", body.escape_ascii()),
+        }
+    };
+    let text = r#"{"failed":[{"id":"a","retry":true}]}"#;
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    check(&little, None, Some("UTF-16"));
+    check(&big, Some("application/json"), Some("UTF-16"));
+    check(&[b"\xff\xfe".as_slice(), &little].concat(), None, Some("UTF-16"));
+    check(&[b"\xfe\xff".as_slice(), &big].concat(), None, Some("UTF-16"));
+    let wide: Vec<u8> = text.bytes().flat_map(|byte| [byte, 0, 0, 0]).collect();
+    check(&wide, None, Some("UTF-32"));
+    check(b"+AHsAIgBm-", Some("application/json; charset=UTF-7"), Some("UTF-7"));
+    check(b"\xc0\x7f\x86", Some("application/json;charset=\"IBM037\""), Some("IBM037"));
+    let accents = b"{\"failed\":[{\"id\":\"a\",\"reason\":\"d\xe9j\xe0\"}]}";
+    check(accents, Some("application/json; charset=ISO-8859-1"), Some("ISO-8859-1"));
+    check(accents, None, Some("an unnamed encoding"));
+    // What is like ASCII names what failed for all to see, and OK is OK.
+    check(b"d\xe9j\xe0 vu", Some("text/plain; charset=iso-8859-1"), None);
+    check(b"OK", Some("text/plain; charset=utf-8"), None);
+    check(b"", Some("application/json; charset=utf-16"), None);
+    check(b"{}", Some("application/json; charset=utf-16"), None);
+}
+
 #[test]
 fn what_failed_has_its_reason() {
     let words = |body: &str| {
@@ -127,6 +165,8 @@ fn an_endless_body_confirms_unless_it_may_hide_failures() {
     check(b"lorem ipsum", &["a", "b"], "confirmed");
     check(br#"{"failed":[{"id":"a"},"#, &["a", "b"], "too large");
     check(br#"{"failed":[{"id":"a"},"#, &["a"], "confirmed");
+    let wide: Vec<u8> = br#"{"failed":[{"id":"a"},"#.iter().flat_map(|byte| [*byte, 0]).collect();
+    check(&wide, &["a", "b"], "too large");
 }
 
 #[test]
