@@ -20,7 +20,7 @@ pub(super) fn read(field: &Field<'_>, known: Option<&[&str]>, summary: &mut Summ
         summary.aggregates = list(field);
         return;
     }
-    for entry in field.entries().unwrap_or_default() {
+    for entry in field.entries("aggregates = { temperature = [\"mean\"] }").unwrap_or_default() {
         let list = list(&entry.field);
         if entry.name == "*" {
             summary.aggregates = list;

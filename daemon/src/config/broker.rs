@@ -52,7 +52,11 @@ pub(super) fn client_id(section: &Section<'_>) -> Option<String> {
 }
 
 fn read(field: &Field<'_>) -> Option<BrokerUrl> {
-    let text = field.text()?;
+    let how = "write mqtt://HOST, mqtts://HOST (TLS) or with a port mqtt://HOST:1883";
+    let Some(text) = field.value.as_str() else {
+        field.wrong_type("the address of a broker, in quotes", how);
+        return None;
+    };
     let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
     if schema::is_later("sources.NAME.url", scheme) {
         field.cx.not_yet(field.inner(0..scheme.len()), &format!("{scheme}://"));
@@ -66,7 +70,6 @@ fn read(field: &Field<'_>) -> Option<BrokerUrl> {
         );
         return None;
     }
-    let how = "write mqtt://HOST, mqtts://HOST (TLS) or with a port mqtt://HOST:1883";
     field.parsed(text, parse(text), "the address of a broker", how)
 }
 

@@ -71,14 +71,26 @@ pub(super) fn status(root: &Section<'_>) -> Option<Status> {
 
 /// An address with a port to listen on.
 pub(super) fn address(field: &Field<'_>, example: &str) -> Option<SocketAddr> {
+    let host = example.rsplit_once(':').map_or("0.0.0.0", |(host, _)| host);
+    if let toml::de::DeValue::Integer(port) = field.value {
+        let help =
+            format!("write the address before it, in quotes: {} = \"{host}:{}\"", field.key, port.as_str());
+        field.wrong_type("an address with a port", &help);
+        return None;
+    }
     let text = field.text()?;
-    let how = format!("write an IP address and a port: \"{example}\"; IPv6 in brackets: \"[::1]:8380\"");
+    let port = text.strip_prefix(':').unwrap_or(text);
+    let how = match port.parse::<u16>() {
+        Ok(port) => format!("write the address before it: {} = \"{host}:{port}\"", field.key),
+        Err(_) => format!("write an IP address and a port: \"{example}\"; IPv6 in brackets: \"[::1]:8380\""),
+    };
     let why = |_| match text.rsplit_once(':') {
         Some((host, port)) if port.parse::<u16>().is_ok() && !host.is_empty() => {
             format!("`{host}` is not an IP address")
         }
         Some(("", port)) if port.parse::<u16>().is_ok() => "the address before the port is missing".into(),
         Some(_) => "the port is not a number up to 65535".into(),
+        None if port.parse::<u16>().is_ok() => "this is a port alone".into(),
         None => "the port is missing".into(),
     };
     field.parsed(text, text.parse().map_err(why), "an address to listen on", &how)

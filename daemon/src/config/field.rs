@@ -263,16 +263,28 @@ impl<'a> Field<'a> {
     /// A table with known keys.
     pub(super) fn section(&self, schema: &'static Schema, example: &str) -> Option<Section<'a>> {
         let Some(table) = self.value.as_table() else {
-            self.wrong_type("a table", &format!("write {example}"));
+            match schema::table_of(schema.place, self.key) {
+                Some(outer) => self.unnamed(outer),
+                None => self.wrong_type("a table", &format!("write {example}")),
+            }
             return None;
         };
         Some(Section::new(self.cx, schema, table, self.span.clone()))
     }
 
-    /// The entries of a table with free names, in the order of the file.
-    pub(super) fn entries(&self) -> Option<Vec<Named<'a>>> {
+    /// A key of `[streams.NAME]` in `[streams]`: who wrote it left the name out.
+    fn unnamed(&self, outer: &str) {
+        let Field { cx, key, span, .. } = self;
+        cx.error(span.clone(), format!("`{key}` stands in [{outer}], where there are only names"))
+            .label(format!("belongs into [{outer}.NAME]"))
+            .help(format!("put a name of your choice into the header above it: [{outer}.main]"))
+            .report();
+    }
+
+    /// The entries of a table with free names, in the order of the file. `example` is one, for who wrote something else.
+    pub(super) fn entries(&self, example: &str) -> Option<Vec<Named<'a>>> {
         if self.value.as_table().is_none() {
-            self.wrong_type("a table of names", &format!("write [{}.NAME] on a line of its own", self.key));
+            self.wrong_type("a table of names", &format!("write {example}"));
         }
         self.entries_quietly()
     }

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::field::Field;
 use super::schema::{self, Schema};
 use super::suggest::{either, meant, nearest};
+use super::synonyms;
 use crate::limits::CONFIG_SECTIONS_MAX;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -110,7 +111,11 @@ impl<'a> Section<'a> {
 
     /// The tables under `key`, whose names the user chose, in the order of the file.
     pub(super) fn named(&self, key: &'static str) -> Vec<Named<'a>> {
-        let Some(entries) = self.get(key).and_then(|field| field.entries()) else { return Vec::new() };
+        let entries = self.get(key).and_then(|field| {
+            let single = if field.value.as_array().is_some() { ", in single brackets" } else { "" };
+            field.entries(&format!("[{key}.NAME] with a name of your choice on a line of its own{single}"))
+        });
+        let Some(entries) = entries else { return Vec::new() };
         if let Some(extra) = entries.get(CONFIG_SECTIONS_MAX) {
             self.cx
                 .error(extra.at.clone(), format!("more than {CONFIG_SECTIONS_MAX} `{key}`"))
@@ -192,6 +197,15 @@ impl<'a> Section<'a> {
             error
                 .label(format!("belongs to type = \"{other}\""))
                 .help(format!("this table is of type = \"{mine}\": remove the key or change the type"))
+                .report();
+            return;
+        }
+        let own = synonyms::ours(place, word, keys.iter().copied());
+        let elsewhere = schema::elsewhere(place, word);
+        if own.is_none() && !elsewhere.is_empty() {
+            error
+                .label(format!("belongs into {}", elsewhere.join(" or ")))
+                .help("a line belongs to the [header] above it: move it below the right one, before the next header")
                 .report();
             return;
         }

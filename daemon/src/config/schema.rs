@@ -305,6 +305,32 @@ pub(super) static ALL: &[&Schema] = &[
     &STATUS,
 ];
 
+/// The table of names whose entries have the key: `streams` for `topic`, where `place` is `streams.NAME`.
+pub(super) fn table_of(place: &str, key: &str) -> Option<&'static str> {
+    let known = |table: &&&Schema| table.place == place && table.keys.contains(&key);
+    let found = ALL.iter().find(known)?;
+    found.place.strip_suffix(".NAME").filter(|outer| !outer.contains('.'))
+}
+
+/// Other tables of the file that have the key, those first that `place` is part of: `[streams.NAME]`.
+pub(super) fn elsewhere(place: &str, key: &str) -> Vec<String> {
+    let mut around = place;
+    while let Some((outer, _)) = around.rsplit_once('.') {
+        if ALL.iter().any(|table| table.place == outer && table.keys.contains(&key)) {
+            return vec![format!("[{outer}]")];
+        }
+        around = outer;
+    }
+    let plain = |place: &str| {
+        !place.is_empty() && place != "secret" && !place.trim_end_matches(".NAME").contains('.')
+    };
+    let others = ALL.iter().filter(|table| plain(table.place) && table.place != place);
+    let mut found: Vec<String> =
+        others.filter(|table| table.keys.contains(&key)).map(|table| format!("[{}]", table.place)).collect();
+    found.dedup();
+    found
+}
+
 /// What later versions will know: keys by table, and values as `table.key`. A version that brings one removes it here.
 static LATER: &[(&str, &[&str])] =
     &[("sources.NAME.type", &["http", "websocket", "kafka"]), ("sources.NAME.url", &["ws", "wss"])];

@@ -15,9 +15,10 @@ pub(super) fn read(section: Section<'_>) -> Listen {
     section.get("type");
     let field = section.get("listen");
     let listen = field.as_ref().and_then(|field| address(field, "0.0.0.0:1883"));
+    let unread = field.is_some() && listen.is_none();
     let listen = listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 1883)));
     let users = section.get("users").map(|field| users(&field));
-    if users.is_none() && !listen.ip().is_loopback() {
+    if users.is_none() && !unread && !listen.ip().is_loopback() {
         let at = field.as_ref().map_or(section.span.clone(), |field| field.span.clone());
         section
             .cx

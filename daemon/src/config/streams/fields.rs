@@ -70,8 +70,17 @@ fn refuse_places(section: &Section<'_>, listed: &Listed, reason: &str) {
 
 fn listed(field: &Field<'_>, topics: &[TopicPattern]) -> Listed {
     let mut listed = Listed::default();
-    for entry in field.entries().unwrap_or_default() {
-        if entry.name == "*" {
+    let names: Vec<&str> = field.elements().iter().filter_map(|element| element.value.as_str()).collect();
+    let names = if names.is_empty() { vec!["temperature"] } else { names };
+    let empty: Vec<String> = names.iter().map(|name| format!("{} = {{}}", key(name))).collect();
+    let example = format!(
+        "metrics = {{ {} }}; between the braces may stand where it is and its unit: {{ at = \"/t\", unit = \"°C\" }}",
+        empty.join(", ")
+    );
+    for entry in field.entries(&example).unwrap_or_default() {
+        if is_setting(&entry) {
+            misplaced(&entry, field);
+        } else if entry.name == "*" {
             listed.star = true;
             rest(&entry);
         } else if let Some(metric) = metric(&entry) {
@@ -81,6 +90,45 @@ fn listed(field: &Field<'_>, topics: &[TopicPattern]) -> Listed {
         }
     }
     listed
+}
+
+/// A name as a key of TOML.
+fn key(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.chars().all(plain) { name.to_owned() } else { format!("{name:?}") }
+}
+
+/// Whether `key` of the stream stands among its metrics. It is reported there.
+pub(super) fn holds(section: &Section<'_>, key: &str) -> bool {
+    let entries = section.get("metrics").and_then(|field| field.entries_quietly()).unwrap_or_default();
+    entries.iter().any(|entry| entry.name == key && is_setting(entry))
+}
+
+/// Whether it is a line for the stream that stands below the header of its metrics: no metric is written like that.
+fn is_setting(entry: &Named<'_>) -> bool {
+    let like_metric = |key: &str| schema::METRIC.keys.contains(&key);
+    let table = entry.field.value.as_table();
+    let is_metric = table.is_some_and(|table| table.iter().all(|(key, _)| like_metric(key.get_ref())));
+    schema::STREAM.keys.contains(&entry.name) && !is_metric
+}
+
+fn misplaced(entry: &Named<'_>, metrics: &Field<'_>) {
+    let name = entry.name;
+    let error = entry.field.cx.error(
+        entry.at.clone(),
+        format!("`{name}` stands among the metrics, but is a setting of the stream"),
+    );
+    let error = match metrics.raw().starts_with('[') {
+        true => error.also(metrics.span.clone(), "lines below this header are metrics"),
+        false => error,
+    };
+    error
+        .label("is read as a metric here")
+        .help(format!(
+            "move this line up, below the header of the stream and above that of its metrics; a metric of this name is written \
+             {name} = {{ at = \"/{name}\" }}"
+        ))
+        .report();
 }
 
 fn rest(entry: &Named<'_>) {
@@ -106,7 +154,13 @@ fn check_captures(entry: &Named<'_>, metric: &MetricPlan, others: &[MetricPlan],
 
 fn metric(entry: &Named<'_>) -> Option<MetricPlan> {
     check_metric_name(entry.field.cx, entry.name, entry.at.clone());
-    let section = entry.field.section(&schema::METRIC, "temperature = { at = \"/t\", unit = \"°C\" }")?;
+    let name = key(entry.name);
+    let example = match entry.field.value.as_str() {
+        Some(at) if at.starts_with('/') => format!("{name} = {{ at = \"{at}\" }}"),
+        Some(unit) => format!("{name} = {{ at = \"/{}\", unit = \"{unit}\" }}", entry.name),
+        None => format!("{name} = {{ at = \"/t\", unit = \"°C\" }}"),
+    };
+    let section = entry.field.section(&schema::METRIC, &example)?;
     let at = section.get("at").and_then(|field| field.pattern());
     let unit = section.get("unit").and_then(|field| field.filled());
     let kinds = [("gauge", Kind::Gauge), ("counter", Kind::Counter), ("state", Kind::State)];

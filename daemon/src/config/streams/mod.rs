@@ -46,12 +46,14 @@ fn one(entry: &Named<'_>, names: &[&str], sources: &[Source], timezone: &str) ->
     let mut stream = StreamPlan { name: entry.name.to_owned(), ..StreamPlan::default() };
     let Some(section) = entry.field.section(&schema::STREAM, "[streams.NAME]") else { return stream };
     stream.sources = references(section.get("sources"), names, "source");
-    section.require("topic", "topic = \"sensors/{device}/{metric}\"");
+    if !fields::holds(&section, "topic") {
+        section.require("topic", "topic = \"sensors/{device}/{metric}\"");
+    }
     stream.topics = section.get("topic").map(|field| patterns(&field)).unwrap_or_default();
     stream.exclude = section.get("exclude").map(|field| patterns(&field)).unwrap_or_default();
     format::read(&section, &mut stream);
     stream.fields = fields::read(&section, &stream.topics, &stream.format);
-    stream.tags = section.get("tags").map(|field| tags(&field, &stream)).unwrap_or_default();
+    stream.tags = section.get("tags").map(|field| tags(&section, &field, &stream)).unwrap_or_default();
     if let Some(field) = section.get("time").filter(|_| !stream.format.has_time()) {
         match uptime::is_uptime(&field) {
             true => stream.ticks = uptime::read(&field, &stream.tag_names()),
@@ -166,9 +168,22 @@ fn pattern(field: &Field<'_>) -> Option<TopicPattern> {
     }
 }
 
-fn tags(field: &Field<'_>, stream: &StreamPlan) -> Vec<(String, TagPlan)> {
-    let entries = field.entries().unwrap_or_default();
+fn tags(section: &Section<'_>, field: &Field<'_>, stream: &StreamPlan) -> Vec<(String, TagPlan)> {
+    let example = "tags = { site = \"north\", room = { at = \"/room\" } }; a {name} in the topic is a tag without being listed here";
+    let entries = field.entries(example).unwrap_or_default();
+    entries.iter().for_each(|entry| warn_of_setting(entry, section));
     entries.iter().filter_map(|entry| Some((tag_name(entry, stream)?, tag(&entry.field)?))).collect()
+}
+
+/// A line for the stream below `[streams.NAME.tags]` would make a tag of it without a word.
+fn warn_of_setting(entry: &Named<'_>, section: &Section<'_>) {
+    let name = entry.name;
+    if schema::STREAM.keys.contains(&name) && !section.has(name) && entry.field.value.as_str().is_some() {
+        let what = format!("the tag `{name}` is called like a setting of the stream");
+        let help =
+            "if it is one: a line belongs to the [header] above it, so move it above the header of the tags";
+        section.cx.warning(entry.at.clone(), what).label("a tag with one value for all").help(help).report();
+    }
 }
 
 fn tag_name(entry: &Named<'_>, stream: &StreamPlan) -> Option<String> {

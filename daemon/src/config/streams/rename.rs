@@ -7,7 +7,7 @@ type Table = Vec<(String, String)>;
 /// By tag, what it was and what it becomes; both sorted. `tags` are those that the stream has.
 pub(super) fn read(field: &Field<'_>, tags: &[&str]) -> Vec<(String, Table)> {
     let mut renames: Vec<_> = field
-        .entries()
+        .entries("rename = { device = { \"0x00158d0001a2b3c4\" = \"kitchen\" } }")
         .unwrap_or_default()
         .into_iter()
         .filter_map(|entry| {

@@ -323,7 +323,7 @@ fn sources() {
         ("ca = \"ca.pem\"\nurl = \"mqtt://h\"", "3: `url` does not use TLS, but `ca` or `cert` is given"),
         ("cert = \"c.pem\"\nurl = \"mqtts://h\"", "2: `cert` needs `key` too"),
         ("users = []", "2: unknown key `users`: belongs to type = \"listen\""),
-        ("listen = \"1883\"", "2: `1883` is not an address to listen on: the port is missing"),
+        ("listen = \"1883\"", "2: `1883` is not an address to listen on: this is a port alone"),
         (
             "listen = \"host:1883\"",
             "2: `host:1883` is not an address to listen on: `host` is not an IP address",

@@ -13,7 +13,7 @@ pub(super) fn map(field: &Field<'_>, _: &Stream<'_>) -> Option<Step> {
         field.wrong_type("a table of texts with their numbers", "write map = { ON = 1, OFF = 0 }");
         return None;
     }
-    let entries = field.entries()?;
+    let entries = field.entries("map = { on = 1, off = 0 }")?;
     let mut texts: Vec<(String, f64)> =
         entries.iter().filter_map(|entry| Some((entry.name.to_owned(), entry.field.number()?))).collect();
     texts.sort_by(|a, b| a.0.cmp(&b.0));
