@@ -24,6 +24,25 @@ const SIZE_UNITS: &[(&str, u64)] = &[
     ("TB", 1_000_000_000_000),
 ];
 
+/// Units as others write them, in small letters.
+const TIME_NAMES: &[(&str, &[&str])] = &[
+    ("us", &["µs", "usec", "microsecond", "microseconds"]),
+    ("ms", &["msec", "milli", "millis", "millisecond", "milliseconds"]),
+    ("s", &["sec", "secs", "second", "seconds"]),
+    ("m", &["min", "mins", "minute", "minutes"]),
+    ("h", &["hr", "hrs", "hour", "hours"]),
+    ("d", &["day", "days"]),
+];
+
+/// See [`TIME_NAMES`].
+const SIZE_NAMES: &[(&str, &[&str])] = &[
+    ("B", &["b", "byte", "bytes"]),
+    ("KiB", &["k", "kib", "kb"]),
+    ("MiB", &["m", "mib", "mb"]),
+    ("GiB", &["g", "gib", "gb"]),
+    ("TiB", &["t", "tib", "tb"]),
+];
+
 /// A length of time: one or more whole numbers with `us`, `ms`, `s`, `m`, `h` or `d`, added up. `"0"` needs no unit.
 ///
 /// # Errors
@@ -38,7 +57,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         let (number, unit, left) = quantity(rest)?;
         let factor = find(TIME_UNITS, unit).ok_or_else(|| match unit {
             "" => format!("`{number}` has no unit"),
-            _ => format!("`{unit}` is not a unit of time"),
+            _ => match find_name(TIME_NAMES, unit) {
+                Some(ours) => format!("`{unit}` is written `{ours}`: `{number}{ours}`"),
+                None => format!("`{unit}` is not a unit of time"),
+            },
         })?;
         let part = number.checked_mul(factor).and_then(|part| micros.checked_add(part));
         micros = part.ok_or("it is too long")?;
@@ -58,7 +80,10 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     }
     let factor = find(SIZE_UNITS, unit).ok_or_else(|| match unit {
         "" => format!("`{number}` has no unit"),
-        _ => format!("`{unit}` is not a unit of size"),
+        _ => match find_name(SIZE_NAMES, unit) {
+            Some(ours) => format!("`{unit}` is not a unit of size: did you mean `{number}{ours}`?"),
+            None => format!("`{unit}` is not a unit of size"),
+        },
     })?;
     number.checked_mul(factor).ok_or_else(|| "it is too large".into())
 }
@@ -70,7 +95,13 @@ fn quantity(text: &str) -> Result<(u64, &str, &str), String> {
     match rest.chars().next() {
         Some('.' | ',') => return Err("it has to be a whole number, with a smaller unit if need be".into()),
         Some('-') if number.is_empty() => return Err("it cannot be negative".into()),
-        Some(' ') if !number.is_empty() => return Err("there is a space before the unit".into()),
+        Some(' ') if !number.is_empty() => {
+            let unit = rest.trim_start();
+            let known = find(TIME_UNITS, unit).or_else(|| find(SIZE_UNITS, unit)).map(|_| unit);
+            let ours = known.or_else(|| find_name(TIME_NAMES, unit)).or_else(|| find_name(SIZE_NAMES, unit));
+            let write = ours.map(|ours| format!(": write `{number}{ours}`")).unwrap_or_default();
+            return Err(format!("there is a space before the unit{write}"));
+        }
         _ if number.is_empty() => return Err("it does not start with a number".into()),
         _ => {}
     }
@@ -78,6 +109,12 @@ fn quantity(text: &str) -> Result<(u64, &str, &str), String> {
     let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
     let (unit, rest) = rest.split_at(letters);
     Ok((number, unit, rest))
+}
+
+/// Our unit for what others call it.
+fn find_name(names: &'static [(&'static str, &'static [&'static str])], unit: &str) -> Option<&'static str> {
+    let unit = unit.to_ascii_lowercase();
+    names.iter().find(|(_, others)| others.contains(&unit.as_str())).map(|(ours, _)| *ours)
 }
 
 fn find(units: &[(&str, u64)], unit: &str) -> Option<u64> {
@@ -128,8 +165,8 @@ mod tests {
         check("0s", Ok(0));
         check("", Err("it does not start with a number"));
         check("10", Err("`10` has no unit"));
-        check("10 s", Err("there is a space before the unit"));
-        check("10minutes", Err("`minutes` is not a unit of time"));
+        check("10 s", Err("there is a space before the unit: write `10s`"));
+        check("10minutes", Err("`minutes` is written `m`: `10m`"));
         check("1.5h", Err("it has to be a whole number, with a smaller unit if need be"));
         check("-1s", Err("it cannot be negative"));
         check("99999999999999999999s", Err("the number is too large"));
@@ -145,9 +182,9 @@ mod tests {
         check("256KiB", Ok(262_144));
         check("2GB", Ok(2_000_000_000));
         check("0B", Ok(0));
-        check("2 GB", Err("there is a space before the unit"));
+        check("2 GB", Err("there is a space before the unit: write `2GB`"));
         check("512", Err("`512` has no unit"));
-        check("512M", Err("`M` is not a unit of size"));
+        check("512M", Err("`M` is not a unit of size: did you mean `512MiB`?"));
         check("1MB2", Err("`2` after the unit cannot be read"));
         check("99999999999TB", Err("it is too large"));
     }

@@ -19,6 +19,16 @@ const KINDS: [&str; 6] = ["tumbling", "hopping", "calendar", "session", "count",
 /// `zone` is where calendars are read that do not say.
 pub(super) fn read(field: &Field<'_>, zone: &str) -> Option<Window> {
     if field.value.as_table().is_none() {
+        let word = field.value.as_str().unwrap_or_default();
+        if let Some(help) = spelt_out(word) {
+            field
+                .cx
+                .error(field.span.clone(), format!("`{word}` is not a length of time"))
+                .label("needs a table")
+                .help(help)
+                .report();
+            return None;
+        }
         return field.duration(ALLOWED).map(|length| Window::Tumbling { length: span(length) });
     }
     let section = field.section(&schema::WINDOW, EXAMPLE)?;
@@ -44,6 +54,22 @@ pub(super) fn read(field: &Field<'_>, zone: &str) -> Option<Window> {
     }
     section.finish();
     window
+}
+
+/// What to write for a kind of window, or of calendar, that stands alone.
+fn spelt_out(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "hour" | "hourly" => "write window = { calendar = \"hour\" }, or window = \"1h\"",
+        "day" | "daily" => "write window = { calendar = \"day\" }",
+        "week" | "weekly" => "write window = { calendar = \"week\" }",
+        "month" | "monthly" => "write window = { calendar = \"month\" }",
+        "tumbling" | "calendar" => "write window = \"1m\", or window = { calendar = \"day\" }",
+        "hopping" | "sliding" => "write window = { hopping = \"5m\", every = \"1m\" }",
+        "session" => "write window = { session = \"30s\" }",
+        "count" => "write window = { count = 100 }",
+        "state" => "write window = { state = \"value > 0\" }",
+        _ => return None,
+    })
 }
 
 fn kind(section: &Section<'_>, zone: &str) -> Option<Window> {

@@ -90,7 +90,7 @@ impl Pointer {
     fn split(text: &str) -> Result<impl Iterator<Item = &str>, String> {
         let rest = match text.strip_prefix('/') {
             None if text.is_empty() => None,
-            None => return Err(format!("a JSON pointer starts with `/`: write `/{text}`")),
+            None => return Err(not_a_pointer(text)),
             rest => rest,
         };
         Ok(rest.into_iter().flat_map(|rest| rest.split('/')))
@@ -169,6 +169,20 @@ fn token(text: &str) -> Result<Token, String> {
 }
 
 const BRACES: &str = "between two slashes there can be one `{name}`, made of letters, digits, `_` and `-`";
+
+/// What to write instead of JSONPath (`$.a.b`) or of names with dots.
+fn not_a_pointer(text: &str) -> String {
+    let path = text.strip_prefix('$').map(|path| path.strip_prefix('.').unwrap_or(path));
+    let slashed = path.unwrap_or(text).replace(['.', '['], "/").replace(']', "");
+    let slashed = slashed.trim_matches('/');
+    match path {
+        Some(_) => format!("this is JSONPath, and a JSON pointer starts with `/`: write `/{slashed}`"),
+        None if text.contains(['.', '[']) => format!(
+            "a JSON pointer starts with `/`: write `/{slashed}`, or `/{text}` if the name itself has a `.` or `[`"
+        ),
+        None => format!("a JSON pointer starts with `/`: write `/{text}`"),
+    }
+}
 
 fn unescape(token: &str) -> Result<String, String> {
     let plain = token.replace("~1", "").replace("~0", "");

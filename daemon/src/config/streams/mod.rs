@@ -155,7 +155,10 @@ fn pattern(field: &Field<'_>) -> Option<TopicPattern> {
         return None;
     }
     match TopicPattern::parse(text) {
-        Ok(pattern) => Some(pattern),
+        Ok(pattern) => {
+            warn_of_placeholders(field, text);
+            Some(pattern)
+        }
         Err(error) => {
             field
                 .cx
@@ -165,6 +168,33 @@ fn pattern(field: &Field<'_>) -> Option<TopicPattern> {
                 .report();
             None
         }
+    }
+}
+
+/// Levels that others take for placeholders, and MQTT for words.
+fn warn_of_placeholders(field: &Field<'_>, text: &str) {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    };
+    let inner = |level: &'_ str| -> Option<String> {
+        let pairs = [("<", ">"), ("%", "%"), (":", ""), ("$", ""), ("*", "")];
+        let name = pairs.iter().find_map(|(open, close)| level.strip_prefix(open)?.strip_suffix(close))?;
+        let name = if name.is_empty() { "device" } else { name };
+        is_name(name).then(|| name.to_owned())
+    };
+    // A topic that begins with `$` is one of the broker itself: $SYS.
+    let found = text.split('/').enumerate().find_map(|(at, level)| {
+        let name = inner(level).filter(|_| at > 0 || !level.starts_with('$'))?;
+        Some((level, name))
+    });
+    if let Some((level, name)) = found {
+        let what = format!("`{level}` is read as the word itself, not as a placeholder");
+        field
+            .cx
+            .warning(field.span.clone(), what)
+            .label("few sensors are called so")
+            .help(format!("write {{{name}}} for one level as a tag, `+` for one without"))
+            .report();
     }
 }
 

@@ -537,7 +537,10 @@ fn summaries_and_outputs() {
             "3: `batch` has to be a table: this is true or false",
         ),
         ("[buffer]\nmax_size = \"1MB\"", "2: `max_size` has to be between 16MiB and 1TiB"),
-        ("[buffer]\nmax_size = \"512M\"", "2: `512M` is not a size: `M` is not a unit of size"),
+        (
+            "[buffer]\nmax_size = \"512M\"",
+            "2: `512M` is not a size: `M` is not a unit of size: did you mean `512MiB`?",
+        ),
         ("[buffer]\nflash_budget = \"2GB\"", "2: `2GB` is not a size a day: it does not end in `/day`"),
         ("[buffer]\ncommit_interval = \"3s\"", "2: `commit_interval` has to be between 1ms and 2s"),
         (

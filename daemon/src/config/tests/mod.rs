@@ -5,6 +5,7 @@ mod alerts;
 mod documents;
 mod errors;
 mod functions;
+mod newcomers;
 mod places;
 mod promises;
 mod republish;
