@@ -10,8 +10,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// How long the daemon may take for a step: far more than it should need, because test machines are busy.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the daemon may take for a step: far more than it should need, because test machines are busy, and longer than the
+/// minute that it may wait between two attempts.
+const PATIENCE: Duration = Duration::from_secs(100);
 /// Lines of its log that a failed test shows.
 const LOG_LINES: usize = 60;
 
@@ -160,12 +161,12 @@ impl Daemon {
         status_at(self.status)
     }
 
-    /// What it says of itself.
+    /// What it says of itself, as soon as it answers.
     ///
     /// # Panics
-    /// When it cannot be asked.
+    /// When it does not.
     pub fn status(&self) -> Status {
-        self.try_status().expect("the daemon's status")
+        wait::until("the daemon's status", PATIENCE, || self.try_status())
     }
 
     /// Waits until its status is as wanted, and gives that status. It balances.

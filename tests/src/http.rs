@@ -38,6 +38,41 @@ fn exchange(address: SocketAddr, method: &str, path: &str, body: &str) -> Result
     stream.read_to_end(&mut answer).map_err(say)?;
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").ok_or("the answer has no end of headers")?;
+    // A server that is killed in the midst of an answer has not answered.
+    let length = head.lines().filter_map(|line| line.split_once(':')).find_map(|(name, value)| {
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    if length.is_some_and(|length| body.len() < length) {
+        return Err("the answer was cut off".into());
+    }
     let code = head.split_ascii_whitespace().nth(1).and_then(|code| code.parse().ok());
     Ok((code.ok_or("the answer has no status code")?, body.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn half_an_answer_is_none() {
+        for (answer, expected) in [
+            ("HTTP/1.0 200 OK\r\ncontent-length: 4\r\n\r\n{\"a\"", Some("{\"a\"")),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n{\"a\"", None),
+            ("HTTP/1.0 200 OK\r\n\r\nto the end", Some("to the end")),
+            ("HTTP/1.0 200 OK\r\n", None),
+        ] {
+            let server = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = server.local_addr().unwrap();
+            let thread = std::thread::spawn(move || {
+                let (mut stream, _) = server.accept().unwrap();
+                let mut request = [0; 1_024];
+                let _whole = stream.read(&mut request).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            });
+            let got = get(address, "/").ok();
+            assert_eq!(got, expected.map(|body| (200, body.to_owned())), "{answer}");
+            thread.join().unwrap();
+        }
+    }
 }
