@@ -1,7 +1,7 @@
 //! An MQTT client that publishes one thing after the other.
 
 use crate::packet::{self, Connect, Publish, Version, kind};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -81,7 +81,11 @@ impl Client {
         let mut seen = 0;
         let mut chunk = [0; 16 << 10];
         while seen < count {
-            let len = self.stream.read(&mut chunk).unwrap();
+            let len = match self.stream.read(&mut chunk) {
+                // A process that was stopped and goes on is told so where it waits with a time-out (signal(7)).
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read.unwrap(),
+            };
             assert!(len > 0, "the listener closed the connection");
             self.read.extend_from_slice(&chunk[..len]);
             let mut at = 0;

@@ -193,7 +193,12 @@ fn pump(
         match from.read(&mut buffer[..room]) {
             Ok(0) => return Ok(()),
             Ok(len) => to.write_all(&buffer[..len])?,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            // A process that was stopped and goes on is told so where it waits with a time-out (signal(7)).
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) => {}
             Err(error) => return Err(error),
         }
     }
