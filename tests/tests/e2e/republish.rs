@@ -66,12 +66,17 @@ fn by_topic(heard: &[Heard]) -> BTreeMap<String, Vec<String>> {
 /// What was made, from the file that another output keeps: the events in order, by the topic where they belong.
 fn made(daemon: &Daemon) -> (BTreeMap<String, Vec<String>>, Vec<Value>) {
     let text = std::fs::read_to_string(daemon.file("summaries.jsonl")).unwrap_or_default();
-    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // The last line may be on its way.
+    let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    let events: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
     let mut topics: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for event in &events {
         let device = event["data"]["tags"]["device"].as_str().unwrap().replace('/', "%2F");
         let topic = format!("tidegate/test/summary/second/temperature/{device}");
-        topics.entry(topic).or_default().push(event["id"].as_str().unwrap().to_owned());
+        let (ids, id) = (topics.entry(topic).or_default(), event["id"].as_str().unwrap());
+        // A killed daemon writes again what it did not know to be written.
+        ids.retain(|known| known != id);
+        ids.push(id.to_owned());
     }
     (topics, events)
 }
@@ -98,8 +103,10 @@ fn summaries_outlive_the_broker_in_order() {
     // The broker restarts, and what is made meanwhile waits.
     broker.stop();
     publish_until(&mut client, "a queue", || daemon.status().output("home", "queued") >= 6);
-    let away = daemon.wait_for("a problem", |status| status.problems().contains("outputs.home"));
-    assert!(away.problems().contains("refuses connections"), "{}", away.problems());
+    // At first it may say that the connection was lost.
+    daemon.wait_for("a problem", |status| {
+        status.problems().contains("outputs.home") && status.problems().contains("refuses connections")
+    });
     broker.launch();
     let before = live(&listener).len();
     publish_until(&mut client, "messages again", || live(&listener).len() >= before + 9);
@@ -220,9 +227,9 @@ fn a_function_commands_what_it_may() {
     publish_until(&mut client, "commands", || commands("published") >= 3);
     wait::until_true("refusals", PATIENCE, || commands("refused") >= 3);
     assert_eq!(commands("failed"), 0);
-    let heard = listener.heard();
-    assert!(heard.len() >= 3, "the broker had acknowledged them");
-    for heard in &heard {
+    // The broker had acknowledged them.
+    wait::until_true("them at the listener", PATIENCE, || listener.heard().len() >= 3);
+    for heard in &listener.heard() {
         assert_eq!((heard.topic.as_str(), heard.payload.as_slice()), ("actuators/fan/set", b"ON".as_slice()));
     }
     assert!(daemon.log().contains("the topic `secret/fan/set` is not allowed"), "the log says why");
