@@ -220,11 +220,14 @@ impl Stage {
         self.field.mend();
         self.daemon.wait_until_ready();
         let Some(broker) = &mut self.broker else { return };
-        let before = (self.daemon.log().len(), broker.log().len());
+        // What the log says from here on is of the new broker only where the daemon had the old one, and has noticed its end.
+        let daemon = &self.daemon;
+        daemon.wait_for("the broker", |status| status.is_connected());
         broker.kill();
+        daemon.wait_for("the loss of the broker", |status| !status.is_connected());
+        let before = (daemon.log().len(), broker.log().len());
         std::thread::sleep(down);
         broker.launch();
-        let daemon = &self.daemon;
         wait::until_true("the daemon to be subscribed again", CATCH_UP, || {
             let (said, heard) = (daemon.log(), broker.log());
             let resumed = said[before.0..].contains("session_present=true");
