@@ -2,43 +2,53 @@
 
 use std::collections::VecDeque;
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::{Mutex, PoisonError};
 
-/// So many of the ports given out last are not given out again. Tests have fewer at a time.
-const REMEMBERED: usize = 1_000;
+/// So many of the ports given out last are kept from everybody else. Tests have fewer at a time; each takes a file descriptor.
+const KEPT: usize = 200;
 
-static GIVEN: Mutex<VecDeque<u16>> = Mutex::new(VecDeque::new());
+static GIVEN: Mutex<VecDeque<UnixDatagram>> = Mutex::new(VecDeque::new());
 
 /// A port that nobody listens on.
 ///
 /// Port 0 would do for a server that starts once. A server that comes back needs its port to stay free while it is away,
-/// so the port lies below those that the kernel gives to outgoing connections (32,768 and up by default). Tests of one
-/// program run beside each other: what one of them was given no other gets, or even tries, while its server is away.
+/// so the port lies below those that the kernel gives to outgoing connections (32,768 and up by default), and no other test,
+/// of this program or of another one on this machine, is given it or tries it meanwhile.
 ///
 /// # Panics
 /// When none of a thousand is free.
 pub fn reserve() -> u16 {
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let port = (0..1_000)
+    let (port, claim) = (0..1_000)
         .map(|_| fastrand::u16(15_000..32_000))
-        .find(|port| !given.contains(port) && TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .find_map(|port| {
+            let claim = claim(port)?;
+            TcpListener::bind(("127.0.0.1", port)).is_ok().then_some((port, claim))
+        })
         .expect("no free port between 15000 and 32000");
-    if given.len() == REMEMBERED {
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if given.len() == KEPT {
         given.pop_front();
     }
-    given.push_back(port);
+    given.push_back(claim);
     port
+}
+
+/// A name that one process can have at a time, and has to its end (unix(7), abstract sockets); none where somebody has it.
+fn claim(port: u16) -> Option<UnixDatagram> {
+    let name = SocketAddr::from_abstract_name(format!("tidegate-tests/port/{port}")).ok()?;
+    UnixDatagram::bind_addr(&name).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
-    /// Of 900 among 17,000 some two dozen would be the same by chance.
     #[test]
-    fn nobody_gets_what_another_was_given() {
-        let ports: BTreeSet<u16> = (0..900).map(|_| reserve()).collect();
-        assert_eq!(ports.len(), 900);
+    fn what_is_given_nobody_else_gets() {
+        let port = reserve();
+        assert!(claim(port).is_none());
+        assert!(TcpListener::bind(("127.0.0.1", port)).is_ok(), "it is free for its server");
     }
 }
