@@ -381,8 +381,8 @@ async fn a_fast_client_waits_and_loses_nothing() {
     let (address, _) = start(&bench, Listen { rate_max: 100, ..listen() }).await;
     let (mut peer, _) = join(address, CONNECT4).await;
     let message = publish(false, 0, b"s/a", b"x");
-    peer.send(&message.repeat(120)).await;
     let begun = std::time::Instant::now();
+    peer.send(&message.repeat(120)).await;
     peer.send(&message.repeat(10)).await;
     let mut count = 0;
     while count < 130 {
@@ -402,9 +402,9 @@ async fn repeats_count_for_the_rate() {
     let message = publish(false, 1, b"s/a", b"x");
     peer.send(&message).await;
     bench.messages(1).await;
+    let begun = std::time::Instant::now();
     peer.send(&again(message).repeat(120)).await;
     eventually("the repeats", async || (bench.context.state.snapshot().repeats == 120).then_some(())).await;
-    let begun = std::time::Instant::now();
     peer.send(&publish(false, 2, b"s/a", b"y")).await;
     bench.messages(1).await;
     // 100 tokens at the start, 21 owed when the next message comes: 210 ms.
