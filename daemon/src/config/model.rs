@@ -80,6 +80,22 @@ pub struct Mqtt {
     pub filters: Vec<String>,
 }
 
+impl Mqtt {
+    /// What tells the session from all others: its name, and the broker that keeps it.
+    pub fn session(&self) -> String {
+        format!("{}@{}:{}", self.client_id, self.host, self.port)
+    }
+
+    /// The subscriptions as the broker knows them: with `$share/<group>/` where one is set.
+    pub fn subscriptions(&self) -> Vec<String> {
+        let share = |filter: &String| match &self.shared_group {
+            Some(group) => format!("$share/{group}/{filter}"),
+            None => filter.clone(),
+        };
+        self.filters.iter().map(share).collect()
+    }
+}
+
 /// Which MQTT to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {

@@ -35,7 +35,7 @@ pub fn reduce(filters: impl IntoIterator<Item = String>) -> Vec<String> {
 }
 
 /// Whether some topic matches both filters.
-pub(super) fn overlap(one: &str, other: &str) -> bool {
+pub fn overlap(one: &str, other: &str) -> bool {
     Filter::parse(one).overlaps(&Filter::parse(other))
 }
 

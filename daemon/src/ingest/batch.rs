@@ -128,12 +128,13 @@ impl Batch {
         Ok(())
     }
 
-    /// Adds what forwarders want.
+    /// Adds what forwarders and sources want.
     pub(super) fn add_mail(&self, commit: &mut Commit) {
         commit.settled.clone_from(&self.mail.settled);
         commit.reach.clone_from(&self.mail.reach);
         commit.allow.clone_from(&self.mail.allow);
         commit.spent.clone_from(&self.mail.spent);
+        commit.subscriptions.clone_from(&self.mail.subscriptions);
         commit.waiting.clone_from(&self.waiting);
     }
 

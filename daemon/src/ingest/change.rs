@@ -2,7 +2,6 @@
 
 use crate::config::model::Heartbeat;
 use crate::store::{Commit, HistorySender, Store, StoreError};
-use std::collections::BTreeMap;
 use tidegate_pipeline::Pipeline;
 use tidegate_pipeline::plan::Plan;
 use tidegate_pipeline::time::Time;
@@ -13,8 +12,6 @@ use tokio::sync::oneshot;
 pub struct NewPlan {
     /// What holds from now on.
     pub plan: Plan,
-    /// The filters of each source, to be remembered.
-    pub subscriptions: BTreeMap<String, Vec<String>>,
     /// `[heartbeat]`, if there is one.
     pub heartbeat: Option<Heartbeat>,
     /// Told when it is in force and on disk.

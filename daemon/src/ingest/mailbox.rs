@@ -1,6 +1,7 @@
 //! The mailbox: what forwarders and operators want written, until the writer takes it into its next transaction.
 
 use crate::ingest::intake::Intake;
+use crate::ingest::sessions::Filters;
 use crate::ingest::standing::Standing;
 use crate::store::{Expenses, Settlement};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,8 @@ pub struct Mail {
     pub orders: Vec<Order>,
     /// What outputs have spent.
     pub spent: Expenses,
+    /// What the sessions at brokers may hold, where that changed.
+    pub subscriptions: Option<Filters>,
     /// More waits for an output with a budget than that can carry.
     pub thin: bool,
     since: Option<Instant>,
@@ -61,6 +64,7 @@ impl Mail {
         self.allow.append(&mut later.allow);
         self.orders.append(&mut later.orders);
         self.spent.append(&mut later.spent);
+        self.subscriptions = later.subscriptions.or(self.subscriptions.take());
         self.thin |= later.thin;
     }
 }
@@ -135,6 +139,12 @@ impl Mailbox {
         self.lock().mail.spent.insert(output.to_owned(), (day, bytes));
     }
 
+    /// What the sessions at brokers may hold from now on.
+    pub fn remember(&self, subscriptions: Filters) {
+        self.lock().mail.subscriptions = Some(subscriptions);
+        self.intake.wake();
+    }
+
     /// What waits shall become less, where that is wanted.
     pub fn thin(&self) {
         self.lock().mail.thin = true;
@@ -166,6 +176,7 @@ impl Mailbox {
         if !mail.reach.is_empty()
             || !mail.allow.is_empty()
             || !mail.orders.is_empty()
+            || mail.subscriptions.is_some()
             || mail.thin
             || mail.settled.len() >= CONFIRMATIONS_MAX
         {

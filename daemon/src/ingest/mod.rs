@@ -11,5 +11,6 @@ mod links;
 mod listening;
 pub mod mailbox;
 pub mod pace;
+pub mod sessions;
 pub mod sources;
 pub mod standing;

@@ -1,9 +1,12 @@
 //! The source `type = "mqtt"`: a client with a persistent session at a broker.
 
 mod dial;
+mod progress;
 mod subscribe;
+mod unsubscribe;
 
 use self::dial::{Failure, FailureKind};
+use self::progress::Progress;
 use super::backoff::Backoff;
 use super::connection::Connection;
 use super::transport::Over;
@@ -14,29 +17,16 @@ use crate::limits;
 use crate::pulse::Pulse;
 use crate::wire::decode::{ConnAck, Packet};
 use crate::wire::dial::Dialer;
-use crate::wire::frame::Fault;
 use crate::wire::{encode, reasons};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// The subscriptions of a source as the broker knows them: with `$share/<group>/` where one is set.
-pub fn subscriptions(cfg: &Mqtt) -> Vec<String> {
-    let share = |filter: &String| match &cfg.shared_group {
-        Some(group) => format!("$share/{group}/{filter}"),
-        None => filter.clone(),
-    };
-    cfg.filters.iter().map(share).collect()
-}
-
 /// Keeps the source connected until `stop` says so; then leaves once all that was received is committed and acknowledged,
 /// or after `STOP_TIMEOUT`.
-///
-/// `removed` are subscriptions of an earlier configuration, as [`subscriptions`] gave them: a resumed session still has
-/// them, and they are taken out of it.
-pub async fn run_source(cfg: Mqtt, removed: Vec<String>, context: Context, mut stop: watch::Receiver<bool>) {
-    let mut client = Client::new(cfg, removed, context);
+pub async fn run_source(cfg: Mqtt, context: Context, mut stop: watch::Receiver<bool>) {
+    let mut client = Client::new(cfg, context);
     let mut backoff = Backoff::default();
     loop {
         let begun = Instant::now();
@@ -67,8 +57,9 @@ pub async fn run_source(cfg: Mqtt, removed: Vec<String>, context: Context, mut s
 struct Client {
     cfg: Mqtt,
     context: Context,
+    /// Its name, as [`Sessions`](crate::ingest::sessions::Sessions) knows it.
+    session: String,
     subscriptions: Vec<String>,
-    removed: Vec<String>,
     /// The version to try next.
     version: Protocol,
     /// Times in a row that the broker closed soon after CONNACK, without a word.
@@ -86,53 +77,16 @@ struct Client {
     dialer: Dialer,
 }
 
-/// What one connection is waiting for.
-struct Progress {
-    /// The filters that the last SUBSCRIBE asks for, and its packet identifier.
-    asked: Option<(u16, Vec<String>)>,
-    /// The filters of those behind it. Each waits for the answer to the one before it.
-    to_ask: VecDeque<Vec<String>>,
-    /// What the broker's CONNACK takes away from what was asked for.
-    lessened: Vec<String>,
-    /// What it refused, with its codes. It is asked again: somebody may have allowed it.
-    refused: BTreeMap<String, u8>,
-    ask_again_at: Option<Instant>,
-    patience: Backoff,
-    /// The packet identifier that was used last.
-    id: u16,
-    /// All was granted or refused, for the first time.
-    answered: bool,
-    /// Long after everything else: what the timer waits for when nothing is due.
-    idle_until: Instant,
-    /// When the next SUBACK must be here.
-    answer_by: Instant,
-    /// When the backlog counts as drained, once everything is subscribed.
-    drained_at: Option<Instant>,
-    /// When it does at the latest: where new messages never pause, nothing else tells its end.
-    drained_by: Instant,
-    session_present: bool,
-    keep_alive: Option<Duration>,
-    ping_at: Option<Instant>,
-    /// When the broker is asked whether it has read what was acknowledged.
-    prove_at: Option<Instant>,
-    /// When this connection has outlived the suspicion that the ones before it raised.
-    stable_at: Option<Instant>,
-    /// The last PINGREQ, while nothing was heard since.
-    pinged: Option<Instant>,
-    /// When the last answer to one came.
-    ponged: Option<Instant>,
-}
-
 impl Client {
-    fn new(cfg: Mqtt, removed: Vec<String>, context: Context) -> Client {
-        let subscriptions = subscriptions(&cfg);
+    fn new(cfg: Mqtt, context: Context) -> Client {
+        let (session, subscriptions) = (cfg.session(), cfg.subscriptions());
         let version = cfg.protocol;
         let dialer = Dialer::new(&cfg.host, cfg.port, cfg.tls.clone());
         Client {
             cfg,
             context,
+            session,
             subscriptions,
-            removed,
             version,
             closed_soon: 0,
             absences: 0,
@@ -230,41 +184,14 @@ impl Client {
         }
     }
 
-    /// Sends the subscriptions, where the session does not have them already.
+    /// Sends the subscriptions, where the session does not have them already, and takes out what it should not have.
     fn begin(&mut self, connection: &mut Connection, connack: &ConnAck) -> Result<Progress, String> {
-        let now = Instant::now();
         let keep_alive = connack.keep_alive.map_or(self.cfg.keep_alive, |s| Duration::from_secs(s.into()));
         let keep_alive = (keep_alive > Duration::ZERO).then_some(keep_alive);
-        let mut progress = Progress {
-            asked: None,
-            to_ask: VecDeque::new(),
-            lessened: self.lessened(connack),
-            refused: BTreeMap::new(),
-            ask_again_at: None,
-            patience: Backoff::default(),
-            id: 0,
-            answered: false,
-            idle_until: now + Duration::from_secs(30 * 86_400),
-            answer_by: now + limits::HANDSHAKE_TIMEOUT,
-            drained_at: None,
-            drained_by: now + limits::BACKLOG_HOLD_MAX,
-            session_present: connack.session_present,
-            keep_alive,
-            ping_at: keep_alive.map(|length| now + length),
-            prove_at: None,
-            stable_at: (self.closed_soon > 0).then_some(now + limits::STABLE_AFTER),
-            pinged: None,
-            ponged: None,
-        };
-        let too_long = |fault: Fault| fault.to_string();
-        let out = &mut connection.wire.out;
-        if connack.session_present {
-            for filters in self.removed.chunks(limits::FILTERS_PER_PACKET_MAX) {
-                progress.id += 1;
-                encode::unsubscribe(self.version, progress.id, filters, out).map_err(too_long)?;
-            }
-        }
-        self.removed.clear();
+        let mut progress = Progress::new(connack, keep_alive);
+        progress.lessened = self.lessened(connack);
+        progress.stable_at = (self.closed_soon > 0).then(|| Instant::now() + limits::STABLE_AFTER);
+        self.look_for_unwanted(connack.session_present, &mut progress);
         // A broker of version 3.1.1 replays what it retains at each SUBSCRIBE: not again where it is not needed.
         if !(connack.session_present && self.subscribed) {
             self.subscribed = false;
@@ -274,6 +201,7 @@ impl Client {
         if progress.asked.is_none() {
             self.subscribed_all(connection, &mut progress);
         }
+        self.let_go(connection, &mut progress)?;
         Ok(progress)
     }
 
@@ -292,7 +220,8 @@ impl Client {
                 Ok(())
             }
             Packet::ConnAck(connack) => Err(reasons::second_connack(connack.code)),
-            Packet::UnsubAck { .. } | Packet::Stray | Packet::PubAck { .. } => Ok(()),
+            Packet::UnsubAck { id } => self.gone(id, connection, progress),
+            Packet::Stray | Packet::PubAck { .. } => Ok(()),
             _ => Err("the broker sent a packet that only a client may send".into()),
         }
     }
@@ -397,36 +326,5 @@ impl Client {
             }
             _ => failure.text.clone(),
         }
-    }
-}
-
-impl Progress {
-    /// When the backlog counts as drained, if nothing comes from now on.
-    fn quiet_at(&self, now: Instant) -> Instant {
-        self.drained_by.min(now + limits::DRAINED_AFTER)
-    }
-
-    /// Until when the answer to SUBSCRIBE may come, where the last was heard at `heard`. What a session kept stands before it on
-    /// the line, and may be much; what answers a ping stands behind it.
-    fn patient_until(&self, heard: Instant) -> Instant {
-        if self.ponged == Some(heard) {
-            return self.answer_by;
-        }
-        self.answer_by.max(heard + limits::HANDSHAKE_TIMEOUT)
-    }
-
-    fn ping(&mut self, connection: &mut Connection) {
-        let now = Instant::now();
-        connection.ping();
-        self.pinged = Some(now);
-        self.ping_at = self.keep_alive.map(|length| now + length);
-    }
-
-    /// When something is due next.
-    fn next(&self) -> Instant {
-        let answer_by = self.asked.is_some().then_some(self.answer_by);
-        let due =
-            [answer_by, self.ask_again_at, self.drained_at, self.ping_at, self.prove_at, self.stable_at];
-        due.into_iter().flatten().min().unwrap_or(self.idle_until)
     }
 }

@@ -26,7 +26,7 @@ mod unfinished;
 #[cfg(test)]
 mod tests;
 
-pub use client::{run_source, subscriptions};
+pub use client::run_source;
 pub use inherited::Inherited;
 pub use late::listen_later;
 pub use listener::{BindError, Listener};
@@ -34,6 +34,7 @@ pub use state::{SourceSnapshot, SourceState};
 
 use crate::health::Health;
 use crate::ingest::intake::Intake;
+use crate::ingest::sessions::Sessions;
 use std::sync::Arc;
 
 /// What a source needs of the daemon.
@@ -47,6 +48,8 @@ pub struct Context {
     pub intake: Arc<Intake>,
     /// Where problems go.
     pub health: Arc<Health>,
+    /// What the sessions at brokers may hold.
+    pub sessions: Arc<Sessions>,
     /// What status shows of it.
     pub state: Arc<SourceState>,
 }

@@ -36,7 +36,7 @@ pub struct Commit {
     pub drop_outputs: Vec<String>,
     /// What outputs have spent of their budgets since.
     pub spent: Expenses,
-    /// The filters that the sources are subscribed to from now on, where that changed.
+    /// The filters that each session at a broker may hold from now on, where that changed.
     pub subscriptions: Option<BTreeMap<String, Vec<String>>>,
     /// Now.
     pub at: Time,

@@ -48,7 +48,7 @@ pub(super) const META_CHECKPOINT: &str = "checkpoint";
 pub(super) const META_CLOSED_BYTES: &str = "closed_bytes";
 /// In [`META`]: [`LetterCounts`].
 pub(super) const META_LETTERS: &str = "letters";
-/// In [`META`]: the filters that each source was subscribed to last, by name, [`BTreeMap`].
+/// In [`META`]: the filters that each session at a broker may hold, by its name, [`BTreeMap`].
 pub(super) const META_SUBSCRIPTIONS: &str = "subscriptions";
 /// What outputs have sent of their budgets: [`Expenses`].
 pub(super) const META_SPENT: &str = "spent";

@@ -204,7 +204,7 @@ impl Shared {
         Ok((letters, queued))
     }
 
-    /// The filters that each source was subscribed to last.
+    /// The filters that each session at a broker may hold.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -3,6 +3,7 @@
 mod disk;
 pub mod outbox;
 mod reload;
+mod sessions;
 mod status;
 mod tasks;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use crate::ingest::figures::Figures;
 use crate::ingest::heart::{Heart, Parts};
 use crate::ingest::intake::Intake;
 use crate::ingest::mailbox::Mailbox;
+use crate::ingest::sessions::Sessions;
 use crate::ingest::sources::Sources;
 use crate::mqtt::{BindError, Inherited};
 use crate::pulse::Pulses;
@@ -29,7 +31,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
-use tasks::{RunningOutput, RunningSource, subscriptions, warn_of_unused};
+use tasks::{RunningOutput, RunningSource, warn_of_unused};
 use tidegate_pipeline::message::Trace;
 use tokio::sync::{broadcast, mpsc};
 
@@ -77,6 +79,8 @@ pub struct Daemon {
     pub intake: Arc<Intake>,
     /// The writer's mailbox.
     pub mailbox: Arc<Mailbox>,
+    /// The sessions that brokers keep for us.
+    pub sessions: Arc<Sessions>,
     /// The readers' side of the store.
     pub store: Arc<Shared>,
     /// What is wrong.
@@ -118,12 +122,11 @@ impl Daemon {
         let (health, pulses) = (Arc::new(Health::default()), Arc::new(Pulses::default()));
         let (history_sender, history) = start_history(&config, &health, &pulses)?.unzip();
         put_in_force(&mut store, &mut pipeline, plan, now, history_sender.as_ref())?;
-        let before = store.shared().subscriptions()?;
-        let subscriptions = Some(subscriptions(&config)).filter(|now| *now != before);
-        let commit = Commit { drop_outputs, subscriptions, at: now, ..Commit::default() };
+        let commit = Commit { drop_outputs, at: now, ..Commit::default() };
         if !commit.is_empty() {
             store.commit(&commit)?;
         }
+        let filters = sessions::by_session(store.shared().subscriptions()?, &config);
         let (mut parts, plans) = Parts::new(store, pipeline, clock, config.buffer);
         parts.health = Arc::clone(&health);
         parts.figures = Arc::new(Figures::watched(pulses.part("the writer")));
@@ -133,6 +136,7 @@ impl Daemon {
             config,
             intake: Arc::clone(&parts.intake),
             mailbox: Arc::clone(&parts.mailbox),
+            sessions: Arc::new(Sessions::new(filters, Arc::clone(&parts.mailbox))),
             store: Arc::clone(parts.store.shared()),
             health,
             pulses,
@@ -153,8 +157,9 @@ impl Daemon {
         for at in 0..daemon.config.outputs.len() {
             daemon.start_output(at);
         }
+        daemon.expect_sessions();
         for at in 0..daemon.config.sources.len() {
-            daemon.start_source(at, &before).await?;
+            daemon.start_source(at).await?;
         }
         daemon.show_left_queues();
         daemon.show();

@@ -6,7 +6,6 @@
 
 use super::Daemon;
 use super::disk::full_plan;
-use super::tasks::subscriptions;
 use crate::config::Config;
 use crate::ingest::change::NewPlan;
 use crate::limits::RELOAD_PATIENCE;
@@ -53,7 +52,6 @@ impl Daemon {
         if config.buffer != self.config.buffer {
             return Err(ReloadError::Buffer);
         }
-        let before = subscriptions(&self.config);
         let stays = |name: &str| config.sources.iter().any(|source| source.name == name);
         self.stop_sources(|running| !stays(&running.source.name)).await;
         self.show();
@@ -63,7 +61,8 @@ impl Daemon {
         let wanted = self.config.sources.clone();
         self.stop_sources(|running| running.waits() || !wanted.contains(&running.source)).await;
         self.show();
-        self.start_sources(&before).await;
+        self.expect_sessions();
+        self.start_sources().await;
         self.show();
         Ok(())
     }
@@ -77,7 +76,7 @@ impl Daemon {
         let plan = full_plan(config, &self.store.name());
         let names = plan.sources.clone();
         let heartbeat = config.heartbeat.clone();
-        let new = NewPlan { plan, subscriptions: subscriptions(config), heartbeat, done };
+        let new = NewPlan { plan, heartbeat, done };
         self.plans.send(new).await.map_err(|_| ReloadError::Writer)?;
         self.intake.wake();
         let health = &self.health;

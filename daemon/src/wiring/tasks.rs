@@ -7,7 +7,6 @@ use crate::config::model::{Output, OutputKind, Source, SourceKind};
 use crate::forward::run_output;
 use crate::forward::state::OutputState;
 use crate::mqtt::{self, BindError, Inherited, Listener, SourceState};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -77,13 +76,12 @@ impl Daemon {
         }
     }
 
-    /// Starts those of the configuration that do not run. `before`: what each broker was asked for. A listener that cannot start
-    /// is tried again until it can.
-    pub(super) async fn start_sources(&mut self, before: &BTreeMap<String, Vec<String>>) {
+    /// Starts those of the configuration that do not run. A listener that cannot start is tried again until it can.
+    pub(super) async fn start_sources(&mut self) {
         for at in 0..self.config.sources.len() {
             let name = &self.config.sources[at].name;
             if self.sources.iter().all(|running| running.source.name != *name)
-                && let Err(error) = self.start_source(at, before).await
+                && let Err(error) = self.start_source(at).await
             {
                 self.start_later(at, &error);
             }
@@ -92,22 +90,13 @@ impl Daemon {
         self.sources.sort_by_key(|running| place(&running.source.name));
     }
 
-    pub(super) async fn start_source(
-        &mut self,
-        at: usize,
-        before: &BTreeMap<String, Vec<String>>,
-    ) -> Result<(), BindError> {
+    pub(super) async fn start_source(&mut self, at: usize) -> Result<(), BindError> {
         let source = self.config.sources[at].clone();
         let context = self.context(&source);
         let state = Arc::clone(&context.state);
         let (stop, stopped) = watch::channel(false);
         let (address, task) = match &source.kind {
-            SourceKind::Mqtt(cfg) => {
-                let wanted = mqtt::subscriptions(cfg);
-                let known = before.get(&source.name).cloned().unwrap_or_default();
-                let removed = known.into_iter().filter(|filter| !wanted.contains(filter)).collect();
-                (None, tokio::spawn(mqtt::run_source(cfg.clone(), removed, context, stopped)))
-            }
+            SourceKind::Mqtt(cfg) => (None, tokio::spawn(mqtt::run_source(cfg.clone(), context, stopped))),
             SourceKind::Listen(cfg) => {
                 let listener = Listener::bind(cfg.clone(), &self.inherited).await?;
                 let address = listener.local_addr();
@@ -136,6 +125,7 @@ impl Daemon {
             index: self.numbers.number(&source.name).unwrap_or(u16::MAX),
             intake: Arc::clone(&self.intake),
             health: Arc::clone(&self.health),
+            sessions: Arc::clone(&self.sessions),
             state: Arc::new(SourceState::watched(self.pulses.part(format!("the source {}", source.name)))),
         }
     }
@@ -172,13 +162,4 @@ pub(super) fn warn_of_unused(inherited: &Inherited, config: &Config) {
             );
         }
     }
-}
-
-/// By name: what each broker is asked for.
-pub(super) fn subscriptions(config: &Config) -> BTreeMap<String, Vec<String>> {
-    let of = |source: &Source| match &source.kind {
-        SourceKind::Mqtt(cfg) => Some((source.name.clone(), mqtt::subscriptions(cfg))),
-        SourceKind::Listen(_) => None,
-    };
-    config.sources.iter().filter_map(of).collect()
 }

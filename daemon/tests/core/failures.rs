@@ -156,7 +156,7 @@ fn a_plan_that_comes_on_a_broken_disk() {
     renamed.sources.insert(0, "new".into());
     renamed.streams[0].sources = vec![1];
     let (done, mut answer) = tokio::sync::oneshot::channel();
-    let new = NewPlan { plan: renamed.clone(), subscriptions: [].into(), heartbeat: None, done };
+    let new = NewPlan { plan: renamed.clone(), heartbeat: None, done };
     body.plans.blocking_send(new).unwrap();
     disk.wait_for_openings(4);
     assert_eq!((body.acknowledged(), answer.try_recv()), (1, Err(TryRecvError::Empty)));
@@ -193,9 +193,7 @@ fn what_waits_stays_its_sources() {
     one.streams.remove(0);
     one.streams[0].sources = vec![0];
     let (done, answer) = tokio::sync::oneshot::channel();
-    body.plans
-        .blocking_send(NewPlan { plan: one.clone(), subscriptions: [].into(), heartbeat: None, done })
-        .unwrap();
+    body.plans.blocking_send(NewPlan { plan: one.clone(), heartbeat: None, done }).unwrap();
     disk.wait_for_openings(4);
     assert_eq!(body.intake.messages(), 6, "they wait, with what opened");
     disk.trouble(Trouble::None);

@@ -322,10 +322,8 @@ fn orders_and_plans_are_answered_when_they_are_on_disk() {
     let mut renamed = plain();
     renamed.summaries[0].name = "renamed".into();
     let (done, answer) = tokio::sync::oneshot::channel();
-    let subscriptions = [("local".to_owned(), vec!["s/+/+".to_owned()])].into();
-    body.plans
-        .blocking_send(NewPlan { plan: renamed.clone(), subscriptions, heartbeat: None, done })
-        .unwrap();
+    body.mailbox.remember([("gateway@broker:1883".to_owned(), vec!["s/+/+".to_owned()])].into());
+    body.plans.blocking_send(NewPlan { plan: renamed.clone(), heartbeat: None, done }).unwrap();
     body.intake.wake();
     answer.blocking_recv().unwrap();
     body.push(Input::Run(run_of(&body.link, 2, &[("s/d1/t", now_payload(2))])));
@@ -333,7 +331,7 @@ fn orders_and_plans_are_answered_when_they_are_on_disk() {
     body.stop();
     let rig = Rig::open(disk, plan()).unwrap();
     assert_eq!(*rig.pipeline.plan(), renamed);
-    assert_eq!(rig.store.shared().subscriptions().unwrap()["local"], ["s/+/+"]);
+    assert_eq!(rig.store.shared().subscriptions().unwrap()["gateway@broker:1883"], ["s/+/+"]);
     let ledger = rig.pipeline.ledger();
     let letters = rig.store.shared().letter_counts();
     assert_eq!((ledger.counted, ledger.total() - letters.retried, letters.retried), (2, 3, 1));

@@ -126,7 +126,7 @@ fn the_heart_beats_and_balances() {
     let before = commits(&body);
     let (done, answer) = tokio::sync::oneshot::channel();
     let heartbeat = Some(model::Heartbeat { every: Duration::from_millis(20), to: vec!["out".into()] });
-    let new = NewPlan { plan: plain(), subscriptions: Default::default(), heartbeat, done };
+    let new = NewPlan { plan: plain(), heartbeat, done };
     body.plans.blocking_send(new).unwrap();
     body.intake.wake();
     answer.blocking_recv().unwrap();

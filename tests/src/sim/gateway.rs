@@ -267,8 +267,7 @@ impl World {
         let Some(process) = &mut self.gateway.process else { return };
         let (done, answer) = oneshot::channel();
         let plan = setup::plan(variant, self.setup.raw, &process.shared.name());
-        let subscriptions = [("broker".to_owned(), vec!["#".to_owned()])].into();
-        if process.plans.try_send(NewPlan { plan, subscriptions, heartbeat: None, done }).is_ok() {
+        if process.plans.try_send(NewPlan { plan, heartbeat: None, done }).is_ok() {
             process.changing = Some((answer, variant));
             process.turn_at = process.turn_at.min(self.now.max(process.rested));
         }

@@ -4,7 +4,7 @@ use super::{Heart, Parts};
 use crate::ingest::change::{NewPlan, put_in_force};
 use crate::ingest::figures::{ClockFigures, DeviceFigures, Lists};
 use crate::limits::{ALERTS_SHOWN_MAX, CLOCKS_SHOWN_MAX, DEVICES_SHOWN_MAX};
-use crate::store::{Commit, StoreError};
+use crate::store::StoreError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -92,8 +92,6 @@ impl Heart {
     fn try_plan(&mut self, new: &NewPlan) -> Result<(), StoreError> {
         let Parts { store, pipeline, clock, history, .. } = &mut self.parts;
         let now = clock.look().now.now();
-        put_in_force(store, pipeline, new.plan.clone(), now, history.as_ref())?;
-        let subscriptions = Some(new.subscriptions.clone());
-        self.parts.store.commit(&Commit { subscriptions, ..Commit::default() })
+        put_in_force(store, pipeline, new.plan.clone(), now, history.as_ref())
     }
 }

@@ -85,6 +85,7 @@ impl Heart {
             self.batch.mail.settled.clear();
             self.batch.mail.reach.clear();
             self.batch.mail.allow.clear();
+            self.batch.mail.subscriptions = None;
             self.parts.mailbox.committed(&commit.settled, true);
             self.publish(0);
         }

@@ -1,7 +1,8 @@
 //! Subscriptions: asked for, granted or refused, and what was refused asked for again.
 
+use super::Client;
 use super::dial::seconds;
-use super::{Client, Progress};
+use super::progress::Progress;
 use crate::ingest::intake::Input;
 use crate::limits;
 use crate::mqtt::connection::Connection;
@@ -25,11 +26,10 @@ impl Client {
         if progress.asked.is_none()
             && let Some(filters) = progress.to_ask.pop_front()
         {
-            // 0 is none.
-            progress.id = progress.id.checked_add(1).unwrap_or(1);
-            encode::subscribe(self.version, progress.id, &filters, self.cfg.qos, &mut connection.wire.out)
+            let id = progress.next_id();
+            encode::subscribe(self.version, id, &filters, self.cfg.qos, &mut connection.wire.out)
                 .map_err(|fault| fault.to_string())?;
-            progress.asked = Some((progress.id, filters));
+            progress.asked = Some((id, filters));
             progress.answer_by = Instant::now() + limits::HANDSHAKE_TIMEOUT;
         }
         Ok(())
@@ -57,6 +57,7 @@ impl Client {
                 self.unassured.insert(filter);
             }
         }
+        self.let_go(connection, progress)?;
         self.ask_next(connection, progress)?;
         if progress.asked.is_none() {
             self.subscribed_all(connection, progress);

@@ -100,6 +100,15 @@ impl Peer {
         self.send(&packet).await;
     }
 
+    /// Answers an UNSUBSCRIBE for one filter.
+    pub(super) async fn unsuback(&mut self, v5: bool, unsubscribe: &[u8]) {
+        let id = &unsubscribe[2..4];
+        match v5 {
+            true => self.send(&[0xB0, 4, id[0], id[1], 0, 0]).await,
+            false => self.send(&[0xB0, 2, id[0], id[1]]).await,
+        }
+    }
+
     /// The packet ids of the next `count` PUBACKs.
     pub(super) async fn pubacks(&mut self, count: usize) -> Vec<u16> {
         let mut ids = Vec::new();

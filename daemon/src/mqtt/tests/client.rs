@@ -11,7 +11,14 @@ use tidegate_pipeline::verdict::Reason;
 use tokio::time::timeout;
 
 pub(super) fn start(bench: &Bench, cfg: Mqtt) -> tokio::task::JoinHandle<()> {
-    tokio::spawn(run_source(cfg, vec!["old/#".into()], bench.context.clone(), bench.stop.subscribe()))
+    start_after(bench, cfg, &["old/#"])
+}
+
+/// Starts a source whose session may hold these filters of an earlier configuration.
+pub(super) fn start_after(bench: &Bench, cfg: Mqtt, before: &[&str]) -> tokio::task::JoinHandle<()> {
+    let before: Vec<String> = before.iter().map(|&filter| filter.to_owned()).collect();
+    bench.context.sessions.may_hold(&cfg.session(), &[before, cfg.subscriptions()].concat());
+    tokio::spawn(run_source(cfg, bench.context.clone(), bench.stop.subscribe()))
 }
 
 #[tokio::test]

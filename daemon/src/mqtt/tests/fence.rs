@@ -31,12 +31,8 @@ async fn two_sessions(bench: &mut Bench, broker: &Broker) -> (Run, Run, Peer) {
 async fn a_stale_acknowledgement_never_crosses_a_reconnect() {
     let mut bench = Bench::new();
     let (broker, port) = Broker::new().await;
-    let source = tokio::spawn(run_source(
-        mqtt(port, Protocol::V5),
-        Vec::new(),
-        bench.context.clone(),
-        bench.stop.subscribe(),
-    ));
+    let source =
+        tokio::spawn(run_source(mqtt(port, Protocol::V5), bench.context.clone(), bench.stop.subscribe()));
     let (old, new, mut peer) = two_sessions(&mut bench, &broker).await;
     assert!(!Arc::ptr_eq(&old.link, &new.link));
 
@@ -83,12 +79,7 @@ fn with_a_shared_link_it_would() {
 async fn acknowledgements_come_in_the_order_of_receipt() {
     let mut bench = Bench::new();
     let (broker, port) = Broker::new().await;
-    tokio::spawn(run_source(
-        mqtt(port, Protocol::V4),
-        Vec::new(),
-        bench.context.clone(),
-        bench.stop.subscribe(),
-    ));
+    tokio::spawn(run_source(mqtt(port, Protocol::V4), bench.context.clone(), bench.stop.subscribe()));
     let mut peer = broker.session(false, false).await;
     let ids = [9, 4, 7, 1, 300, 2];
     let mut runs = Vec::new();

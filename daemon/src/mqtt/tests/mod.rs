@@ -5,6 +5,7 @@ mod client;
 mod fence;
 mod listener;
 mod parsing;
+mod resubscribing;
 mod subscribing;
 mod tls;
 
@@ -12,6 +13,8 @@ use super::{Context, SourceState};
 use crate::config::model::{Listen, Mqtt, Protocol};
 use crate::health::Health;
 use crate::ingest::intake::{Input, Intake, Link, Run};
+use crate::ingest::mailbox::Mailbox;
+use crate::ingest::sessions::{Filters, Sessions};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -33,11 +36,13 @@ impl Bench {
     }
 
     pub(super) fn with_room(messages: usize, bytes: usize) -> Bench {
+        let intake = Intake::new(messages, bytes);
         let context = Context {
             name: "local".into(),
             index: 3,
-            intake: Intake::new(messages, bytes),
+            intake: Arc::clone(&intake),
             health: Arc::new(Health::default()),
+            sessions: Arc::new(Sessions::new(Filters::new(), Mailbox::new(intake))),
             state: Arc::new(SourceState::default()),
         };
         Bench { context, stop: watch::channel(false).0, waiting: Default::default() }

@@ -68,7 +68,7 @@ async fn a_session_over_tls_with_client_certificates() {
 
     let mut guest = Bench::new();
     let cfg = client(port, &ca, authority.certify("gateway"));
-    tokio::spawn(run_source(cfg, Vec::new(), guest.context.clone(), guest.stop.subscribe()));
+    tokio::spawn(run_source(cfg, guest.context.clone(), guest.stop.subscribe()));
     guest.opened().await;
     assert!(matches!(guest.input().await, crate::ingest::intake::Input::Drained { .. }));
     assert_eq!(guest.problem(), None);
@@ -83,7 +83,7 @@ async fn a_stranger_s_certificate_is_a_problem() {
     let port = server(&house, Tls { ca: None, cert, key }).await;
     let guest = Bench::new();
     let cfg = client(port, &stranger.file("ca"), (None, None));
-    tokio::spawn(run_source(cfg, Vec::new(), guest.context.clone(), guest.stop.subscribe()));
+    tokio::spawn(run_source(cfg, guest.context.clone(), guest.stop.subscribe()));
     guest.problem_with("set `ca`").await;
 }
 
@@ -96,7 +96,7 @@ async fn an_expired_certificate_is_one_problem_with_one_text() {
     let port = server(&house, Tls { ca: None, cert, key }).await;
     let guest = Bench::new();
     let cfg = client(port, &authority.file("ca"), (None, None));
-    tokio::spawn(run_source(cfg, Vec::new(), guest.context.clone(), guest.stop.subscribe()));
+    tokio::spawn(run_source(cfg, guest.context.clone(), guest.stop.subscribe()));
     let told = guest.problem_with("has expired").await;
     let expected =
         ": its certificate has expired, or the gateway's clock is ahead: renew the one or set the other";
