@@ -122,7 +122,7 @@ fn a_refused_subscription() {
         let secret = "[streams.secret]\ntopic = \"secret/{device}/{metric}\"\n";
         let more = format!("protocol = \"{protocol}\"\n{secret}");
         let daemon = Daemon::start(&source(&url, &more));
-        let reason = format!("the broker refused the subscription to `secret/+/+` (code {code})");
+        let reason = format!("the broker refused the subscription to `secret/+/+` (code {code}, ");
         let asked = || broker.log().matches("secret/+/+").count() as u64;
         let mut sensor = Client::connect(broker.port(), "sensor");
         daemon.wait_for("the refusal", |status| status.problems().contains(&reason));
