@@ -109,8 +109,8 @@ mod tests {
         let later = bytes.strip_prefix(before.as_slice()).unwrap();
         let devices = postcard::to_stdvec(&Devices::default()).unwrap();
         let later = later[3..].strip_prefix(devices.as_slice()).unwrap();
-        // One: name, a tumbling window of 60 s, narrow, no tags; number.
-        assert_eq!(later[..11], [1, 1, b'a', 0, 0x80, 0x9c, 0x9c, 0x39, 0, 0, 9]);
+        // One summary: name, a tumbling window of 60 s, narrow, no tags; one group: no epoch, metric, no tags; number.
+        assert_eq!(later[..16], [1, 1, b'a', 0, 0x80, 0x9c, 0x9c, 0x39, 0, 0, 1, 0, 1, b't', 0, 9]);
         assert_eq!(decode(&bytes), Some((Plan::default(), state.clone())));
         // What has nothing to amend does not rest.
         group.closed_max = Time::MIN;

@@ -12,7 +12,6 @@ use crate::rejections::Worst;
 use crate::state::{Heard, KnownClock, KnownCounter, KnownSession, NumberedGroup, SourceState, State};
 use crate::time::Span;
 use crate::verdict::{Reason, Verdict};
-use std::collections::BTreeSet;
 
 impl Pipeline {
     /// The summaries (by index in the present plan) whose open windows must be closed before [`Pipeline::migrate`].
@@ -41,11 +40,6 @@ impl Pipeline {
             same.then(|| u16::try_from(after).ok()).flatten()
         };
         let mut retired = self.state.retired.clone();
-        let revived = retired.revive(|keys| {
-            let after = new.summaries.iter().position(|summary| Keys::of(summary, &new.streams) == *keys)?;
-            u16::try_from(after).ok()
-        });
-        let came_back: BTreeSet<u32> = revived.iter().map(|numbered| numbered.number).collect();
         let groups = self.state.groups.iter().filter(|n| !n.group.is_vacant()).filter_map(|numbered| {
             let mut group = numbered.group.clone();
             let Some(at) = summary(group.summary) else {
@@ -102,7 +96,7 @@ impl Pipeline {
             watches: watches.collect(),
             clocks,
             devices: self.state.devices.of(places.into_iter()),
-            groups: groups.chain(revived).collect(),
+            groups: groups.collect(),
             next_group: self.state.next_group,
             counters: counters.collect(),
             sessions: sessions.collect(),
@@ -116,6 +110,7 @@ impl Pipeline {
             ..State::default()
         };
         retired.forget(state.forgotten);
+        let state = State { retired, ..state };
         let mut pipeline = Pipeline::restore(new, state);
         let mut numbers = vec![None; self.state.series.len()];
         for (series, number_now) in
@@ -142,8 +137,6 @@ impl Pipeline {
         }
         let number_of = |old: u32| numbers.get(old as usize).copied().flatten();
         pipeline.state.recorder = self.state.recorder.renumbered(pipeline.recording, number_of);
-        pipeline.state.retired = retired;
-        pipeline.rest_again(&came_back);
         pipeline.worst = Worst::of(&pipeline.state);
         for at in 0..pipeline.state.watches.len() {
             if pipeline.state.watches[at].members == 0 {
@@ -151,20 +144,6 @@ impl Pipeline {
             }
         }
         pipeline
-    }
-
-    /// Of the groups with these numbers, those rest on whose series were forgotten meanwhile.
-    fn rest_again(&mut self, numbers: &BTreeSet<u32>) {
-        let epoch = self.state.clock.group_epoch();
-        for at in 0..self.state.groups.len() {
-            let numbered = &self.state.groups[at];
-            let group = &numbered.group;
-            if numbers.contains(&numbered.number) && group.epoch == epoch && group.members.is_empty() {
-                let keys = Keys::of(&self.plan.summaries[usize::from(group.summary)], &self.plan.streams);
-                self.state.retired.retire(keys, numbered);
-                self.forget_group(number(at));
-            }
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::clean;
 use crate::dedupe::{Counter, CounterKind};
 use crate::limits::WIDE_METRICS_MAX;
 use crate::pipeline::{Due, Pipeline, number};
-use crate::plan::{Layout, SummaryPlan, Unique};
+use crate::plan::{Keys, Layout, SummaryPlan, Unique};
 use crate::rejections::{Rejections, Worst};
 use crate::series::{self, Extra, Group, Series};
 use crate::state::{Heard, KnownClock, KnownCounter, NumberedGroup};
@@ -148,6 +148,7 @@ impl Pipeline {
                 self.forget_group(number(at));
             }
         }
+        self.state.retired.forget_other_epochs(epoch);
         self.ripe.clear();
         for at in 0..self.state.series.len() {
             if !self.state.series[at].is_vacant() {
@@ -206,7 +207,11 @@ impl Pipeline {
             },
             ..Group::vacant()
         };
-        let numbered = NumberedGroup { number: self.state.next_group, group };
+        let (numbered, is_new) = match self.resting(&group) {
+            Some(numbered) => (numbered, false),
+            None => (NumberedGroup { number: self.state.next_group, group }, true),
+        };
+        let number_of = numbered.number;
         let at = match self.state.vacant_groups.pop() {
             Some(at) => {
                 self.state.groups[at as usize] = numbered;
@@ -218,9 +223,20 @@ impl Pipeline {
             }
         };
         self.group_index.insert(self.name.as_str().into(), at);
-        self.group_places.insert(self.state.next_group, at);
-        self.state.next_group += 1;
+        self.group_places.insert(number_of, at);
+        self.state.next_group += u32::from(is_new);
         at
+    }
+
+    /// The group that rests under the name of a new one, which it becomes.
+    fn resting(&mut self, new: &Group) -> Option<NumberedGroup> {
+        if self.state.retired.is_empty() {
+            return None;
+        }
+        let keys = Keys::of(&self.plan.summaries[usize::from(new.summary)], &self.plan.streams);
+        let name = (new.epoch, new.metric.clone(), new.tags.clone());
+        let NumberedGroup { number, group } = self.state.retired.take(&keys, &name)?;
+        Some(NumberedGroup { number, group: Group { summary: new.summary, kind: new.kind, ..group } })
     }
 
     /// The name under which a group is found.
