@@ -4,6 +4,7 @@ use super::context::Context;
 use super::reader::{Named, Section};
 use super::schema::{self, Schema};
 use super::suggest::{either, meant};
+use super::synonyms;
 use super::units;
 use crate::limits::CONFIG_LIST_MAX;
 use std::ops::{Range, RangeInclusive};
@@ -275,10 +276,18 @@ impl<'a> Field<'a> {
     /// A key of `[streams.NAME]` in `[streams]`: who wrote it left the name out.
     fn unnamed(&self, outer: &str) {
         let Field { cx, key, span, .. } = self;
+        self.mask_secret();
         cx.error(span.clone(), format!("`{key}` stands in [{outer}], where there are only names"))
             .label(format!("belongs into [{outer}.NAME]"))
             .help(format!("put a name of your choice into the header above it: [{outer}.main]"))
             .report();
+    }
+
+    /// A value that is not read where it stands may be a secret all the same.
+    fn mask_secret(&self) {
+        if synonyms::is_secret(self.key) {
+            self.cx.mask(self.span.clone());
+        }
     }
 
     /// The entries of a table with free names, in the order of the file. `example` is one, for who wrote something else.
@@ -318,6 +327,7 @@ impl<'a> Field<'a> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
+        self.mask_secret();
         self.cx
             .error(self.span.clone(), format!("`{}` has to be {expected}", self.key))
             .label(format!("this is {found}"))

@@ -186,8 +186,7 @@ impl<'a> Section<'a> {
             return;
         }
         // Whoever writes it does not want it in a log, whatever the right key is.
-        let guarded = ["password", "passwd", "secret", "token", "api_key", "apikey"];
-        if let Some(value) = self.table.get(word).filter(|_| guarded.iter().any(|part| word.contains(part))) {
+        if let Some(value) = self.table.get(word).filter(|_| synonyms::is_secret(word)) {
             self.cx.mask(value.span());
         }
         let error = self.cx.error(span, format!("unknown key `{word}`"));

@@ -209,6 +209,14 @@ pub(super) fn ours<'k>(place: &str, word: &str, known: impl IntoIterator<Item = 
     rows.find_map(|(_, _, name)| known.iter().copied().find(|one| one == name))
 }
 
+/// Whether what has this key is not to be printed, though it is no key of ours.
+pub(super) fn is_secret(key: &str) -> bool {
+    const PARTS: &[&str] =
+        &["pass", "pwd", "secret", "token", "api_key", "apikey", "bearer", "auth", "credential", "header"];
+    let key = fold(key);
+    PARTS.iter().any(|part| key.contains(part))
+}
+
 /// Choices that are the same at several places stand once.
 fn common(place: &str) -> &str {
     match place {

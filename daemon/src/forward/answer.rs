@@ -181,16 +181,13 @@ fn text<'a>(reply: &Reply<'a>) -> &'a [u8] {
     reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(reply.body)
 }
 
-/// The encoding of a body that cannot be read as UTF-8, and names events as failed or could: by its mark, by the zeros
-/// between the characters of ASCII, or by what `Content-Type` says.
+/// The encoding of a body that cannot be read as UTF-8, and names events as failed or could: by the zeros between the
+/// characters of ASCII, or by what `Content-Type` says.
 fn foreign(reply: &Reply<'_>) -> Option<String> {
     let body = reply.body;
-    let wide = |body: &[u8], at: usize| body.iter().skip(at).step_by(2).filter(|byte| **byte == 0).count();
-    let mostly = |zeros: usize| zeros > 0 && zeros * 4 >= body.len();
-    if body.starts_with(b"\xff\xfe")
-        || body.starts_with(b"\xfe\xff")
-        || mostly(wide(body, 0).max(wide(body, 1)))
-    {
+    // The characters of ASCII have zeros between them there. What names nothing confirms, as in UTF-8.
+    let narrow: Vec<u8> = body.iter().copied().filter(|byte| *byte != 0).collect();
+    if narrow.len() < body.len() && names_some(&narrow) {
         return Some("UTF-16 or UTF-32".into());
     }
     let charset = reply.content_type.and_then(charset);

@@ -126,6 +126,10 @@ fn an_answer_in_another_encoding() {
     check(&big, Some("application/json"), Some("UTF-16"));
     check(&[b"\xff\xfe".as_slice(), &little].concat(), None, Some("UTF-16"));
     check(&[b"\xfe\xff".as_slice(), &big].concat(), None, Some("UTF-16"));
+    // That names nothing, and what is no text.
+    let fine: Vec<u8> = "OK".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    check(&[b"\xff\xfe".as_slice(), &fine].concat(), None, None);
+    check(b"\0\0\0\0\0", Some("application/grpc-web"), None);
     let wide: Vec<u8> = text.bytes().flat_map(|byte| [byte, 0, 0, 0]).collect();
     check(&wide, None, Some("UTF-32"));
     check(b"+AHsAIgBm-", Some("application/json; charset=UTF-7"), Some("UTF-7"));

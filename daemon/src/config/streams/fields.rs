@@ -3,7 +3,8 @@
 use crate::config::context::Context;
 use crate::config::field::Field;
 use crate::config::reader::{Named, Section};
-use crate::config::schema;
+use crate::config::schema::{self, Schema};
+use crate::config::synonyms;
 use std::ops::Range;
 use tidegate_pipeline::plan::{Fields, Format, Kind, METRIC, MetricPlan, Pointer};
 use tidegate_pipeline::topic::TopicPattern;
@@ -106,7 +107,9 @@ pub(super) fn holds(section: &Section<'_>, key: &str) -> bool {
 
 /// Whether it is a line for the stream that stands below the header of its metrics: no metric is written like that.
 fn is_setting(entry: &Named<'_>) -> bool {
-    let like_metric = |key: &str| schema::METRIC.keys.contains(&key);
+    let Schema { place, keys, .. } = &schema::METRIC;
+    let like_metric =
+        |key: &str| keys.contains(&key) || synonyms::ours(place, key, keys.iter().copied()).is_some();
     let table = entry.field.value.as_table();
     let is_metric = table.is_some_and(|table| table.iter().all(|(key, _)| like_metric(key.get_ref())));
     schema::STREAM.keys.contains(&entry.name) && !is_metric

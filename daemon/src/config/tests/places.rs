@@ -67,6 +67,8 @@ fn settings_below_the_header_of_the_metrics() {
     super::valid(
         "[streams.s]\ntopic = \"a\"\n[streams.s.metrics]\nvalue = { at = \"/v\", unit = \"V\" }\ntime = {}\n",
     );
+    let text = "[streams.s]\ntopic = \"a\"\n[streams.s.metrics]\nvalue = { path = \"/v\" }\n[outputs.o]\nurl = \"https://f\"\n";
+    check(text, &["4: unknown key `path`: did you mean `at`?"]);
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn all_aggregates_are_named() {
 /// Who writes `token = "…"` where there is no such key does not want it in a log either.
 #[test]
 fn a_secret_under_a_key_that_is_unknown_is_not_shown() {
-    for key in ["token", "api_key", "passwd"] {
+    for key in ["token", "api_key", "passwd", "Authorization", "bearer", "API-Key"] {
         let text = format!("[outputs.o]\nurl = \"https://f\"\n{key} = \"hunter2\"\n");
         let report = read(&text).unwrap_err().to_string();
         assert!(report.contains(key) && !report.contains("hunter2"), "{report}");
