@@ -40,9 +40,14 @@ impl Sessions {
         });
     }
 
-    /// There are no others than those of which this is true.
-    pub fn retain(&self, stays: impl Fn(&str) -> bool) {
-        self.change(|known| known.retain(|session, _| stays(session)));
+    /// There are these, and no others.
+    pub fn replace(&self, with: Filters) {
+        self.change(|known| *known = with);
+    }
+
+    /// All of them.
+    pub fn known(&self) -> Filters {
+        self.lock().clone()
     }
 
     /// What the session may hold though it is not `wanted`.
@@ -89,7 +94,7 @@ mod tests {
         assert_eq!(written(), Some(vec![("s".into(), filters("d")), ("t".into(), filters("e"))]));
         sessions.holds("s", &filters("d"));
         assert_eq!(written(), None, "nothing changed");
-        sessions.retain(|session| session != "s");
+        sessions.replace(Filters::from([("t".into(), filters("e"))]));
         assert_eq!(written(), Some(vec![("t".into(), filters("e"))]));
     }
 }
