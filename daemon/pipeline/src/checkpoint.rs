@@ -104,7 +104,7 @@ mod tests {
         let keys = Keys::of(&SummaryPlan { name: "a".into(), ..SummaryPlan::default() }, &[]);
         let mut group = Group { metric: "t".into(), closed_max: Time(4), ..Group::vacant() };
         let mut state = State::default();
-        state.retired.retire(keys, &NumberedGroup { number: 9, group: group.clone() });
+        state.retired.retire(&keys, &NumberedGroup { number: 9, group: group.clone() });
         let bytes = encode(&Plan::default(), &state);
         let later = bytes.strip_prefix(before.as_slice()).unwrap();
         let devices = postcard::to_stdvec(&Devices::default()).unwrap();
@@ -115,7 +115,7 @@ mod tests {
         // What has nothing to amend does not rest.
         group.closed_max = Time::MIN;
         state.retired = Retired::default();
-        state.retired.retire(Keys::of(&SummaryPlan::default(), &[]), &NumberedGroup { number: 9, group });
+        state.retired.retire(&Keys::of(&SummaryPlan::default(), &[]), &NumberedGroup { number: 9, group });
         assert_eq!(encode(&Plan::default(), &state), before);
     }
 }

@@ -33,17 +33,16 @@ impl Pipeline {
         let old = &self.plan;
         let streams = moved(&names(&old.streams, |s| &s.name), &names(&new.streams, |s| &s.name));
         let sources = moved(&names(&old.sources, |s| s), &names(&new.sources, |s| s));
-        let summary = |at: u16| {
-            let before = &old.summaries[usize::from(at)];
-            let after = new.summaries.iter().position(|summary| summary.name == before.name)?;
-            let same = before.same_keys(&old.streams, &new.summaries[after], &new.streams);
-            same.then(|| u16::try_from(after).ok()).flatten()
-        };
+        let [before, after] = [old, &new].map(|plan| {
+            plan.summaries.iter().map(|summary| Keys::of(summary, &plan.streams)).collect::<Vec<_>>()
+        });
+        let place = |keys: &Keys| u16::try_from(after.iter().position(|other| other == keys)?).ok();
+        let heirs: Vec<Option<u16>> = before.iter().map(place).collect();
         let mut retired = self.state.retired.clone();
         let groups = self.state.groups.iter().filter(|n| !n.group.is_vacant()).filter_map(|numbered| {
             let mut group = numbered.group.clone();
-            let Some(at) = summary(group.summary) else {
-                retired.retire(Keys::of(&old.summaries[usize::from(group.summary)], &old.streams), numbered);
+            let Some(at) = heirs[usize::from(group.summary)] else {
+                retired.retire(&before[usize::from(group.summary)], numbered);
                 return None;
             };
             group.summary = at;
@@ -110,6 +109,7 @@ impl Pipeline {
             ..State::default()
         };
         retired.forget(state.forgotten);
+        retired.shrink();
         let state = State { retired, ..state };
         let mut pipeline = Pipeline::restore(new, state);
         let mut numbers = vec![None; self.state.series.len()];

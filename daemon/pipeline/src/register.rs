@@ -207,11 +207,8 @@ impl Pipeline {
             },
             ..Group::vacant()
         };
-        let (numbered, is_new) = match self.resting(&group) {
-            Some(numbered) => (numbered, false),
-            None => (NumberedGroup { number: self.state.next_group, group }, true),
-        };
-        let number_of = numbered.number;
+        let numbered = self.numbered(group);
+        let id = numbered.number;
         let at = match self.state.vacant_groups.pop() {
             Some(at) => {
                 self.state.groups[at as usize] = numbered;
@@ -223,20 +220,25 @@ impl Pipeline {
             }
         };
         self.group_index.insert(self.name.as_str().into(), at);
-        self.group_places.insert(number_of, at);
-        self.state.next_group += u32::from(is_new);
+        self.group_places.insert(id, at);
         at
     }
 
-    /// The group that rests under the name of a new one, which it becomes.
-    fn resting(&mut self, new: &Group) -> Option<NumberedGroup> {
-        if self.state.retired.is_empty() {
-            return None;
+    /// A new group under its number, or the one that rests under its name and goes on.
+    fn numbered(&mut self, new: Group) -> NumberedGroup {
+        if !self.state.retired.is_empty() {
+            let keys = Keys::of(&self.plan.summaries[usize::from(new.summary)], &self.plan.streams);
+            let name = (new.epoch, new.metric.clone(), new.tags.clone());
+            if let Some(NumberedGroup { number, group }) = self.state.retired.take(&keys, &name) {
+                return NumberedGroup {
+                    number,
+                    group: Group { summary: new.summary, kind: new.kind, ..group },
+                };
+            }
         }
-        let keys = Keys::of(&self.plan.summaries[usize::from(new.summary)], &self.plan.streams);
-        let name = (new.epoch, new.metric.clone(), new.tags.clone());
-        let NumberedGroup { number, group } = self.state.retired.take(&keys, &name)?;
-        Some(NumberedGroup { number, group: Group { summary: new.summary, kind: new.kind, ..group } })
+        let number = self.state.next_group;
+        self.state.next_group += 1;
+        NumberedGroup { number, group: new }
     }
 
     /// The name under which a group is found.

@@ -29,7 +29,7 @@ pub(crate) type Name = (Option<u32>, String, Vec<Option<String>>);
 
 impl Retired {
     /// Lets a group rest whose windows are closed. One that has none to amend is not kept.
-    pub(crate) fn retire(&mut self, keys: Keys, numbered: &NumberedGroup) {
+    pub(crate) fn retire(&mut self, keys: &Keys, numbered: &NumberedGroup) {
         let NumberedGroup { number, group } = numbered;
         let amends = group.closed_max > Time::MIN && group.is_idle();
         if !amends || matches!(group.extra, Extra::Sorted(_)) {
@@ -42,8 +42,8 @@ impl Retired {
         // Others have gone on since with what came last.
         group.carry = Carry::default();
         let name = (group.epoch, group.metric.clone(), group.tags.clone());
-        let place = self.0.iter().position(|resting| resting.keys == keys).unwrap_or_else(|| {
-            self.0.push(Resting { keys, groups: BTreeMap::new() });
+        let place = self.0.iter().position(|resting| resting.keys == *keys).unwrap_or_else(|| {
+            self.0.push(Resting { keys: keys.clone(), groups: BTreeMap::new() });
             self.0.len() - 1
         });
         self.0[place].groups.insert(name, NumberedGroup { number: *number, group });
@@ -64,10 +64,13 @@ impl Retired {
         self.0.is_empty()
     }
 
-    /// Forgets those whose windows are, and of too many those that closed one longest ago.
+    /// Forgets those whose windows are.
     pub(crate) fn forget(&mut self, forgotten: Option<Time>) {
-        let gone = |group: &Group| group.epoch.is_none() && Some(group.closed_max) <= forgotten;
-        self.retain(|group| !gone(group));
+        self.retain(|group| group.epoch.is_some() || Some(group.closed_max) > forgotten);
+    }
+
+    /// Forgets of too many those that closed a window longest ago.
+    pub(crate) fn shrink(&mut self) {
         let mut ends: Vec<Time> = self.groups().map(|group| group.closed_max).collect();
         if let Some(more) = ends.len().checked_sub(RETIRED_GROUPS_MAX).filter(|more| *more > 0) {
             let (_, last, _) = ends.select_nth_unstable(more - 1);
@@ -105,7 +108,7 @@ mod tests {
     fn rest(retired: &mut Retired, number: u32, epoch: Option<u32>) {
         let closed_max = Time(i64::from(number));
         let group = Group { metric: format!("m{number}"), epoch, closed_max, ..Group::vacant() };
-        retired.retire(keys(), &NumberedGroup { number, group });
+        retired.retire(&keys(), &NumberedGroup { number, group });
     }
 
     #[test]
@@ -114,6 +117,7 @@ mod tests {
         let max = u32::try_from(RETIRED_GROUPS_MAX).unwrap();
         (1..=max + 5).for_each(|number| rest(&mut retired, number, None));
         retired.forget(Some(Time(2)));
+        retired.shrink();
         assert_eq!(retired.groups().count(), RETIRED_GROUPS_MAX);
         let mut take = |number: u32| retired.take(&keys(), &(None, format!("m{number}"), Vec::new()));
         assert_eq!(take(5), None);
