@@ -24,16 +24,7 @@ impl Sessions {
         Sessions { known: Mutex::new(known), mailbox }
     }
 
-    /// The session may hold these as well from now on.
-    pub fn may_hold(&self, session: &str, filters: &[String]) {
-        self.change(|known| {
-            let held = known.entry(session.to_owned()).or_default();
-            let new: Vec<String> = filters.iter().filter(|filter| !held.contains(filter)).cloned().collect();
-            held.extend(new);
-        });
-    }
-
-    /// The session holds these, and no others.
+    /// The session may hold these, and no others.
     pub fn holds(&self, session: &str, filters: &[String]) {
         self.change(|known| {
             known.insert(session.to_owned(), filters.to_vec());
@@ -83,14 +74,14 @@ mod tests {
         let mailbox = Mailbox::new(Intake::new(10, 1_000));
         let written = || mailbox.take().0.subscriptions.map(|known| known.into_iter().collect::<Vec<_>>());
         let sessions = Sessions::new(Filters::from([("s".into(), filters("a b"))]), Arc::clone(&mailbox));
-        sessions.may_hold("s", &filters("b c"));
+        sessions.holds("s", &filters("a b c"));
         assert_eq!(written(), Some(vec![("s".into(), filters("a b c"))]));
         // A second change, before the first one was made: nothing is forgotten.
-        sessions.may_hold("s", &filters("d"));
+        sessions.holds("s", &filters("a b c d"));
         assert_eq!(sessions.unwanted("s", &filters("d")), filters("a b c"));
         assert_eq!(sessions.unwanted("t", &filters("d")), filters(""));
         sessions.holds("s", &filters("d"));
-        sessions.may_hold("t", &filters("e"));
+        sessions.holds("t", &filters("e"));
         assert_eq!(written(), Some(vec![("s".into(), filters("d")), ("t".into(), filters("e"))]));
         sessions.holds("s", &filters("d"));
         assert_eq!(written(), None, "nothing changed");

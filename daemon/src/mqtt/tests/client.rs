@@ -17,7 +17,7 @@ pub(super) fn start(bench: &Bench, cfg: Mqtt) -> tokio::task::JoinHandle<()> {
 /// Starts a source whose session may hold these filters of an earlier configuration.
 pub(super) fn start_after(bench: &Bench, cfg: Mqtt, before: &[&str]) -> tokio::task::JoinHandle<()> {
     let before: Vec<String> = before.iter().map(|&filter| filter.to_owned()).collect();
-    bench.context.sessions.may_hold(&cfg.session(), &[before, cfg.subscriptions()].concat());
+    bench.context.sessions.holds(&cfg.session(), &[before, cfg.subscriptions()].concat());
     tokio::spawn(run_source(cfg, bench.context.clone(), bench.stop.subscribe()))
 }
 
