@@ -95,8 +95,7 @@ fn listed(field: &Field<'_>, topics: &[TopicPattern]) -> Listed {
 
 /// A name as a key of TOML.
 fn key(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.chars().all(plain) { name.to_owned() } else { format!("{name:?}") }
+    if super::is_plain(name) { name.to_owned() } else { format!("{name:?}") }
 }
 
 /// Whether `key` of the stream stands among its metrics. It is reported there.

@@ -171,16 +171,19 @@ fn pattern(field: &Field<'_>) -> Option<TopicPattern> {
     }
 }
 
+/// Whether a name can stand between braces, and for itself as a key of TOML.
+fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    !name.is_empty() && name.chars().all(plain)
+}
+
 /// Levels that others take for placeholders, and MQTT for words.
 fn warn_of_placeholders(field: &Field<'_>, text: &str) {
-    let is_name = |name: &str| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-    };
     let inner = |level: &'_ str| -> Option<String> {
         let pairs = [("<", ">"), ("%", "%"), (":", ""), ("$", ""), ("*", "")];
         let name = pairs.iter().find_map(|(open, close)| level.strip_prefix(open)?.strip_suffix(close))?;
         let name = if name.is_empty() { "device" } else { name };
-        is_name(name).then(|| name.to_owned())
+        is_plain(name).then(|| name.to_owned())
     };
     // A topic that begins with `$` is one of the broker itself: $SYS.
     let found = text.split('/').enumerate().find_map(|(at, level)| {
@@ -217,10 +220,9 @@ fn warn_of_setting(entry: &Named<'_>, section: &Section<'_>) {
 }
 
 fn tag_name(entry: &Named<'_>, stream: &StreamPlan) -> Option<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let (what, help) = if entry.name == METRIC {
         ("is not a tag", "`metric` names the measurement; choose another name")
-    } else if entry.name.is_empty() || entry.name.len() > 64 || !entry.name.chars().all(plain) {
+    } else if entry.name.len() > 64 || !is_plain(entry.name) {
         ("cannot be the name of a tag", "use letters, digits, `_` and `-`, at most 64 of them")
     } else if stream.topics.iter().any(|topic| topic.names().any(|name| name == entry.name)) {
         ("is given by the topic already", "choose another name here or in the topic's braces")
